@@ -1,0 +1,137 @@
+"""Settings: read once from the environment, strictly, into one frozen value.
+
+``TABLE`` is the only list of them; the README's table is made from it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from pipeline.errors import Refused
+
+PREFIX = "LOYALTY_"
+
+
+def _setting(default: Any, help_: str) -> Any:
+    return field(default=default, metadata={"help": help_})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a process is told from outside."""
+
+    kafka: str = _setting("127.0.0.1:19092", "Kafka bootstrap addresses, comma separated")
+    clickhouse: str = _setting("http://127.0.0.1:18123", "ClickHouse HTTP address, without credentials")
+    clickhouse_user: str = _setting("default", "ClickHouse user")
+    clickhouse_password_file: str = _setting("", "file that holds the ClickHouse password; empty: none")
+    database: str = _setting("loyalty", "ClickHouse database; created when missing")
+    topic_prefix: str = _setting("", "put before every topic and consumer group name")
+    partitions: int = _setting(4, "partitions of every topic; fixed once the topics exist")
+    replication: int = _setting(1, "replicas of every topic")
+    instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")
+    listen: str = _setting("127.0.0.1", "address the metrics servers listen on")
+    worker_metrics_port: int = _setting(19101, "port of the worker's metrics")
+    sink_metrics_port: int = _setting(19102, "port of the sink's metrics")
+    warehouse_metrics_port: int = _setting(19103, "port of the embedded warehouse's metrics")
+    up_metrics_port: int = _setting(19104, "port of the metrics of `loyalty up` itself")
+    controller_port: int = _setting(19093, "port of the private broker's controller")
+    data_dir: str = _setting("", "where the local stack keeps its data; empty: the platform's place")
+    kafka_jars: str = _setting("", "folder with Kafka's jars; empty: fetch them once into the cache")
+
+    def topic(self, name: str) -> str:
+        """The topic's name at the broker."""
+        return f"{self.topic_prefix}{name}"
+
+    def logical(self, name: str) -> str:
+        """The inverse of :meth:`topic`."""
+        return name.removeprefix(self.topic_prefix)
+
+    def group(self, process: str) -> str:
+        """The consumer group of a kind of process."""
+        return f"{self.topic_prefix}loyalty-{process}"
+
+    @property
+    def directory(self) -> Path:
+        """The data directory."""
+        return Path(self.data_dir).expanduser() if self.data_dir else Path(platformdirs.user_data_dir("loyalty"))
+
+    def clickhouse_password(self) -> str:
+        """The password, read from its file, or an empty string."""
+        if not self.clickhouse_password_file:
+            return ""
+        try:
+            return Path(self.clickhouse_password_file).read_text().strip()
+        except OSError as missing:
+            raise Refused(f"LOYALTY_CLICKHOUSE_PASSWORD_FILE cannot be read: {missing}") from None
+
+    def as_env(self) -> dict[str, str]:
+        """The same settings as environment variables, for a child process."""
+        return {variable(f.name): str(getattr(self, f.name)) for f in fields(self)}
+
+    def with_changes(self, **changes: Any) -> "Settings":
+        """A copy with some settings changed; ``None`` means unchanged."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return _checked(replace(self, **given))
+
+
+TABLE: tuple[tuple[str, str, str], ...] = tuple(
+    (f"{PREFIX}{f.name.upper()}", str(f.default), f.metadata["help"]) for f in fields(Settings)
+)
+"""Name, default and meaning of every setting."""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def from_env(env: Mapping[str, str], known: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment; ``known`` fills what the environment leaves out.
+
+    Raises
+    ------
+    Refused
+        An unknown ``LOYALTY_`` variable, or a value that cannot be meant.
+    """
+    names = {variable(f.name): f for f in fields(Settings)}
+    unknown = sorted(name for name in env if name.startswith(PREFIX) and name not in names)
+    if unknown:
+        raise Refused(f"{unknown[0]} is not a setting; `loyalty doctor --settings` lists them")
+    values: dict[str, Any] = {}
+    for name, f in names.items():
+        text = env.get(name, (known or {}).get(name))
+        if text is not None:
+            values[f.name] = _whole(name, text) if f.type in (int, "int") else text
+    return _checked(Settings(**values))
+
+
+def _whole(name: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Refused(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def _checked(settings: Settings) -> Settings:
+    for name in ("worker_metrics_port", "sink_metrics_port", "warehouse_metrics_port", "up_metrics_port",
+                 "controller_port"):
+        if not 1 <= getattr(settings, name) <= 65535:
+            raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
+    for name in ("partitions", "replication"):
+        if getattr(settings, name) < 1:
+            raise Refused(f"{variable(name)} must be at least 1")
+    for address in settings.kafka.split(","):
+        if not re.fullmatch(r"\s*(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}\s*", address):
+            raise Refused(f"{variable('kafka')} must be host:port[,host:port...], not {settings.kafka!r}")
+    parts = urlsplit(settings.clickhouse)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", settings.database):
+        raise Refused(f"{variable('database')} must be a plain name, not {settings.database!r}")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,60}", settings.topic_prefix):
+        raise Refused(f"{variable('topic_prefix')} may hold letters, digits, '.', '_' and '-' only")
+    return settings

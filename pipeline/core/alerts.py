@@ -1,0 +1,197 @@
+"""Alerts: when the desk is told about an issue, told more, and told that it is over.
+
+Rules
+-----
+- One alert per customer and issue; its id is a hash of rule, customer and issue, so a replay raises the same alert.
+- Whether an alert exists, and how it stands, is a function of the customer's facts: the issue is walked through in
+  event time each time something changes, so the order in which events arrived cannot show in the result.
+- The state keeps what the desk was last told; what differs from it is told. Something told too early, because an
+  event arrived late, is taken back with ``withdrawn``.
+- No alert for a prospect: there is no loyalty to lose before the first purchase.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, occasion_after
+from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess
+from pipeline.core.words import history, reasons, recommendation
+
+RULE = "risk_after_contact"
+
+Status = Literal["open", "resolved", "closed", "withdrawn"]
+Severity = Literal["medium", "high", "critical"]
+Transition = Literal["raised", "escalated", "eased", "resolved", "closed", "reopened", "withdrawn"]
+FINAL_RESULTS = ("retained", "lost", "not_needed")
+"""Outcomes after which the desk is done with an alert."""
+_ORDER = ("medium", "high", "critical")
+
+
+class ChurnAlert(Struct, frozen=True, kw_only=True):
+    """One message to the desk about one issue of one customer. Ids and reasons; no free text of the customer."""
+
+    alert_id: str
+    customer_id: str
+    issue_id: str
+    rule: str
+    rule_version: str
+    transition: Transition
+    status: Status
+    severity: Severity
+    churn_risk_0_1: float
+    churn_risk_before_0_1: float
+    contributions: list[Contribution]
+    reasons: list[str]
+    recommended_action: str
+    history: str
+    contact_ids: list[str]
+    caused_by_event: str
+    raised_at: datetime
+    occurred_at: datetime
+    synthetic: bool
+
+
+class _Walk(NamedTuple):
+    """How an issue stands after its last moment."""
+
+    raised_at: int
+    status: Status
+    severity: Severity
+    latest: Assessment
+
+
+def alert_id(customer_id: str, issue_id: str) -> str:
+    """The identity of the alert about one issue of one customer: 32 hexadecimal digits."""
+    return sha256(f"{RULE}|{customer_id}|{issue_id}".encode()).hexdigest()[:32]
+
+
+def reassess(after: Customer, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:
+    """Bring ``after.alerts`` (of a customer that is being built) up to its facts; return what is news to the desk."""
+    told = {state.issue_id: state for state in after.alerts}
+    news: list[ChurnAlert] = []
+    states: list[AlertState] = []
+    for issue_id, issue in _issues(after.contacts).items():
+        walk = _walk(after, issue_id, issue, policy)
+        before = told.pop(issue_id, None)
+        if walk is None:
+            news.extend(_withdrawn(after, before, cause, issue, policy))
+            continue
+        state = AlertState(issue_id, alert_id(after.customer_id, issue_id), walk.status, walk.severity, walk.raised_at)
+        states.append(state)
+        transition = _transition(before, state)
+        if transition is not None:
+            news.append(_message(after, issue, state, walk.latest, transition, cause, policy))
+    for forgotten in told.values():  # older than the contacts that are kept
+        news.extend(_withdrawn(after, forgotten, cause, [], policy))
+    after.alerts = states
+    return tuple(news)
+
+
+def _issues(contacts: list[Contact]) -> dict[str, list[Contact]]:
+    issues: dict[str, list[Contact]] = {}
+    for contact in contacts:
+        issues.setdefault(contact.issue_id, []).append(contact)
+    return issues
+
+
+def _walk(customer: Customer, issue_id: str, issue: list[Contact], policy: RiskPolicy) -> _Walk | None:
+    """Go through an issue in event time, with hysteresis between raising and clearing."""
+    outcomes = _closing(customer, alert_id(customer.customer_id, issue_id))
+    walk: _Walk | None = None
+    for at in sorted(_moments(customer, issue, outcomes)):
+        if customer.first_purchase_at is None or customer.first_purchase_at > at:
+            continue
+        now = assess(customer, issue, at, policy)
+        walk = _next(walk, now, policy)
+        if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
+            walk = walk._replace(status="closed")
+    return walk
+
+
+def _closing(customer: Customer, identity: str) -> list[Outcome]:
+    return [o for o in customer.outcomes if o.alert_id == identity and o.result in FINAL_RESULTS]
+
+
+def _moments(customer: Customer, issue: list[Contact], outcomes: list[Outcome]) -> set[int]:
+    """The moments at which the risk of an issue can change."""
+    moments = {contact.opened_at for contact in issue} | {contact.last_at for contact in issue}
+    ids = {contact.contact_id for contact in issue}
+    first, last = issue[0].opened_at, max(contact.last_at for contact in issue)
+    moments.update(answer.at for answer in customer.answers if answer.contact_id in ids)
+    moments.update(a.at for a in customer.answers if a.contact_id is None and first <= a.at <= last + 30 * DAY_MS)
+    moments.update(outcome.at for outcome in outcomes)
+    returned = occasion_after(customer, last // DAY_MS)
+    if returned is not None:
+        moments.add(returned * DAY_MS)
+    return moments
+
+
+def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:
+    severity = _severity(now.after, policy)
+    if walk is None:
+        return _Walk(now.at, "open", severity, now) if now.after >= policy.raise_at else None
+    if walk.status == "open":
+        if now.after < policy.clear_at:
+            return walk._replace(status="resolved", latest=now)
+        return walk._replace(severity=severity, latest=now)
+    if now.after >= policy.raise_at and now.after > walk.latest.after:
+        return walk._replace(status="open", severity=severity, latest=now)
+    return walk._replace(latest=now)
+
+
+def _severity(risk: float, policy: RiskPolicy) -> Severity:
+    if risk >= policy.critical_at:
+        return "critical"
+    return "high" if risk >= policy.high_at else "medium"
+
+
+def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
+    if before is None:
+        return "raised" if now.status == "open" else now.status  # type: ignore[return-value]
+    if before.status != now.status:
+        return "reopened" if now.status == "open" else now.status  # type: ignore[return-value]
+    if now.status == "open" and before.severity != now.severity:
+        return "escalated" if _ORDER.index(now.severity) > _ORDER.index(before.severity) else "eased"
+    return None
+
+
+def _withdrawn(customer: Customer, told: AlertState | None, cause: str, issue: list[Contact],
+               policy: RiskPolicy) -> Iterator[ChurnAlert]:
+    """Take back what was told about an issue that, by all that is known now, never was at risk."""
+    if told is not None:
+        gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at)
+        at = max((contact.last_at for contact in issue), default=told.raised_at)
+        yield _message(customer, issue, gone, assess(customer, issue, at, policy), "withdrawn", cause, policy)
+
+
+def _message(customer: Customer, issue: list[Contact], state: AlertState, now: Assessment, transition: Transition,
+             cause: str, policy: RiskPolicy) -> ChurnAlert:
+    return ChurnAlert(
+        alert_id=state.alert_id,
+        customer_id=customer.customer_id,
+        issue_id=state.issue_id,
+        rule=RULE,
+        rule_version=policy.version,
+        transition=transition,
+        status=state.status,  # type: ignore[arg-type]
+        severity=state.severity,  # type: ignore[arg-type]
+        churn_risk_0_1=round(now.after, 6),
+        churn_risk_before_0_1=round(now.before, 6),
+        contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in now.contributions],
+        reasons=reasons(now.contributions, transition),
+        recommended_action=recommendation(now.contributions, state.status),
+        history=history(issue),
+        contact_ids=[contact.contact_id for contact in issue],
+        caused_by_event=cause,
+        raised_at=_moment(state.raised_at),
+        occurred_at=_moment(now.at),
+        synthetic=any(contact.synthetic for contact in issue),
+    )
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)

@@ -1,0 +1,181 @@
+"""One customer as the pipeline remembers them, and how that is written to the changelog.
+
+Rules
+-----
+- Everything under "facts" is a function of the *set* of the customer's events: sums, minima, maxima and bounded
+  "newest N" lists under a total order. Order of arrival cannot show in it.
+- Everything under "delivery" belongs to the log, not to the customer: which records were applied, which event ids were
+  seen lately. Two replicas that read in another order agree on the facts and may differ here.
+- The value is bounded: see the limits below. Times are integer milliseconds since 1970 UTC, days are days since 1970,
+  money is an integer count of 1/10,000 units.
+"""
+
+import msgspec
+from msgspec import Struct, field
+
+STATE_VERSION = 1
+"""The version of the encoded value; a reader refuses a version it does not know."""
+
+DAY_MS = 86_400_000
+CONTACTS_KEPT = 32
+ANSWERS_KEPT = 32
+OUTCOMES_KEPT = 32
+CATEGORIES_KEPT = 64
+RECENT_IDS = 512
+"""An event that is produced twice is recognised among this many events of its customer, as they arrived."""
+
+
+class Contact(Struct, array_like=True):
+    """A contact with what all its stages said, the newest stage winning where they differ."""
+
+    opened_at: int
+    contact_id: str
+    issue_id: str
+    last_at: int
+    last_event: str
+    channel: str
+    kind: str
+    origin: str
+    resolved: bool
+    waiting_seconds: float
+    transfers: int
+    information_repeated: bool
+    self_service_first: bool
+    events: int
+    synthetic: bool
+
+
+class Answer(Struct, array_like=True):
+    """A survey answer: its instrument, its score on its scale, and the contact it refers to."""
+
+    at: int
+    event_id: str
+    instrument: str
+    score: int
+    low: int
+    high: int
+    contact_id: str | None = None
+
+
+class Outcome(Struct, array_like=True):
+    """What the desk did about an alert, the newest report of it."""
+
+    at: int
+    event_id: str
+    alert_id: str
+    action: str
+    result: str
+
+
+class AlertState(Struct, array_like=True):
+    """What the desk was last told about one issue."""
+
+    issue_id: str
+    alert_id: str
+    status: str
+    severity: str
+    raised_at: int
+
+
+class Customer(Struct, kw_only=True, omit_defaults=True):
+    """The state of one customer: facts, then delivery."""
+
+    customer_id: str
+    version: int = STATE_VERSION
+
+    # facts: purchases
+    first_purchase_at: int | None = None
+    last_purchase_at: int | None = None
+    purchases: int = 0
+    refunds: int = 0
+    incentivised: int = 0
+    obligated: int = 0
+    spent: dict[str, int] = {}
+    refunded: dict[str, int] = {}
+    channels: dict[str, int] = {}
+    categories: dict[str, int] = {}
+    occasions_from: int = 0
+    occasions: bytes = b""
+
+    # facts: contacts, answers, outcomes
+    contact_events: int = 0
+    contacts: list[Contact] = []
+    survey_answers: int = 0
+    answers: list[Answer] = []
+    latest: dict[str, Answer] = {}
+    outcomes: list[Outcome] = []
+    alerts: list[AlertState] = []
+
+    # facts: the whole
+    events: int = 0
+    last_event_at: int = 0
+    synthetic_events: int = 0
+
+    # delivery
+    applied: dict[str, int] = field(default_factory=dict)
+    recent: list[int] = field(default_factory=list)
+
+    @property
+    def is_prospect(self) -> bool:
+        """No purchase yet: no loyalty, no risk, no alert."""
+        return self.first_purchase_at is None
+
+
+def repeat_occasions(customer: Customer, until_day: int | None = None) -> int:
+    """``x``: days with a voluntary purchase after the first such day, up to and including ``until_day``.
+
+    An occasion is a calendar day in UTC, as in Fader & Hardie's CDNOW summary; obligated purchases do not count.
+    """
+    bits = int.from_bytes(customer.occasions, "little")
+    if until_day is not None:
+        bits &= (1 << max(0, until_day - customer.occasions_from + 1)) - 1
+    return max(0, bits.bit_count() - 1)
+
+
+def recency_days(customer: Customer) -> int:
+    """``t_x``: days from the first to the last voluntary purchase occasion."""
+    return max(0, int.from_bytes(customer.occasions, "little").bit_length() - 1)
+
+
+def occasion_after(customer: Customer, day: int) -> int | None:
+    """The first day after ``day`` with a voluntary purchase."""
+    bits = int.from_bytes(customer.occasions, "little") >> max(0, day + 1 - customer.occasions_from)
+    if not bits:
+        return None
+    return max(day + 1, customer.occasions_from) + (bits & -bits).bit_length() - 1
+
+
+def with_occasion(customer: Customer, day: int) -> None:
+    """Note a voluntary purchase on ``day`` in a customer that is being built."""
+    bits = int.from_bytes(customer.occasions, "little")
+    if not bits:
+        start, bits = day, 1
+    elif day < customer.occasions_from:
+        start, bits = day, bits << (customer.occasions_from - day) | 1
+    else:
+        start, bits = customer.occasions_from, bits | 1 << (day - customer.occasions_from)
+    customer.occasions_from = start
+    customer.occasions = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Customer)
+
+
+def encode_state(customer: Customer) -> bytes:
+    """The customer as a changelog value: MessagePack, described by ``schemas/events/customer_state.v1.json``."""
+    return _encoder.encode(customer)
+
+
+def decode_state(value: bytes) -> Customer:
+    """The inverse of :func:`encode_state`.
+
+    Raises
+    ------
+    ValueError
+        The value is of a version this program does not know, or is no state at all.
+    """
+    customer = _decoder.decode(value)
+    if customer.version != STATE_VERSION:
+        raise ValueError(f"customer state has version {customer.version}; this program reads version {STATE_VERSION}")
+    return customer

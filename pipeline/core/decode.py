@@ -1,0 +1,182 @@
+"""Bytes to events, in one pass, with a reason from a closed list where they cannot be used.
+
+Rules
+-----
+- Nothing but :class:`~pipeline.errors.BadEvent` leaves :func:`decode`, whatever the bytes are.
+- Time is an argument: an event is "in the future" against the moment the broker appended it, so the same record gets
+  the same verdict in every replay.
+- The detail of a rejection names the field and the rule, never the value: it may be personal data.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from pipeline.core.currencies import to_units
+from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.errors import BadEvent, Reason
+
+Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
+
+MAX_BYTES = 256 * 1024
+"""The largest event that is read."""
+MAX_DEPTH = 32
+"""The deepest nesting of arrays and objects that is read."""
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far a source's clock may run ahead of the broker's."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+EVENTS: dict[Kind, type[Event]] = {
+    "purchase": Purchase,
+    "service_contact": ServiceContact,
+    "survey_response": SurveyResponse,
+    "alert_outcome": AlertOutcome,
+}
+
+
+class Decoded(NamedTuple):
+    """An event, and whether it carried fields the contract does not know."""
+
+    event: Event
+    unplanned: bool
+
+
+class Decoder:
+    """Reads one kind of event; holds msgspec's compiled decoders."""
+
+    def __init__(self, kind: Kind) -> None:
+        declared = EVENTS[kind]
+        strict = msgspec.defstruct(f"Strict{declared.__name__}", [], bases=(declared,), forbid_unknown_fields=True,
+                                   frozen=True, kw_only=True)
+        self._strict = msgspec.json.Decoder(strict)
+        self._tolerant = msgspec.json.Decoder(declared)
+
+    def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
+        """The event in ``value``, as the broker appended it at ``appended_at``.
+
+        Raises
+        ------
+        BadEvent
+            With a :class:`~pipeline.errors.Reason`; nothing else is ever raised.
+        """
+        if not value:
+            raise BadEvent(Reason.EMPTY, "the record has no value")
+        if len(value) > MAX_BYTES:
+            raise BadEvent(Reason.TOO_LARGE, f"{len(value)} bytes; the limit is {MAX_BYTES}")
+        decoded = self._read(value)
+        _check_time(decoded.event.occurred_at, appended_at)
+        _check_content(decoded.event)
+        return decoded
+
+    def _read(self, value: bytes) -> Decoded:
+        try:
+            return Decoded(self._strict.decode(value), unplanned=False)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # either unknown fields or broken: the tolerant decoder tells them apart
+        if _depth(value) > MAX_DEPTH:
+            raise BadEvent(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+        try:
+            return Decoded(self._tolerant.decode(value), unplanned=True)
+        except msgspec.ValidationError as broken:
+            raise _violation(str(broken)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+            raise BadEvent(Reason.UNPARSEABLE, _parse_problem(value, broken)) from None
+
+
+def _parse_problem(value: bytes, broken: Exception) -> str:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    position = re.search(r"byte \d+", str(broken))
+    return f"not JSON ({position.group()})" if position else "not JSON"
+
+
+def _depth(value: bytes) -> int:
+    deepest = depth = 0
+    for bracket in re.findall(rb"[\[{\]}]", re.sub(rb'"(?:[^"\\]|\\.)*"', b"", value)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+_PLACE = re.compile(r" - at `([^`]+)`$")
+_REASONS: tuple[tuple[str, Reason, str], ...] = (
+    ("missing required field", Reason.REQUIRED_MISSING, "is missing"),
+    ("Invalid enum value", Reason.OUT_OF_RANGE, "is not one of the declared values"),
+    ("length", Reason.OUT_OF_RANGE, "has a length out of range"),
+    ("> ", Reason.OUT_OF_RANGE, "is out of range"),
+    ("< ", Reason.OUT_OF_RANGE, "is out of range"),
+    (">=", Reason.OUT_OF_RANGE, "is out of range"),
+    ("<=", Reason.OUT_OF_RANGE, "is out of range"),
+    ("out of range", Reason.OUT_OF_RANGE, "is out of range"),
+    ("matching regex", Reason.OUT_OF_RANGE, "has characters that are not allowed"),
+    ("timezone", Reason.DATATYPE_MISMATCH, "has no time zone offset"),
+    ("Invalid RFC3339", Reason.DATATYPE_MISMATCH, "is no RFC 3339 date and time"),
+)
+
+
+def _violation(message: str) -> BadEvent:
+    """msgspec's message as one of our reasons, without the value it may quote."""
+    place = _PLACE.search(message)
+    where = place.group(1) if place else "$"
+    for pattern, reason, claim in _REASONS:
+        if pattern in message:
+            if reason is Reason.REQUIRED_MISSING:
+                field = re.search(r"field `([^`]+)`", message)
+                where = f"{where}.{field.group(1)}" if field else where
+            return BadEvent(reason, f"{where} {claim}")
+    types = re.match(r"Expected `([^`]+)`, got `([^`]+)`", message)
+    detail = f"{where} should be {types.group(1)}, is {types.group(2)}" if types else f"{where} has the wrong type"
+    return BadEvent(Reason.DATATYPE_MISMATCH, detail)
+
+
+def _check_time(occurred_at: datetime, appended_at: datetime) -> None:
+    if occurred_at > appended_at + CLOCK_TOLERANCE:
+        raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
+    if occurred_at < EARLIEST:
+        raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
+
+
+def _check_content(event: Event) -> None:
+    match event:
+        case Purchase():
+            _check_purchase(event)
+        case ServiceContact():
+            _check_contact(event)
+        case SurveyResponse():
+            _check_score(event)
+        case AlertOutcome():
+            pass
+
+
+def _check_purchase(event: Purchase) -> None:
+    try:
+        units = to_units(event.amount)
+    except ValueError:
+        raise BadEvent(Reason.OUT_OF_RANGE, "$.amount has more than four decimals") from None
+    if units < 0 and event.refund_of is None:
+        raise BadEvent(Reason.REQUIRED_MISSING, "$.refund_of is missing: a negative amount names the order it refunds")
+    if units >= 0 and event.refund_of is not None:
+        raise BadEvent(Reason.INCONSISTENT, "$.refund_of is given, but $.amount is not negative")
+
+
+def _check_contact(event: ServiceContact) -> None:
+    for name, moment in (("opened_at", event.opened_at), ("closed_at", event.closed_at)):
+        if moment is not None and moment < EARLIEST:
+            raise BadEvent(Reason.OUT_OF_RANGE, f"$.{name} is before 1970")
+        if moment is not None and moment > event.occurred_at + CLOCK_TOLERANCE:
+            raise BadEvent(Reason.INCONSISTENT, f"$.{name} is more than a day after $.occurred_at")
+
+
+def _check_score(event: SurveyResponse) -> None:
+    low, high = SCALES.get(event.instrument) or (event.scale_min, event.scale_max)
+    if low is None or high is None:
+        missing = "scale_min" if low is None else "scale_max"
+        raise BadEvent(Reason.REQUIRED_MISSING, f"$.{missing} is missing: {event.instrument} states its scale")
+    if low >= high:
+        raise BadEvent(Reason.INCONSISTENT, "$.scale_min is not below $.scale_max")
+    if not low <= event.score <= high:
+        raise BadEvent(Reason.OUT_OF_RANGE, f"$.score is outside {low} to {high}")

@@ -1,0 +1,187 @@
+"""The fold: a customer and an event go in, the customer after it comes out.
+
+``step`` never changes what it is given; it copies the customer once and replaces the containers it touches.
+"""
+
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import NamedTuple, assert_never
+
+from pipeline.core.alerts import ChurnAlert, reassess
+from pipeline.core.currencies import to_units
+from pipeline.core.customer import (
+    ANSWERS_KEPT,
+    CATEGORIES_KEPT,
+    CONTACTS_KEPT,
+    DAY_MS,
+    OUTCOMES_KEPT,
+    RECENT_IDS,
+    Answer,
+    Contact,
+    Customer,
+    Outcome,
+    with_occasion,
+)
+from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Where(NamedTuple):
+    """Where a record lies: its topic's logical name and its offset. The partition follows from the key."""
+
+    topic: str
+    offset: int
+
+
+class Step(NamedTuple):
+    """What one event did: the customer after it, alerts to tell, and what kind of news it was."""
+
+    customer: Customer
+    alerts: tuple[ChurnAlert, ...] = ()
+    redelivered: bool = False
+    duplicate: bool = False
+
+
+def milliseconds(moment: datetime) -> int:
+    """A moment as integer milliseconds since 1970 UTC."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def fingerprint(event_id: str) -> int:
+    """64 bits that stand for an event id among a customer's recent ones."""
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
+
+
+def step(customer: Customer, event: Event, where: Where) -> Step:
+    """Apply one event to one customer.
+
+    A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
+    seen among the customer's recent ones is a duplicate and changes nothing but the applied offset.
+    """
+    if where.offset <= customer.applied.get(where.topic, -1):
+        return Step(customer, redelivered=True)
+    after = copy(customer)
+    after.applied = {**customer.applied, where.topic: where.offset}
+    mark = fingerprint(event.event_id)
+    if mark in customer.recent:
+        return Step(after, duplicate=True)
+    after.recent = [*customer.recent[-(RECENT_IDS - 1) :], mark]
+    _fold(after, event, milliseconds(event.occurred_at))
+    if not after.contacts:
+        return Step(after)
+    return Step(after, reassess(after, cause=event.event_id))
+
+
+def _fold(after: Customer, event: Event, at: int) -> None:
+    after.events += 1
+    after.synthetic_events += event.synthetic
+    after.last_event_at = max(after.last_event_at, at)
+    match event:
+        case Purchase():
+            _purchased(after, event, at)
+        case ServiceContact():
+            _contacted(after, event, at)
+        case SurveyResponse():
+            _surveyed(after, event, at)
+        case AlertOutcome():
+            _followed_up(after, event, at)
+        case _:
+            assert_never(event)
+
+
+def _purchased(after: Customer, event: Purchase, at: int) -> None:
+    units = to_units(event.amount)
+    if event.refund_of is not None:
+        after.refunds += 1
+        after.refunded = _added(after.refunded, event.currency, -units)
+        return
+    after.purchases += 1
+    after.spent = _added(after.spent, event.currency, units)
+    after.channels = _added(after.channels, event.channel, 1)
+    after.incentivised += event.incentivised
+    after.obligated += event.obligated
+    after.first_purchase_at = at if after.first_purchase_at is None else min(after.first_purchase_at, at)
+    after.last_purchase_at = at if after.last_purchase_at is None else max(after.last_purchase_at, at)
+    if not event.obligated:
+        with_occasion(after, at // DAY_MS)
+    if event.lines:
+        after.categories = _categories(after.categories, event, at)
+
+
+def _added(sums: dict[str, int], key: str, amount: int) -> dict[str, int]:
+    return {**sums, key: sums.get(key, 0) + amount}
+
+
+def _categories(known: dict[str, int], event: Purchase, at: int) -> dict[str, int]:
+    """Categories with the moment each was first bought; of too many, those bought first stay."""
+    merged = dict(known)
+    for line in event.lines:
+        merged[line.category] = min(at, merged.get(line.category, at))
+    if merged == known:
+        return known
+    kept = sorted(merged.items(), key=lambda item: (item[1], item[0]))[:CATEGORIES_KEPT]
+    return dict(kept)
+
+
+def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
+    after.contact_events += 1
+    stage = Contact(
+        opened_at=milliseconds(event.opened_at),
+        contact_id=event.contact_id,
+        issue_id=event.issue_id,
+        last_at=at,
+        last_event=event.event_id,
+        channel=event.channel,
+        kind=event.kind,
+        origin=event.origin,
+        resolved=event.resolved or event.stage == "resolved",
+        waiting_seconds=event.waiting_seconds,
+        transfers=event.transfers,
+        information_repeated=event.information_repeated,
+        self_service_first=event.self_service_first,
+        events=1,
+        synthetic=event.synthetic,
+    )
+    others = [known for known in after.contacts if known.contact_id != event.contact_id]
+    same = [known for known in after.contacts if known.contact_id == event.contact_id]
+    merged = _merged(same[0], stage) if same else stage
+    after.contacts = sorted([*others, merged], key=lambda c: (c.opened_at, c.contact_id))[-CONTACTS_KEPT:]
+
+
+def _merged(one: Contact, other: Contact) -> Contact:
+    """Two accounts of the same contact: the newest stage wins, effort only adds up. Commutative and associative."""
+    older, newer = sorted((one, other), key=lambda c: (c.last_at, c.last_event))
+    merged = copy(newer)
+    merged.opened_at = min(older.opened_at, newer.opened_at)
+    merged.waiting_seconds = max(older.waiting_seconds, newer.waiting_seconds)
+    merged.transfers = max(older.transfers, newer.transfers)
+    merged.information_repeated = older.information_repeated or newer.information_repeated
+    merged.self_service_first = older.self_service_first or newer.self_service_first
+    merged.events = older.events + newer.events
+    merged.synthetic = older.synthetic or newer.synthetic
+    return merged
+
+
+def _surveyed(after: Customer, event: SurveyResponse, at: int) -> None:
+    low, high = SCALES.get(event.instrument) or (event.scale_min or 0, event.scale_max or 0)
+    answer = Answer(at, event.event_id, event.instrument, event.score, low, high, event.contact_id)
+    after.survey_answers += 1
+    after.answers = sorted([*after.answers, answer], key=_moment)[-ANSWERS_KEPT:]
+    known = after.latest.get(event.instrument)
+    if known is None or _moment(known) < _moment(answer):
+        after.latest = dict(sorted({**after.latest, event.instrument: answer}.items()))
+
+
+def _followed_up(after: Customer, event: AlertOutcome, at: int) -> None:
+    outcome = Outcome(at, event.event_id, event.alert_id, event.action, event.result)
+    newest: dict[str, Outcome] = {}
+    for known in sorted([*after.outcomes, outcome], key=_moment):
+        newest[known.alert_id] = known
+    after.outcomes = sorted(newest.values(), key=_moment)[-OUTCOMES_KEPT:]
+
+
+def _moment(fact: Answer | Outcome) -> tuple[int, str]:
+    return fact.at, fact.event_id

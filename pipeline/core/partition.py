@@ -1,0 +1,24 @@
+"""Which partition a key belongs to: Kafka's own rule, so that a foreign producer can be told from ours."""
+
+_M = 0x5BD1E995
+_MASK = 0xFFFFFFFF
+
+
+def murmur2(key: bytes) -> int:
+    """The 32-bit MurmurHash2 that Kafka's default partitioner uses (seed ``0x9747b28c``)."""
+    length = len(key)
+    h = (0x9747B28C ^ length) & _MASK
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(key[i : i + 4], "little") * _M & _MASK
+        k = (k ^ (k >> 24)) * _M & _MASK
+        h = (h * _M & _MASK) ^ k
+    if length & 3:
+        h = (h ^ int.from_bytes(key[whole:], "little")) * _M & _MASK
+    h = (h ^ (h >> 13)) * _M & _MASK
+    return h ^ (h >> 15)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of ``key`` in a topic of ``partitions``, as Java's and our own producers choose it."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

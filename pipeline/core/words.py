@@ -1,0 +1,79 @@
+"""What the desk reads: reasons, a recommended action and a one-line history, in plain words."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pipeline.core.customer import Contact
+from pipeline.core.risk import Contribution
+
+_SENTENCES = {
+    "unresolved": "The problem is not solved yet.",
+    "recovered": "The problem was solved.",
+    "reopened": "It was called solved and came back.",
+    "information_repeated": "They had to explain it again.",
+    "self_service_failed": "They tried to help themselves first and could not.",
+    "cancellation": "They asked to cancel.",
+    "detractor": "They said they would not recommend us.",
+    "effort": "They said it was hard to get this solved.",
+    "earlier_complaint": "They had complained about something else shortly before.",
+    "bought_again": "They bought again after the contact.",
+}
+
+
+def reasons(contributions: Sequence[Contribution], transition: str) -> list[str]:
+    """Sentences for a person, the weightiest first."""
+    said = [_sentence(term) for term in sorted(contributions, key=lambda term: -abs(term.logit))]
+    spoken = [sentence for sentence in said if sentence]
+    if transition == "withdrawn":
+        return ["Taken back: with all events known now, this issue was no risk."]
+    return spoken
+
+
+def _sentence(term: Contribution) -> str | None:
+    match term.term:
+        case "repeat_contact":
+            return f"They had to contact us {int(term.value) + 1} times about it within 30 days."
+        case "transfer":
+            return f"They were passed on {_times(int(term.value))}."
+        case "channel_switch":
+            return f"They had to use {int(term.value) + 1} channels."
+        case "waiting" if term.value >= 0.5:
+            return f"They waited {round(term.value * 10)} minutes{' or more' if term.value >= 6 else ''}."
+        case "prior_purchases" if term.value > 0:
+            return "One earlier repeat purchase speaks for them." if term.value == 1 else (
+                f"{int(term.value)} earlier repeat purchases speak for them."
+            )
+        case other:
+            return _SENTENCES.get(other)
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def recommendation(contributions: Sequence[Contribution], status: str) -> str:
+    """What to do next: solve the problem first; an incentive is the last resort."""
+    if status != "open":
+        return "Nothing to do."
+    terms = {term.term for term in contributions if term.value}
+    if "cancellation" in terms:
+        return "Call today: ask what would have to change, and solve that before talking about the contract."
+    if "unresolved" in terms:
+        return "Take it over and solve it in one go; tell them when. The history below is all you need to ask."
+    if "detractor" in terms or "effort" in terms:
+        return "Call back: say what was changed, ask whether it now works. No discount."
+    return "Check that the solution holds; write one line to the customer."
+
+
+def history(issue: Sequence[Contact]) -> str:
+    """The contacts of an issue in one line, oldest first."""
+    steps = [
+        f"{_day(contact.opened_at)} {contact.channel} {contact.kind} ({contact.origin}), "
+        f"{'solved' if contact.resolved else 'open'}"
+        for contact in issue
+    ]
+    return "; ".join(steps)
+
+
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()

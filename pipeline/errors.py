@@ -1,0 +1,67 @@
+"""Every failure this package raises on purpose, and whose fault it is.
+
+::
+
+    LoyaltyError
+    ├── BadEvent      the producer's: this one event cannot be used; it goes to ``dead-letters``
+    ├── Transient     nobody's: a service is away; waiting helps
+    │   └── Unreachable   it did not answer at the given address
+    ├── Refused       the operator's: we will not go on like this; the message names the remedy
+    └── NotFound      the caller's: there is no such customer, alert, or dead letter
+
+Anything else that is raised is a bug, and a bug stops the process.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an event was rejected. A closed list: it is a metric label and a column."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too-large"
+    UNPARSEABLE = "unparseable"
+    TOO_DEEP = "too-deep"
+    REQUIRED_MISSING = "required-missing"
+    DATATYPE_MISMATCH = "datatype-mismatch"
+    OUT_OF_RANGE = "out-of-range"
+    INCONSISTENT = "inconsistent"
+    FUTURE = "future"
+    WRONG_PARTITION = "wrong-partition"
+
+
+class LoyaltyError(Exception):
+    """Anything this package raises on purpose."""
+
+    exit_code = 1
+
+
+class BadEvent(LoyaltyError):
+    """One event cannot be used. ``detail`` names the place, never the customer's data."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Transient(LoyaltyError):
+    """A service is away; trying again later can succeed."""
+
+    exit_code = 3
+
+
+class Unreachable(Transient):
+    """A service did not answer at the given address."""
+
+
+class Refused(LoyaltyError):
+    """The configuration or the surroundings do not allow going on; the message names the remedy."""
+
+    exit_code = 4
+
+
+class NotFound(LoyaltyError):
+    """What was asked for does not exist."""
+
+    exit_code = 1

@@ -1,0 +1,230 @@
+"""Kafka through librdkafka: clients, topics, and confirmed sends. One place for what every client must have alike."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from pipeline.config import Settings
+from pipeline.errors import Refused, Transient, Unreachable
+from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
+
+Headers = list[tuple[str, bytes]]
+MAX_BYTES = DEAD_LETTERS.max_record_bytes
+
+
+def client_config(settings: Settings, name: str) -> dict[str, Any]:
+    """What every client of ours shares; librdkafka's own log lines are left to its error callback."""
+    return {
+        "bootstrap.servers": settings.kafka,
+        "client.id": f"loyalty-{name}",
+        "log_level": 2,
+        "error_cb": _ignore,
+        "reconnect.backoff.max.ms": 1000,
+        "socket.keepalive.enable": True,
+    }
+
+
+def _ignore(_error: KafkaError) -> None:
+    """librdkafka reconnects by itself; a failure that matters reaches the caller of the operation."""
+
+
+def producer(settings: Settings, name: str, **more: Any) -> Producer:
+    """A producer with Kafka's own partitioner (librdkafka's default is another) and every guarantee on."""
+    return Producer({
+        **client_config(settings, name),
+        "partitioner": "murmur2_random",
+        "acks": "all",
+        "enable.idempotence": True,
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "message.max.bytes": MAX_BYTES,
+        "queue.buffering.max.messages": 500_000,
+        "queue.buffering.max.kbytes": 512 * 1024,
+        **more,
+    })
+
+
+def consumer(settings: Settings, name: str, group: str, **more: Any) -> Consumer:
+    """A consumer that commits only when told to."""
+    return Consumer({
+        **client_config(settings, name),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.message.max.bytes": 4 * 1024 * 1024,
+        "fetch.max.bytes": 64 * 1024 * 1024,
+        "receive.message.max.bytes": 96 * 1024 * 1024,
+        "queued.max.messages.kbytes": 64 * 1024,
+        **more,
+    })
+
+
+class Sending:
+    """A set of records on their way: done when the broker has confirmed every one of them."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._lock = threading.Lock()
+        self._pending = 1  # one for the sender itself, until it has handed over everything
+        self._failure: str | None = None
+        self._when_done: Callable[[str | None], None] | None = None
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None,
+             partition: int = -1) -> None:
+        """Hand over one record; waits when librdkafka's queue is full."""
+        with self._lock:
+            self._pending += 1
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, self._delivered, headers=headers)
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+    def finish(self, when_done: Callable[[str | None], None]) -> None:
+        """No more records follow; ``when_done`` is called once, from any thread, with a failure or ``None``."""
+        self._when_done = when_done
+        self._settle(None)
+
+    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+        self._settle(f"{message.topic()}: {error.str()}" if error is not None else None)
+
+    def _settle(self, failure: str | None) -> None:
+        with self._lock:
+            self._failure = self._failure or failure
+            self._pending -= 1
+            done = self._pending == 0
+        if done and self._when_done is not None:
+            self._when_done(self._failure)
+
+
+def flush(producer: Producer, seconds: float = 30.0) -> None:
+    """Wait until everything handed over is confirmed.
+
+    Raises
+    ------
+    Unreachable
+        It was not, within ``seconds``.
+    """
+    left = producer.flush(seconds)
+    if left:
+        raise Unreachable(f"Kafka did not confirm {left} records within {seconds:.0f} s")
+
+
+def admin(settings: Settings) -> AdminClient:
+    """An admin client."""
+    return AdminClient(client_config(settings, "admin"))
+
+
+def metadata(settings: Settings, seconds: float = 5.0) -> Any:
+    """The cluster's metadata.
+
+    Raises
+    ------
+    Unreachable
+        No broker answered.
+    """
+    try:
+        return admin(settings).list_topics(timeout=seconds)
+    except KafkaException:
+        raise Unreachable(f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
+                          "to an address that does.") from None
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and verify the others; returns the names of those created."""
+    existing = set(metadata(settings).topics)
+    missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
+    new = [NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config())
+           for t in missing]
+    if new:
+        client = admin(settings)  # must outlive its futures
+        for name, future in client.create_topics(new, operation_timeout=20).items():
+            try:
+                future.result(30)
+            except KafkaException as failed:
+                if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
+    verify_topics(settings)
+    return [topic.name for topic in missing]
+
+
+def verify_topics(settings: Settings) -> None:
+    """Check that every topic exists with the configured partitions, append time and compaction.
+
+    Raises
+    ------
+    Refused
+        One line that names the topic, what is wrong and the remedy.
+    """
+    known = metadata(settings).topics
+    for topic in TOPICS:
+        found = known.get(settings.topic(topic.name))
+        if found is None or found.error is not None:
+            raise Refused(f"topic {settings.topic(topic.name)} is missing; create the topics: loyalty topics create")
+        if len(found.partitions) != settings.partitions:
+            raise Refused(
+                f"topic {settings.topic(topic.name)} has {len(found.partitions)} partitions, LOYALTY_PARTITIONS says "
+                f"{settings.partitions}. All topics need the same number; set it to what the topics have."
+            )
+    _verify_settings(settings)
+
+
+def _verify_settings(settings: Settings) -> None:
+    resources = {ConfigResource(ResourceType.TOPIC, settings.topic(topic.name)): topic for topic in TOPICS}
+    client = admin(settings)  # must outlive its futures
+    try:
+        answers = client.describe_configs(list(resources))
+        described = {resources[resource]: future.result(10) for resource, future in answers.items()}
+    except KafkaException as failed:
+        raise Transient(f"the topics' settings cannot be read: {failed.args[0].str()}") from None
+    for topic, entries in described.items():
+        for key in ("message.timestamp.type", "cleanup.policy"):
+            wanted, found = topic.config()[key], entries[key].value
+            if wanted != found:
+                raise Refused(f"topic {settings.topic(topic.name)} has {key}={found}, needs {wanted}. "
+                              f"Change it with Kafka's own tools: kafka-configs --alter --add-config {key}={wanted}")
+
+
+def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:
+    """First and next offset of every partition, by logical topic name and partition."""
+    known = metadata(settings).topics
+    reader = consumer(settings, "offsets", settings.group("offsets"))
+    try:
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        for topic in topics:
+            name = settings.topic(topic.name)
+            if name not in known:
+                raise Refused(f"topic {name} is missing; create the topics: loyalty topics create")
+            for partition in known[name].partitions:
+                found[topic.name, partition] = reader.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+        return found
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+
+
+def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
+    """Committed offsets of a group, by logical topic name and partition; partitions without one are left out."""
+    known = metadata(settings).topics
+    asked = [TopicPartition(settings.topic(t.name), p) for t in topics
+             for p in known[settings.topic(t.name)].partitions]
+    reader = consumer(settings, "committed", group)
+    try:
+        answers = reader.committed(asked, timeout=10)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+    return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
+
+
+def header_map(headers: Sequence[tuple[str, bytes]] | None) -> Mapping[str, bytes]:
+    """Headers as a mapping; of a repeated header the last counts."""
+    return dict(headers or [])

@@ -1,0 +1,1 @@
+"""Kafka and the warehouse as child processes: the one-command stack."""

@@ -1,0 +1,195 @@
+"""The warehouse on one machine: ClickHouse's HTTP protocol on loopback over the embedded engine.
+
+The sink, ``curl``, analysts' clients and Grafana speak to it as to a server. What embedded mode cannot do (users,
+quotas, replication) is left out, not imitated: credentials are accepted and ignored, so it must stay on loopback.
+A web page in the user's browser is kept out by checking ``Host`` and ``Origin``.
+"""
+
+import asyncio
+import re
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import lz4.frame
+import orjson
+import structlog
+from aiohttp import web
+
+from pipeline import logs, metrics
+from pipeline.config import Settings
+from pipeline.errors import Refused
+from pipeline.local.engine import Engine, EngineError, Statement
+
+MAX_BODY = 512 * 1024 * 1024
+_TRANSPORT = frozenset("""
+    query database user password quota_key session_id session_timeout session_check query_id compress decompress
+    default_format wait_end_of_query buffer_size client_protocol_version role send_progress_in_http_headers
+    http_headers_progress_interval_ms enable_http_compression cancel_http_readonly_queries_on_client_close
+    http_write_exception_in_output_format
+""".split())
+_INSERT = re.compile(
+    rb"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?\s*(?:SETTINGS\s+[^\n]+?)?\s*\bFORMAT\s+(\w+)[ \t\r;]*(?:\n|$)",
+    re.IGNORECASE,
+)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def parse(query: dict[str, str], headers: Any, body: bytes) -> Statement:
+    """An HTTP request as a statement: SQL from the ``query`` argument, the body, or both, as ClickHouse reads them."""
+    text = query.get("query", "").encode()
+    whole = text + (b"\n" if text and body else b"") + body
+    settings = {k: v for k, v in query.items() if k not in _TRANSPORT and not k.startswith("param_")}
+    common: dict[str, Any] = {
+        "database": query.get("database") or headers.get("X-ClickHouse-Database", ""),
+        "settings": settings,
+        "params": {k.removeprefix("param_"): v for k, v in query.items() if k.startswith("param_")},
+        "default_format": query.get("default_format") or headers.get("X-ClickHouse-Format", "TabSeparated"),
+    }
+    insert = _INSERT.match(whole[:65_536])
+    if insert:
+        head = re.sub(rb"\s*\bFORMAT\s+\w+[ \t\r;]*\n?$", b"", insert.group(0), flags=re.IGNORECASE)
+        return Statement(head.decode(), **common, data=whole[insert.end() :], data_format=insert.group(1).decode())
+    return Statement(whole.decode(), **common)
+
+
+class Server:
+    """Answers requests with an engine's results."""
+
+    def __init__(self, engine: Engine, facts: metrics.WarehouseMetrics, host: str) -> None:
+        self._engine = engine
+        self._facts = facts
+        self._hosts = _LOOPBACK | {host.strip("[]")}
+
+    def application(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._guard])
+        app.router.add_get("/ping", self._ping)
+        app.router.add_get("/", self._statement)
+        app.router.add_post("/", self._statement)
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        """Keep web pages out: a browser names the page's own host in ``Origin``, and in ``Host`` after rebinding."""
+        for name in ("Host", "Origin"):
+            value = request.headers.get(name, "")
+            host = urlsplit(value if "//" in value else f"//{value}").hostname
+            if value and host not in self._hosts:
+                return web.Response(status=403, text=f"{name} {value!r} is not this machine\n")
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _ping(self, _request: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n")
+
+    async def _statement(self, request: web.Request) -> web.StreamResponse:
+        body = _decompressed(await request.read(), request.headers.get("Content-Encoding", ""))
+        statement = parse(dict(request.query), request.headers, body)
+        if not statement.sql.strip():
+            return web.Response(text="Ok.\n")
+        started = time.perf_counter()
+        kind = "insert" if statement.is_insert else "query"
+        try:
+            answer = await (self._insert(statement) if statement.is_insert else self._query(request, statement))
+        except EngineError as failed:
+            self._facts.answered(kind, ok=False, seconds=time.perf_counter() - started)
+            return web.Response(status=404 if failed.code in (60, 81) else 500, text=f"{failed}\n",
+                                headers={"X-ClickHouse-Exception-Code": str(failed.code)})
+        self._facts.answered(kind, ok=True, seconds=time.perf_counter() - started)
+        return answer
+
+    async def _insert(self, statement: Statement) -> web.Response:
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._engine.writers, self._engine.insert, statement)
+        return web.Response(headers=_headers(None, {"written_rows": str(rows)}))
+
+    async def _query(self, request: web.Request, statement: Statement) -> web.StreamResponse:
+        """Answer once the engine has accepted the statement; a failure after that closes the connection mid-answer."""
+        step = partial(asyncio.get_running_loop().run_in_executor, self._engine.readers)
+        chunks: Iterator[bytes] = self._engine.stream(statement)
+        first = await step(next, chunks, None)
+        response = web.StreamResponse(headers=_headers(statement.result_format, {}))
+        response.content_type = "text/plain"
+        await response.prepare(request)
+        try:
+            chunk = first
+            while chunk is not None:
+                await response.write(chunk)
+                chunk = await step(next, chunks, None)
+            await response.write_eof()
+        except EngineError:
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            await step(chunks.close)  # type: ignore[attr-defined]
+        return response
+
+
+def _headers(result_format: str | None, summary: dict[str, str]) -> dict[str, str]:
+    headers = {
+        "X-ClickHouse-Server-Display-Name": "loyalty",
+        "X-ClickHouse-Query-Id": str(uuid.uuid4()),
+        "X-ClickHouse-Summary": orjson.dumps(summary).decode(),
+    }
+    if result_format is not None:
+        headers["X-ClickHouse-Format"] = result_format
+    return headers
+
+
+def _decompressed(body: bytes, encoding: str) -> bytes:
+    match encoding:
+        case "lz4":
+            return bytes(lz4.frame.decompress(body))
+        case "zstd":
+            return _unzstd(body)
+        case _:
+            return body  # aiohttp has undone gzip and deflate
+
+
+def _unzstd(body: bytes) -> bytes:
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    except ImportError:
+        from backports import zstd  # noqa: PLC0415
+    return bytes(zstd.decompress(body))
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then let running statements finish.
+
+    Raises
+    ------
+    Refused
+        The address is taken, or the data cannot be opened.
+    """
+    address = urlsplit(settings.clickhouse)
+    host, port = address.hostname or "127.0.0.1", address.port or 8123
+    made = metrics.registry("warehouse")
+    metrics.serve(made, settings.listen, settings.warehouse_metrics_port)
+    engine = Engine(settings.directory / "warehouse")
+    runner = web.AppRunner(Server(engine, metrics.WarehouseMetrics(made), host).application(), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        raise Refused(f"port {port} (warehouse) on {host} is taken; stop the other program, or choose another port: "
+                      "loyalty up --warehouse-port PORT") from None
+    structlog.get_logger().info("warehouse ready", address=settings.clickhouse)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await runner.cleanup()
+    engine.close()
+
+
+def run(settings: Settings) -> None:
+    """Run the warehouse until it is told to stop."""
+    logs.configure("warehouse")
+    (settings.directory / "warehouse").mkdir(parents=True, exist_ok=True)
+    asyncio.run(serve(settings))

@@ -1,0 +1,163 @@
+"""Records as rows. A row is a pure function of its record, so writing it again writes the same.
+
+Records that are no valid events make no row: the worker sends them to ``dead-letters`` by the same rules.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.core.alerts import ChurnAlert
+from pipeline.core.currencies import to_amount, to_units
+from pipeline.core.customer import Customer, decode_state, recency_days, repeat_occasions
+from pipeline.core.decode import Decoder
+from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.partition import partition_of
+from pipeline.core.risk import ease
+from pipeline.errors import BadEvent
+from pipeline.flow import Record
+
+Row = tuple[Any, ...]
+Rows = dict[str, list[Row]]
+
+
+class Place(NamedTuple):
+    """Where a record lies, with the number of partitions of its topic."""
+
+    topic: str
+    partition: int
+    partitions: int
+
+
+def moment(milliseconds: int | None) -> datetime | None:
+    """Milliseconds since 1970 as a moment in UTC."""
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _log(place: Place, record: Record) -> Row:
+    return moment(record.appended_at_ms), place.topic, place.partition, record.offset
+
+
+class EventRows:
+    """Rows of one kind of raw event."""
+
+    def __init__(self, table: str, decoder: Decoder, columns: Callable[[Any], Row]) -> None:
+        self._table = table
+        self._decoder = decoder
+        self._columns = columns
+
+    def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
+        """The row of a record, or nothing when it is no valid event of this partition."""
+        try:
+            event, unplanned = self._decoder(record.value, datetime.fromtimestamp(record.appended_at_ms / 1000, UTC))
+        except BadEvent:
+            return []
+        if _partition(event.customer_id, place.partitions) != place.partition:
+            return []
+        raw = (record.value or b"") if unplanned else b""
+        return [(self._table, (
+            event.event_id, event.customer_id, event.occurred_at, *self._columns(event), event.source or "",
+            event.synthetic, raw, *_log(place, record),
+        ))]
+
+
+@lru_cache(maxsize=200_000)
+def _partition(customer_id: str, partitions: int) -> int:
+    return partition_of(customer_id.encode(), partitions)
+
+
+def purchase(event: Purchase) -> Row:
+    """The columns of a purchase that are its own."""
+    return (event.order_id, to_amount(to_units(event.amount)), event.currency, event.channel,
+            [line.category for line in event.lines], [line.quantity for line in event.lines], event.incentivised,
+            event.obligated, event.refund_of or "")
+
+
+def contact(event: ServiceContact) -> Row:
+    """The columns of a contact's stage that are its own."""
+    return (event.contact_id, event.issue_id, event.stage, event.opened_at, event.closed_at, event.channel, event.kind,
+            event.origin, event.resolved or event.stage == "resolved", event.waiting_seconds, event.transfers,
+            event.promised_callback_at, event.self_service_first, event.information_repeated)
+
+
+def survey(event: SurveyResponse) -> Row:
+    """The columns of a survey answer that are its own."""
+    low, high = SCALES.get(event.instrument) or (event.scale_min, event.scale_max)
+    return (event.instrument, event.score, low, high, event.question_version or "", event.verbatim or "",
+            event.contact_id or "", event.order_id or "")
+
+
+def outcome(event: AlertOutcome) -> Row:
+    """The columns of an outcome that are its own."""
+    return event.alert_id, event.action, event.result, event.desk or "", event.note or ""
+
+
+_alerts = msgspec.json.Decoder(ChurnAlert)
+
+
+def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
+    """A message to the desk: one row in the log of messages, one as the alert's newest state."""
+    told = _alerts.decode(record.value or b"")
+    row = (told.alert_id, told.customer_id, told.issue_id, told.rule, told.rule_version, told.transition, told.status,
+           told.severity, told.churn_risk_0_1, told.churn_risk_before_0_1, [c.term for c in told.contributions],
+           [c.logit for c in told.contributions], told.reasons, told.recommended_action, told.history,
+           told.contact_ids, told.caused_by_event, told.raised_at, told.occurred_at, told.synthetic,
+           *_log(place, record))
+    return [("alert_messages", row), ("alert_states", row)]
+
+
+def state(place: Place, record: Record) -> list[tuple[str, Row]]:
+    """The newest state of a customer, or their erasure."""
+    if record.value is None:
+        customer, deleted = Customer(customer_id=(record.key or b"").decode()), 1
+    else:
+        customer, deleted = decode_state(record.value), 0
+    nps, effort = customer.latest.get("nps"), customer.latest.get("ces2") or customer.latest.get("ces1")
+    newest = {c.issue_id: c for c in customer.contacts}
+    row = (customer.customer_id, customer.is_prospect, moment(customer.first_purchase_at),
+           moment(customer.last_purchase_at), customer.purchases, customer.refunds, customer.incentivised,
+           customer.obligated, repeat_occasions(customer), recency_days(customer), _amounts(customer.spent),
+           _amounts(customer.refunded), customer.channels, list(customer.categories), customer.contact_events,
+           sum(not c.resolved for c in newest.values()), customer.survey_answers, nps.score if nps else None,
+           ease(effort) if effort else None, sum(a.status == "open" for a in customer.alerts),
+           moment(customer.last_event_at), customer.events, customer.synthetic_events,
+           msgspec.json.encode(customer), deleted, *_log(place, record))
+    return [("customer_states", row)]
+
+
+def _amounts(sums: dict[str, int]) -> dict[str, Decimal]:
+    return {currency: to_amount(units) for currency, units in sums.items()}
+
+
+PREFIX = "__loyalty.errors."
+
+
+def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
+    """A rejected record with where it came from; records without our headers are not ours and make no row."""
+    errors = {k.removeprefix(PREFIX): v.decode() for k, v in record.headers if k.startswith(PREFIX)}
+    if not {"topic", "partition", "offset", "reason"} <= errors.keys():
+        return []
+    row = (errors["topic"], int(errors["partition"]), int(errors["offset"]),
+           moment(int(errors.get("appended_at_ms", "0"))), errors["reason"], errors.get("detail", ""),
+           errors.get("version", ""), record.key or b"", record.value or b"", *_log(place, record))
+    return [("dead_letters", row)]
+
+
+RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
+
+
+def by_topic() -> dict[str, RowsOf]:
+    """How each topic's records become rows."""
+    return {
+        "purchases": EventRows("raw_purchases", Decoder("purchase"), purchase),
+        "service-contacts": EventRows("raw_service_contacts", Decoder("service_contact"), contact),
+        "surveys": EventRows("raw_survey_responses", Decoder("survey_response"), survey),
+        "alert-outcomes": EventRows("raw_alert_outcomes", Decoder("alert_outcome"), outcome),
+        "churn-alerts": alert,
+        "customer-states": state,
+        "dead-letters": dead_letter,
+    }

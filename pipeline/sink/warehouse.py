@@ -1,0 +1,124 @@
+"""ClickHouse over HTTP, the same for a server and for the embedded engine.
+
+Errors are sorted by what helps: waiting (:class:`Transient`), the operator (:class:`Refused`), or the author of a
+query (:class:`QueryFailed`).
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import orjson
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from pipeline.config import Settings
+from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
+
+RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
+"""ClickHouse error codes that waiting can mend."""
+
+
+class QueryFailed(LoyaltyError):
+    """The engine refused a query; the message is the engine's own, in one line."""
+
+
+class Result(NamedTuple):
+    """Rows of a query, with the names and types of their columns."""
+
+    columns: Sequence[str]
+    types: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+class Warehouse:
+    """One connection to ClickHouse."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self.database = settings.database
+
+    def command(self, sql: str) -> None:
+        """Run a statement that returns nothing."""
+        with _sorted_errors():
+            self._client.command(sql)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Result:
+        """Run a query; zero rows keep their column names."""
+        with _sorted_errors():
+            answer = orjson.loads(self._client.raw_query(sql.rstrip().rstrip(";"), parameters=dict(parameters or {}),
+                                                         fmt="JSONCompact"))
+        return Result([column["name"] for column in answer["meta"]], [c["type"] for c in answer["meta"]],
+                      answer["data"])
+
+    def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The only value of a query's only row."""
+        return self.query(sql, parameters).rows[0][0]
+
+    def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], token: str) -> None:
+        """Insert one block. The same token with the same rows again changes nothing."""
+        with _sorted_errors():
+            self._client.insert(
+                table, rows, column_names=list(columns), column_type_names=list(columns.values()),
+                settings={"async_insert": 0, "insert_deduplicate": 1, "insert_deduplication_token": token,
+                          "deduplicate_blocks_in_dependent_materialized_views": 1},
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def connect(settings: Settings, *, create_database: bool = False, seconds: int = 300) -> Warehouse:
+    """Connect.
+
+    Raises
+    ------
+    Unreachable
+        Nothing answers at the address.
+    Refused
+        The server answers, but not to us: wrong user, password or database.
+    """
+    address = urlsplit(settings.clickhouse)
+    with _sorted_errors(settings.clickhouse):
+        client = clickhouse_connect.get_client(
+            host=address.hostname or "", port=address.port or 8123, secure=address.scheme == "https",
+            username=settings.clickhouse_user, password=settings.clickhouse_password(), connect_timeout=5,
+            send_receive_timeout=seconds, autogenerate_session_id=False, query_limit=0, compress=False,
+        )
+        if create_database:
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.database}` ENGINE = Atomic")
+        client.database = settings.database
+    return Warehouse(client, settings)
+
+
+@contextlib.contextmanager
+def _sorted_errors(address: str = "") -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as failed:
+        code = failed.code or _code(str(failed))
+        message = _one_line(str(failed))
+        if code in RETRYABLE:
+            raise Transient(message) from None
+        if code in (192, 193, 194, 516, 81):
+            raise Refused(f"ClickHouse refuses us: {message}") from None
+        raise QueryFailed(message) from None
+    except ClickHouseError as failed:
+        raise Unreachable(f"ClickHouse does not answer{f' at {address}' if address else ''}. Start it (`loyalty up`), "
+                          f"or set LOYALTY_CLICKHOUSE. ({type(failed).__name__})") from None
+    except OSError as failed:
+        raise Unreachable(f"ClickHouse does not answer: {failed}") from None
+
+
+def _code(message: str) -> int:
+    found = re.search(r"Code: (\d+)", message)
+    return int(found.group(1)) if found else 0
+
+
+def _one_line(message: str) -> str:
+    found = re.search(r"Code: \d+\. DB::Exception: (.*?)(?: \(for url .*)?$", message, re.DOTALL)
+    return " ".join((found.group(1) if found else message).split())

@@ -1,0 +1,61 @@
+"""The topics: one row each, and nothing else in the program spells a topic's name.
+
+Every topic is keyed by ``customer_id`` (UTF-8) and has the same number of partitions, because the state of a customer
+lives in the partition of their key. The broker stamps every record with its own append time, so that lag in seconds
+is honest; event time is ``occurred_at`` inside the event.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.core.decode import Kind
+
+Role = Literal["input", "output", "state"]
+DAY_MS = 86_400_000
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""The largest record an input takes: far above the largest valid event, so that oversized ones reach dead letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic: its logical name, role, the schema of its values, and how long it holds them."""
+
+    name: str
+    role: Role
+    schema: str
+    kind: Kind | None = None
+    compacted: bool = False
+    retention_days: int | None = None
+    max_record_bytes: int = MAX_RECORD_BYTES
+
+    @property
+    def retention(self) -> str:
+        """How long records are held, for a reader."""
+        return "compacted: the newest per customer" if self.compacted else f"{self.retention_days} days"
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings at the broker."""
+        settings = {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(self.max_record_bytes),
+            "cleanup.policy": "compact" if self.compacted else "delete",
+        }
+        if self.retention_days is not None:
+            settings["retention.ms"] = str(self.retention_days * DAY_MS)
+        return settings
+
+
+PURCHASES = Topic(name="purchases", role="input", schema="purchase.v1", kind="purchase", retention_days=365)
+CONTACTS = Topic(name="service-contacts", role="input", schema="service_contact.v1", kind="service_contact",
+                 retention_days=365)
+SURVEYS = Topic(name="surveys", role="input", schema="survey_response.v1", kind="survey_response", retention_days=365)
+OUTCOMES = Topic(name="alert-outcomes", role="input", schema="alert_outcome.v1", kind="alert_outcome",
+                 retention_days=365)
+ALERTS = Topic(name="churn-alerts", role="output", schema="churn_alert.v1", retention_days=365)
+STATES = Topic(name="customer-states", role="state", schema="customer_state.v1", compacted=True)
+DEAD_LETTERS = Topic(name="dead-letters", role="output", schema="the original bytes", retention_days=90,
+                     max_record_bytes=MAX_RECORD_BYTES + 1024 * 1024)
+
+INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)
+TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
+BY_NAME = {topic.name: topic for topic in TOPICS}

@@ -1,0 +1,201 @@
+"""A Faust transport that hands an agent a *slice* of records as one message.
+
+Faust's own path costs four asyncio tasks per record. Here the records one fetch brought for a partition travel through
+Faust as one message whose value is the list; agents stay ``async for slice_ in stream``. Registered as ``slices://``
+through the ``faust.transports`` entry point.
+
+Rules
+-----
+- A message stands for its whole slice: its offset is the last record's, and its acknowledgement covers all of them.
+- Acknowledgements are kept per partition in fetch order; what may be committed is the end of the finished prefix.
+  Faust's own offset tracker works record by record and is not used for these topics.
+- A message carries the consumer's generation; an acknowledgement from an earlier generation counts for nothing.
+- Slices of a partition are processed in the order they were fetched. Faust seeks back and clears its queues when
+  recovery ends and after a rebalance; what was fetched before a seek must not be handed out after it, or the applied
+  offsets in the state would run ahead of records that were dropped. So a seek stops the flow, which Faust resumes once
+  its queues are clear, and ends every fetch that began before it. ``in_order`` lets the agent check.
+- Changelog topics keep Faust's own path: recovery reads record by record.
+
+Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.py`` fails when one of them changes.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+MAX_SLICE = 2_000
+
+
+@dataclass(slots=True)
+class _Slice:
+    first_appended_ms: int
+    last_offset: int
+    finished: bool = False
+
+
+class Ledger:
+    """Slices in flight per partition, and how far the finished prefix reaches."""
+
+    def __init__(self) -> None:
+        self._slices: dict[TP, deque[_Slice]] = {}
+        self._positions: dict[TP, int] = {}
+
+    def opened(self, tp: TP, first_appended_ms: int, last_offset: int) -> None:
+        """A slice was handed to its agent."""
+        self._slices.setdefault(tp, deque()).append(_Slice(first_appended_ms, last_offset))
+
+    def finished(self, tp: TP, last_offset: int) -> bool:
+        """Its agent is done with it; ``False`` when the slice is not known (any more)."""
+        for slice_ in self._slices.get(tp, ()):
+            if slice_.last_offset == last_offset:
+                slice_.finished = True
+                return True
+        return False
+
+    def committable(self, tp: TP) -> int | None:
+        """The offset to commit: one after the finished prefix, or ``None``. Forgets that prefix."""
+        slices = self._slices.get(tp, deque())
+        offset = None
+        while slices and slices[0].finished:
+            offset = self._positions[tp] = slices.popleft().last_offset + 1
+        return offset
+
+    def position(self, tp: TP) -> int | None:
+        """The next offset that is not yet finished, when anything was finished at all."""
+        position = self._positions.get(tp)
+        for slice_ in self._slices.get(tp, ()):
+            if not slice_.finished:
+                break
+            position = slice_.last_offset + 1
+        return position
+
+    def in_order(self, tp: TP, last_offset: int) -> bool:
+        """Whether no slice that was handed out before this one is still unfinished."""
+        waiting = [slice_.last_offset for slice_ in self._slices.get(tp, ()) if not slice_.finished]
+        return last_offset not in waiting or waiting[0] == last_offset
+
+    def oldest_ms(self, tp: TP) -> int | None:
+        """When the oldest record in flight was appended, or ``None`` when nothing is in flight."""
+        waiting = (slice_.first_appended_ms for slice_ in self._slices.get(tp, ()) if not slice_.finished)
+        return next(waiting, None)
+
+    def partitions(self) -> list[TP]:
+        """Partitions with slices in flight or waiting for their commit."""
+        return list(self._slices)
+
+    def forget(self, tp: TP | None = None) -> None:
+        """Drop a partition, or all: they were revoked, or will be read again from the committed offset."""
+        for known in [tp] if tp is not None else list(self._slices):
+            self._slices.pop(known, None)
+            self._positions.pop(known, None)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's aiokafka consumer, with slices."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ledger = Ledger()
+        self._seeks = 0
+        super().__init__(*args, **kwargs)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetch, and yield one message per slice, partitions in turn."""
+        seeks, generation = self._seeks, self.app.consumer_generation_id
+        records, active = await self._wait_next_records(timeout)
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, message in self._messages(records):
+            if not self.flow_active or self._seeks != seeks or self.app.consumer_generation_id != generation:
+                break
+            if active is None or tp in active or tp in self._buffered_partitions:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                if not self._is_changelog_tp(tp):
+                    self.ledger.opened(tp, message.value[0].timestamp, message.offset)
+                yield tp, message
+
+    def _messages(self, records: dict[TP, list[Any]]) -> Iterator[tuple[TP, ConsumerMessage]]:
+        for tp, fetched in records.items():
+            if self._is_changelog_tp(tp):
+                for record in fetched:
+                    yield tp, self._to_message(tp, record)
+                continue
+            for start in range(0, len(fetched), MAX_SLICE):
+                yield tp, self._slice_message(tp, fetched[start : start + MAX_SLICE])
+
+    def _slice_message(self, tp: TP, slice_: list[Any]) -> ConsumerMessage:
+        last = slice_[-1]
+        return ConsumerMessage(tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, [],
+                               None, slice_, None, 0, 0, tp, generation_id=self.app.consumer_generation_id)
+
+    def ack(self, message: Any) -> bool:
+        """The last agent is done with a slice."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        current = message.generation_id == self.app.consumer_generation_id
+        done = current and self.ledger.finished(message.tp, message.offset)
+        if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
+            self._waiting_for_ack.set_result(None)
+        return done
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self.ledger.partitions() if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self.ledger.committable(tp)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """A slice's offset jumps by its length; that is no gap."""
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets; slices in flight will be read again."""
+        self._seeks += 1
+        self.stop_flow()
+        self.ledger.forget()
+        await super().perform_seek()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Give partitions up."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self.ledger.forget(tp)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka transport with our consumer."""
+
+    Consumer = Consumer
+
+
+class SliceTopic(faust.Topic):  # type: ignore[misc]
+    """A topic whose messages may be slices: their value needs no decoding by Faust."""
+
+    def _compile_decode(self) -> None:
+        super()._compile_decode()
+        decode_one = self.decode
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            if isinstance(message.value, list):
+                return self._create_event(None, message.value, None, message)
+            return await decode_one(message, propagate=propagate)
+
+        self.decode = decode
+
+
+class SliceStream(faust.Stream):  # type: ignore[misc]
+    """A stream that iterates in Python: Faust's compiled iterator writes into its own offset tracker directly."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        iterator = self._py_aiter()
+        self._active_agens.add(iterator)
+        return iterator  # type: ignore[no-any-return]
