@@ -5,6 +5,7 @@ query (:class:`QueryFailed`).
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -46,11 +47,12 @@ class Warehouse:
         with _sorted_errors():
             self._client.command(sql)
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Result:
-        """Run a query; zero rows keep their column names."""
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Result:
+        """Run a query; zero rows keep their column names. ``read_only`` makes the engine refuse anything that writes."""
+        settings = {"readonly": 1} if read_only else {}
         with _sorted_errors():
             answer = orjson.loads(self._client.raw_query(sql.rstrip().rstrip(";"), parameters=dict(parameters or {}),
-                                                         fmt="JSONCompact"))
+                                                         fmt="JSONCompact", settings=settings))
         return Result([column["name"] for column in answer["meta"]], [c["type"] for c in answer["meta"]],
                       answer["data"])
 
@@ -83,6 +85,7 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
         The server answers, but not to us: wrong user, password or database.
     """
     address = urlsplit(settings.clickhouse)
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, it also raises
     with _sorted_errors(settings.clickhouse):
         client = clickhouse_connect.get_client(
             host=address.hostname or "", port=address.port or 8123, secure=address.scheme == "https",
@@ -102,16 +105,21 @@ def _sorted_errors(address: str = "") -> Iterator[None]:
     except DatabaseError as failed:
         code = failed.code or _code(str(failed))
         message = _one_line(str(failed))
+        if not code:
+            raise _unreachable(address) from None
         if code in RETRYABLE:
             raise Transient(message) from None
         if code in (192, 193, 194, 516, 81):
             raise Refused(f"ClickHouse refuses us: {message}") from None
         raise QueryFailed(message) from None
-    except ClickHouseError as failed:
-        raise Unreachable(f"ClickHouse does not answer{f' at {address}' if address else ''}. Start it (`loyalty up`), "
-                          f"or set LOYALTY_CLICKHOUSE. ({type(failed).__name__})") from None
-    except OSError as failed:
-        raise Unreachable(f"ClickHouse does not answer: {failed}") from None
+    except (ClickHouseError, OSError):
+        raise _unreachable(address) from None
+
+
+def _unreachable(address: str) -> Unreachable:
+    where = f" at {address}" if address else ""
+    return Unreachable(f"ClickHouse does not answer{where}. Start it (`loyalty up`), or set LOYALTY_CLICKHOUSE "
+                       "to an address that does")
 
 
 def _code(message: str) -> int:

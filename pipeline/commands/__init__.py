@@ -1,0 +1,1 @@
+"""What the command line does: one module per concern, each function called by one command of :mod:`pipeline.cli`."""

@@ -1,0 +1,141 @@
+"""``loyalty customer``: one customer, as a person reads them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.core.currencies import to_amount
+from pipeline.core.customer import Customer, recency_days, repeat_occasions
+from pipeline.core.risk import ease
+from pipeline.errors import NotFound
+from pipeline.sink.warehouse import Warehouse, connect
+
+
+def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str, Any]]]:
+    """A customer's newest state in the warehouse, and their alerts, newest first.
+
+    Raises
+    ------
+    NotFound
+        No event of this customer was folded and stored.
+    """
+    warehouse = connect(settings, seconds=30)
+    rows = warehouse.query("SELECT state FROM customer_states FINAL WHERE customer_id = {c:String}",
+                           {"c": customer_id}).rows
+    if not rows:
+        raise NotFound(f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
+                       "`loyalty status` shows how far behind it is")
+    return msgspec.json.decode(rows[0][0], type=Customer), _alerts(warehouse, customer_id)
+
+
+def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
+    found = warehouse.query(
+        "SELECT alert_id, issue_id, status, severity, churn_risk_0_1, churn_risk_before_0_1, raised_at, reasons, "
+        "recommended_action, history, synthetic FROM alerts WHERE customer_id = {c:String} ORDER BY raised_at DESC",
+        {"c": customer_id})
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def as_data(customer: Customer, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The customer for a program."""
+    return {
+        "customer_id": customer.customer_id,
+        "prospect": customer.is_prospect,
+        "first_purchase_at": _iso(customer.first_purchase_at),
+        "last_purchase_at": _iso(customer.last_purchase_at),
+        "purchases": customer.purchases,
+        "refunds": customer.refunds,
+        "spent": {currency: str(to_amount(units)) for currency, units in customer.spent.items()},
+        "refunded": {currency: str(to_amount(units)) for currency, units in customer.refunded.items()},
+        "repeat_occasions": repeat_occasions(customer),
+        "recency_days": recency_days(customer),
+        "categories": list(customer.categories),
+        "channels": customer.channels,
+        "contacts": [msgspec.to_builtins(_named(contact)) for contact in customer.contacts],
+        "latest_answers": {name: answer.score for name, answer in customer.latest.items()},
+        "alerts": alerts,
+        "events": customer.events,
+        "synthetic_events": customer.synthetic_events,
+    }
+
+
+def _named(contact: Any) -> dict[str, Any]:
+    return {name: getattr(contact, name) for name in contact.__struct_fields__} | {
+        "opened_at": _iso(contact.opened_at), "last_at": _iso(contact.last_at)}
+
+
+def show(customer: Customer, alerts: list[dict[str, Any]]) -> None:
+    """The customer for a person."""
+    lines = [f"Customer {output.clean(customer.customer_id)}", "", *_purchases(customer), *_contacts(customer),
+             *_answers(customer), *_risk(alerts), "",
+             f"Rests on {customer.events} events, {customer.synthetic_events} of them synthetic."]
+    for line in lines:
+        output.say(line)
+
+
+def _purchases(customer: Customer) -> list[str]:
+    if customer.first_purchase_at is None:
+        return ["A prospect: no purchase yet, so no loyalty to speak of."]
+    spent = ", ".join(f"{to_amount(units):.2f} {currency}" for currency, units in sorted(customer.spent.items()))
+    days = repeat_occasions(customer)
+    again = f"came back on {days} further day{'s' if days != 1 else ''}" if days else "has not come back since"
+    lines = [f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {_day(customer.first_purchase_at)}, "
+             f"last on {_day(customer.last_purchase_at)}; {again}."]
+    if customer.refunds:
+        lines.append(f"Returned something {_count(customer.refunds, 'time')}.")
+    if customer.incentivised or customer.obligated:
+        lines.append(f"{customer.incentivised} of these with an incentive, {customer.obligated} under obligation.")
+    return lines
+
+
+def _contacts(customer: Customer) -> list[str]:
+    if not customer.contacts:
+        return ["Never had to contact service."]
+    lines = [f"Contacted service {_count(len(customer.contacts), 'time')}:"]
+    for contact in customer.contacts:
+        lines.append(f"  {_day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
+                     f"{output.clean(contact.issue_id)}: {'solved' if contact.resolved else 'not solved'}")
+    return lines
+
+
+_SAID = {
+    "nps": "would recommend us {score} of 10",
+    "csat": "satisfied {score} on {low} to {high}",
+    "repurchase_intent": "would buy again {score} on {low} to {high}",
+}
+
+
+def _answers(customer: Customer) -> list[str]:
+    said = []
+    for name, answer in customer.latest.items():
+        text = _SAID.get(name, f"ease {ease(answer):.0%} (score {answer.score})" if name.startswith("ces") else name)
+        said.append(f"  {_day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
+    return ["Said last:", *said] if said else ["Answered no survey."]
+
+
+def _risk(alerts: list[dict[str, Any]]) -> list[str]:
+    if not alerts:
+        return ["No alert was ever raised."]
+    lines = []
+    for alert in alerts:
+        lines.append(f"Alert {alert['alert_id'][:12]}, {alert['status']}, {alert['severity']}: churn risk "
+                     f"{float(alert['churn_risk_before_0_1']):.0%} before the contact, "
+                     f"{float(alert['churn_risk_0_1']):.0%} now.")
+        lines += [f"  - {reason}" for reason in alert["reasons"]]
+        lines.append(f"  Next: {alert['recommended_action']}")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} {noun}s")
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _day(at: int | None) -> str:
+    return (_iso(at) or "")[:10]

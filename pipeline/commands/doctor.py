@@ -1,0 +1,134 @@
+"""``loyalty doctor``: what is wrong, and what to do about it."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import kafka
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.core.partition import partition_of
+from pipeline.errors import LoyaltyError, Refused
+from pipeline.local import broker, jars, stack
+from pipeline.sink.migrations import shipped
+from pipeline.sink.warehouse import connect
+from pipeline.topics import INPUTS
+
+SAMPLED = 200
+CLOCK_SECONDS = 5.0
+OLDEST_CLICKHOUSE = (25, 9)
+
+
+class Finding(NamedTuple):
+    """One check: whether it is well, what was found, and the remedy when it is not."""
+
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """All checks, in the order in which one rests on the other."""
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("configuration", lambda s: f"kafka {s.kafka}, clickhouse {s.clickhouse}, data {s.directory}"),
+        ("disk", _disk), ("java and jars", _java), ("broker", _broker), ("topics", _topics),
+        ("partitioner", _partitioner), ("warehouse", _warehouse), ("clock", _clock),
+    ]
+    return [_checked(name, check, settings) for name, check in checks]
+
+
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(name, True, check(settings))
+    except LoyaltyError as failed:
+        found, _, remedy = str(failed).partition(". ")
+        return Finding(name, False, found, remedy)
+
+
+def _disk(settings: Settings) -> str:
+    place = next(path for path in (settings.directory, *settings.directory.parents) if path.exists())
+    free = shutil.disk_usage(place).free // 1_000_000
+    if free < stack.FREE_MB_NEEDED:
+        raise Refused(f"{place} has {free} MB free. Free some, or choose another --data-dir")
+    return f"{free:,} MB free at {place}"
+
+
+def _java(settings: Settings) -> str:
+    java = broker.java()
+    folder = Path(settings.kafka_jars) if settings.kafka_jars else jars.cache()
+    absent = jars.missing(folder)
+    if absent and settings.kafka_jars:
+        raise Refused(f"{folder} lacks {len(absent)} of Kafka's jars. {jars.REMEDIES}")
+    state = f"{len(absent)} jars to fetch at the first start" if absent else "all jars there"
+    return f"{java}; {state}"
+
+
+def _broker(settings: Settings) -> str:
+    brokers = kafka.metadata(settings).brokers
+    return f"{len(brokers)} broker{'s' if len(brokers) != 1 else ''} at {settings.kafka}"
+
+
+def _topics(settings: Settings) -> str:
+    kafka.verify_topics(settings)
+    return f"all there, {settings.partitions} partitions each, stamped by the broker"
+
+
+def _partitioner(settings: Settings) -> str:
+    strays, seen = 0, 0
+    for partition, key in _newest_keys(settings):
+        seen += 1
+        strays += partition_of(key, settings.partitions) != partition
+    if strays:
+        raise Refused(f"{strays} of the newest {seen} records lie in a partition that is not their key's. "
+                      "A producer uses another partitioner: librdkafka needs partitioner=murmur2_random")
+    return f"the newest {seen} records lie where their keys belong" if seen else "no records yet"
+
+
+def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
+    reader = kafka.consumer(settings, "doctor", settings.group("doctor"))
+    try:
+        for (name, partition), (first, end) in kafka.end_offsets(settings, INPUTS).items():
+            start = max(first, end - SAMPLED // settings.partitions)
+            if start >= end:
+                continue
+            reader.assign([kafka.TopicPartition(settings.topic(name), partition, start)])
+            for message in reader.consume(end - start, 3.0):
+                if message.error() is None and message.key():
+                    yield partition, message.key()
+    finally:
+        reader.close()
+
+
+def _warehouse(settings: Settings) -> str:
+    warehouse = connect(settings, seconds=10)
+    version = str(warehouse.value("SELECT version()"))
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CLICKHOUSE:
+        raise Refused(f"ClickHouse {version} is too old. Use {'.'.join(map(str, OLDEST_CLICKHOUSE))} or newer")
+    known = warehouse.value("SELECT count() FROM system.tables WHERE database = {d:String} AND name = "
+                            "'schema_migrations'", {"d": settings.database})
+    applied = int(warehouse.value("SELECT max(number) FROM schema_migrations")) if int(known) else 0
+    newest = shipped()[-1].number
+    if applied < newest:
+        raise Refused(f"schema is at migration {applied} of {newest}. Start a sink: it applies what is missing")
+    return f"ClickHouse {version} at {settings.clickhouse}, schema at migration {applied}"
+
+
+def _clock(settings: Settings) -> str:
+    before = time.time()
+    theirs = float(connect(settings, seconds=10).value("SELECT toUnixTimestamp64Milli(now64(3))")) / 1000
+    apart = abs(theirs - (before + time.time()) / 2)
+    if apart > CLOCK_SECONDS:
+        raise Refused(f"this clock and ClickHouse's are {apart:.0f} s apart. Synchronise them (NTP)")
+    return f"{apart:.1f} s from ClickHouse's, now {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def show(findings: list[Finding]) -> None:
+    """For a person."""
+    for finding in findings:
+        output.say(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<14} {output.clean(finding.found)}")
+        if not finding.ok and finding.remedy:
+            output.say(f"     {'':<14} remedy: {output.clean(finding.remedy)}")

@@ -1,0 +1,142 @@
+"""``loyalty dead-letters``: look at records that could not be used, and send them again once the cause is gone."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pipeline import kafka
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.core.decode import Decoder
+from pipeline.errors import BadEvent, NotFound, Unreachable
+from pipeline.topics import BY_NAME, DEAD_LETTERS
+
+PREFIX = "__loyalty.errors."
+REPLAYED = "__loyalty.replayed_from"
+SHOWN_BYTES = 2_000
+
+
+class Letter(NamedTuple):
+    """A dead letter: its id (partition-offset in ``dead-letters``), what went wrong, and the record as it was."""
+
+    identity: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    received_at: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program; bytes that are no UTF-8 show as escapes."""
+        return {"id": self.identity, "topic": self.topic, "partition": self.partition, "offset": self.offset,
+                "reason": self.reason, "detail": self.detail, "received_at": self.received_at,
+                "key": _text(self.key), "bytes": len(self.value or b""), "value": _text(self.value)}
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data[:SHOWN_BYTES].decode(errors="backslashreplace")
+
+
+def read(settings: Settings) -> Iterator[Letter]:
+    """Every dead letter in the topic, partition by partition, oldest first."""
+    bounds = kafka.end_offsets(settings, [DEAD_LETTERS])
+    reader = kafka.consumer(settings, "letters", settings.group("letters"))
+    try:
+        for (name, partition), (first, end) in bounds.items():
+            if first < end:
+                reader.assign([kafka.TopicPartition(settings.topic(name), partition, first)])
+                yield from _until(reader, end)
+    finally:
+        reader.close()
+
+
+def _until(reader: Any, end: int) -> Iterator[Letter]:
+    while True:
+        message = reader.poll(10)
+        if message is None or message.error() is not None:
+            raise Unreachable("Kafka stopped answering while dead letters were read; try again")
+        yield _letter(message)
+        if message.offset() + 1 >= end:
+            return
+
+
+def _letter(message: Any) -> Letter:
+    headers = message.headers() or []
+    errors = {k.removeprefix(PREFIX): v.decode(errors="replace") for k, v in headers if k.startswith(PREFIX)}
+    received = int(errors.get("appended_at_ms", message.timestamp()[1])) / 1000
+    return Letter(f"{message.partition()}-{message.offset()}", errors.get("topic", "?"),
+                  int(errors.get("partition", -1)), int(errors.get("offset", -1)), errors.get("reason", "?"),
+                  errors.get("detail", ""), datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds"),
+                  message.key(), message.value(), [(k, v) for k, v in headers if not k.startswith(PREFIX)])
+
+
+def find(settings: Settings, identity: str) -> Letter:
+    """A dead letter by its id.
+
+    Raises
+    ------
+    NotFound
+        There is none.
+    """
+    for letter in read(settings):
+        if letter.identity == identity:
+            return letter
+    raise NotFound(f"no dead letter {identity!r}; `loyalty dead-letters list` shows them")
+
+
+def show_list(letters: list[Letter], limit: int) -> None:
+    """The newest for a person, with counts by reason."""
+    if not letters:
+        output.say("No dead letters.")
+        return
+    newest = sorted(letters, key=lambda letter: letter.received_at, reverse=True)[:limit]
+    output.table(["received (UTC)", "topic", "reason", "detail", "bytes", "id"], [
+        [letter.received_at[:19], letter.topic, letter.reason, letter.detail, len(letter.value or b""),
+         letter.identity] for letter in newest])
+    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(l.reason for l in letters).most_common())  # noqa: E741
+    output.say(f"{len(letters)} in all: {counts}.")
+
+
+def show_one(letter: Letter) -> None:
+    """One dead letter for a person."""
+    value = _text(letter.value)
+    cut = f" (the first {SHOWN_BYTES} of {len(letter.value or b'')} bytes)" if len(letter.value or b"") > SHOWN_BYTES else ""
+    for line in (f"Dead letter {letter.identity}: {letter.reason}, {letter.detail}",
+                 f"From {letter.topic}, partition {letter.partition}, offset {letter.offset}, "
+                 f"received {letter.received_at}", f"Key: {output.clean(_text(letter.key))}",
+                 f"Value{cut}:", output.clean(value) if value is not None else "(none)"):
+        output.say(line)
+
+
+def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> int:
+    """Send dead letters to the topic they came from; returns how many. The letters stay where they are.
+
+    A record is sent under its customer's key where that can be read, so one that lay in a wrong partition finds its
+    place. An event that was folded meanwhile is recognised by its id.
+    """
+    producer = kafka.producer(settings, "letters")
+    known = {settings.topic(name) for name in BY_NAME}
+    count = 0
+    for letter in read(settings):
+        if wanted(letter) and letter.topic in known:
+            headers = [*letter.headers, (REPLAYED, letter.identity.encode())]
+            producer.produce(letter.topic, letter.value, _key(settings, letter), headers=headers)
+            producer.poll(0)
+            count += 1
+    kafka.flush(producer)
+    return count
+
+
+def _key(settings: Settings, letter: Letter) -> bytes | None:
+    kind = BY_NAME[settings.logical(letter.topic)].kind
+    if kind is None:
+        return letter.key
+    try:
+        return Decoder(kind)(letter.value, datetime.now(UTC)).event.customer_id.encode()
+    except BadEvent:
+        return letter.key

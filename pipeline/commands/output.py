@@ -1,0 +1,65 @@
+"""How commands print: tables and sentences for people, JSON for programs. Texts from outside are never markup."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.errors import LoyaltyError
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def clean(value: Any) -> str:
+    """A value as text that cannot act on the terminal: control characters are shown, not sent."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def say(text: str) -> None:
+    """One line for a person."""
+    out.print(escape(text))
+
+
+def as_json(value: Any) -> None:
+    """A value as one line of JSON."""
+    out.file.write(orjson.dumps(value, default=str).decode() + "\n")
+    out.file.flush()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    """Rows under column names."""
+    drawn = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        drawn.add_column(Text(clean(name)), overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(clean(value)) for value in row))
+    out.print(drawn)
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "")
+
+
+def bar(unit: str = "events") -> Progress:
+    """A progress bar with rate and time left; on standard error, so that output can be piped."""
+    return Progress(TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), _Rate(unit),
+                    TimeRemainingColumn(elapsed_when_finished=True), console=err)
+
+
+def failure(failed: LoyaltyError) -> None:
+    """A failure in one line on standard error."""
+    err.print(escape("loyalty: " + clean(" ".join(str(failed).split()))))

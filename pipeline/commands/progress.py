@@ -1,0 +1,60 @@
+"""How far behind the worker and the sink are, and waiting until they are not."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.errors import Transient
+from pipeline.topics import INPUTS, TOPICS, Topic
+
+
+class Behind(NamedTuple):
+    """Records in a topic, and how many of them a kind of process has not finished; ``None``: it does not read it."""
+
+    topic: str
+    records: int
+    worker: int | None
+    sink: int
+
+
+def behind(settings: Settings) -> list[Behind]:
+    """The lag of every topic."""
+    ends = kafka.end_offsets(settings, TOPICS)
+    worker = kafka.committed(settings, settings.group("worker"), INPUTS)
+    sink = kafka.committed(settings, settings.group("sink"), TOPICS)
+    found = []
+    for topic in TOPICS:
+        bounds = {key: bound for key, bound in ends.items() if key[0] == topic.name}
+        found.append(Behind(topic.name, sum(end - first for first, end in bounds.values()),
+                            _lag(bounds, worker) if topic in INPUTS else None, _lag(bounds, sink)))
+    return found
+
+
+def _lag(bounds: dict[tuple[str, int], tuple[int, int]], done: dict[tuple[str, int], int]) -> int:
+    return sum(max(0, end - max(first, done.get(key, 0))) for key, (first, end) in bounds.items())
+
+
+def wait_until_done(settings: Settings, process: str, seconds: float) -> float:
+    """Wait until the worker or the sink has finished everything that is in its topics; returns the seconds it took.
+
+    Raises
+    ------
+    Transient
+        It has not, within ``seconds``.
+    """
+    topics: Sequence[Topic] = INPUTS if process == "worker" else TOPICS
+    started = time.monotonic()
+    while True:
+        try:
+            ends = kafka.end_offsets(settings, topics)
+            left = _lag(ends, kafka.committed(settings, settings.group(process), topics))
+        except Transient:
+            left = -1  # the broker is away; it may come back
+        if left == 0:
+            return time.monotonic() - started
+        if time.monotonic() - started > seconds:
+            raise Transient(f"the {process} is still {left} records behind after {seconds:.0f} s; "
+                            "`loyalty status` shows where")
+        time.sleep(0.2)

@@ -1,0 +1,310 @@
+"""The one-command stack: broker, warehouse, worker and sink on one data directory.
+
+Rules
+-----
+- One stack per data directory; a lock file says so, and the kernel drops the lock when the process dies.
+- Everything listens on loopback. Ports are probed before anything is started.
+- ``stack.json`` in the data directory tells other commands where things are while the stack runs.
+"""
+
+import fcntl
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import orjson
+import psutil
+from confluent_kafka import KafkaException
+
+from pipeline import kafka, metrics
+from pipeline.config import Settings
+from pipeline.errors import Refused, Transient
+from pipeline.local import broker, jars
+from pipeline.local.processes import STOP_SECONDS, Child, stop_all
+
+FREE_MB_NEEDED = 500
+RECORD = "stack.json"
+OWNED = ("kafka", "warehouse", "logs", RECORD, "lock")
+"""What a stack puts into its data directory; nothing else there is ever touched."""
+
+
+class Ports(NamedTuple):
+    """One port of the stack and the option that changes it."""
+
+    port: int
+    owner: str
+    option: str
+
+
+def ports(settings: Settings) -> list[Ports]:
+    """Every port the stack listens on."""
+    kafka_port = int(settings.kafka.rsplit(":", 1)[1])
+    warehouse_port = urlsplit(settings.clickhouse).port or 8123
+    return [
+        Ports(kafka_port, "broker", "--kafka-port"),
+        Ports(settings.controller_port, "broker's controller", "--controller-port"),
+        Ports(warehouse_port, "warehouse", "--warehouse-port"),
+        *(Ports(port, f"{name} metrics", "--metrics-port") for name, port in (
+            ("worker", settings.worker_metrics_port), ("sink", settings.sink_metrics_port),
+            ("warehouse", settings.warehouse_metrics_port), ("stack", settings.up_metrics_port))),
+    ]
+
+
+def record(directory: Path) -> dict[str, Any] | None:
+    """What a running stack wrote down about itself, ``None`` when none runs on this directory."""
+    try:
+        found: dict[str, Any] = orjson.loads((directory / RECORD).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return found if _is_locked(directory) else None
+
+
+def _is_locked(directory: Path) -> bool:
+    try:
+        with (directory / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class Stack:
+    """Starts, watches and stops the processes; ``say`` is told what a person should know."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], *, own_broker: bool = True) -> None:
+        self._settings = settings
+        self._say = say
+        self._own_broker = own_broker
+        self._directory = settings.directory
+        self._lock: Any = None
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._facts: metrics.UpMetrics | None = None
+        self.children: dict[str, Child] = {}
+
+    def start(self, fetching: Callable[[int, int], None]) -> None:
+        """Start everything and wait until it is ready; on failure nothing is left running."""
+        self._claim_directory()
+        try:
+            self._end_leftovers()
+            self._check_surroundings()
+            folder = jars.ensure(self._settings.kafka_jars, fetching) if self._own_broker else Path()
+            self._serve_metrics()
+            self._make_children(folder)
+            self._start_stage([name for name in ("broker", "warehouse") if name in self.children])
+            created = kafka.create_topics(self._settings)
+            if created:
+                self._say(f"topics     created: {', '.join(created)}")
+            self._start_stage(["worker", "sink"])
+        except BaseException:
+            self.stop()
+            raise
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._watcher.start()
+
+    def _claim_directory(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._lock = (self._directory / "lock").open("wb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"a stack already runs on {self._directory}; use it, stop it, or choose another --data-dir") from None
+        except OSError as failed:
+            raise Refused(f"{self._directory} cannot be used: {failed.strerror}; choose another --data-dir") from None
+
+    def _end_leftovers(self) -> None:
+        """Processes of a stack that was killed outright are on their way out; see them off before we start."""
+        try:
+            known = orjson.loads((self._directory / RECORD).read_bytes())["processes"].values()
+        except (OSError, ValueError, KeyError):
+            return
+        left = []
+        for entry in known:
+            try:
+                process = psutil.Process(entry["pid"])
+            except (psutil.Error, TypeError, ValueError):
+                continue
+            if abs(process.create_time() - entry["started"]) < 1:
+                process.terminate()
+                left.append(process)
+        _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS)
+        for process in stubborn:
+            process.kill()
+
+    def _check_surroundings(self) -> None:
+        free = shutil.disk_usage(self._directory).free // 1_000_000
+        if free < FREE_MB_NEEDED:
+            raise Refused(f"{self._directory} has {free} MB free, {FREE_MB_NEEDED} MB are needed; "
+                          "free some, or choose another --data-dir")
+        for port, owner, option in ports(self._settings):
+            if owner.startswith("broker") and not self._own_broker:
+                continue
+            if not _is_free(port):
+                raise Refused(f"port {port} ({owner}) is taken by another program; stop it, or choose another: "
+                              f"loyalty up {option} PORT")
+
+    def _serve_metrics(self) -> None:
+        made = metrics.registry("up")
+        metrics.serve(made, self._settings.listen, self._settings.up_metrics_port)
+        self._facts = metrics.UpMetrics(made)
+
+    def _make_children(self, folder: Path) -> None:
+        settings, logs = self._settings, self._directory / "logs"
+        if self._own_broker:
+            data = self._directory / "kafka"
+            self.children["broker"] = Child("broker", lambda: broker.prepare(settings, data, folder),
+                                            lambda: _answers(settings), logs / "broker.log", {})
+        ready: dict[str, Callable[[], bool]] = {
+            "warehouse": lambda: _pings(settings),
+            "worker": lambda: _has_metric(settings.worker_metrics_port, "loyalty_ready 1.0"),
+            "sink": lambda: _has_metric(settings.sink_metrics_port, "loyalty_sink_ready 1.0"),
+        }
+        for name, is_ready in ready.items():
+            own = settings.with_changes(instance=f"{name}-0").as_env()
+            self.children[name] = Child(name, lambda n=name: (sys.executable, "-m", "pipeline", n),  # type: ignore[misc]
+                                        is_ready, logs / f"{name}.log", own)
+
+    def _start_stage(self, names: list[str]) -> None:
+        for name in names:
+            self.children[name].start()
+        for name in names:
+            seconds = self.children[name].wait_ready()
+            self._note_up(name, up=True)
+            self._say(f"{name:<10} ready after {seconds:.1f} s   {self._address(name)}")
+        self._write_record()
+
+    def _address(self, name: str) -> str:
+        return {"broker": self._settings.kafka, "warehouse": self._settings.clickhouse,
+                "worker": f"metrics http://127.0.0.1:{self._settings.worker_metrics_port}/metrics",
+                "sink": f"metrics http://127.0.0.1:{self._settings.sink_metrics_port}/metrics"}[name]
+
+    def _write_record(self) -> None:
+        known = {
+            "pid": os.getpid(),
+            "settings": self._settings.as_env(),
+            "processes": {name: child.record() for name, child in self.children.items()},
+        }
+        part = self._directory / f"{RECORD}.part"
+        part.write_bytes(orjson.dumps(known))
+        part.replace(self._directory / RECORD)
+
+    def _note_up(self, name: str, *, up: bool) -> None:
+        if self._facts is not None:
+            self._facts.running(name, up)
+
+    def _watch(self) -> None:
+        warned = 0.0
+        while not self._stopping.wait(0.2):
+            for child in self.children.values():
+                if child.exit_code() is not None and not child.given_up:
+                    self._revive(child)
+            if time.monotonic() - warned > 30:
+                warned = time.monotonic()
+                self._warn_about_disk()
+
+    def _warn_about_disk(self) -> None:
+        free = shutil.disk_usage(self._directory).free // 1_000_000
+        if free < FREE_MB_NEEDED:
+            self._say(f"disk       only {free} MB are free in {self._directory}; free some before Kafka stops")
+
+    def _revive(self, child: Child) -> None:
+        """Start a process that died again, unless it refused to run or dies again and again."""
+        code = child.exit_code()
+        self._note_up(child.name, up=False)
+        if code == Refused.exit_code or child.died_too_often():
+            child.given_up = True
+            self._say(f"{child.name:<10} stopped and is not restarted: {child.last_words()} (log: {child.log})")
+        else:
+            self._say(f"{child.name:<10} died (exit code {code}); starting it again")
+            if self._stopping.wait(0.5 * len(child.deaths)):
+                return
+            child.restarts += 1
+            child.start()
+            if self._facts is not None:
+                self._facts.restarted(child.name)
+            self._note_up(child.name, up=True)
+        self._write_record()
+
+    def stop(self) -> None:
+        """Stop everything, worker and sink first; nothing is left running."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        named = self.children.get
+        stop_all([[c for c in map(named, stage) if c] for stage in (("worker", "sink"), ("warehouse", "broker"))])
+        (self._directory / RECORD).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+
+@contextmanager
+def running(settings: Settings, say: Callable[[str], None], fetching: Callable[[int, int], None], *,
+            own_broker: bool = True) -> Iterator[Stack]:
+    """A stack for the time of a ``with`` block."""
+    stack = Stack(settings, say, own_broker=own_broker)
+    stack.start(fetching)
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+def reset(directory: Path) -> list[str]:
+    """Remove what stacks put into a data directory; returns what was removed.
+
+    Raises
+    ------
+    Refused
+        A stack is running on it.
+    """
+    if _is_locked(directory):
+        raise Refused(f"a stack runs on {directory}; stop it first (Ctrl-C in its terminal)")
+    removed = [name for name in OWNED if (directory / name).exists()]
+    for name in removed:
+        path = directory / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return removed
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        return bool(kafka.metadata(settings, 1.0).brokers)
+    except (Transient, KafkaException):
+        return False
+
+
+def _pings(settings: Settings) -> bool:
+    return _fetch(f"{settings.clickhouse}/ping") == "Ok.\n"
+
+
+def _has_metric(port: int, line: str) -> bool:
+    return f"\n{line}\n" in _fetch(f"http://127.0.0.1:{port}/metrics")
+
+
+def _fetch(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
+            return str(answer.read().decode())
+    except OSError:
+        return ""

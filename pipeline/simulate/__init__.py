@@ -1,0 +1,1 @@
+"""Events to work with: replays of real purchases, and a seeded generator whose events are labelled synthetic."""

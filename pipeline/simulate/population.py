@@ -1,0 +1,100 @@
+"""A synthetic population, and synthetic service for the real CDNOW customers. Same seed, same bytes.
+
+Purchases follow the "buy till you die" story of BG/NBD: each customer buys at a rate of their own and may drop out
+after any purchase. A service problem raises that chance, by much where it cost much effort.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, pairwise
+from random import Random
+
+from pipeline.simulate import cdnow
+from pipeline.simulate.service import Issue, busy_moment, follow, text
+
+Sent = tuple[str, dict[str, object]]
+"""A topic and an event for it."""
+FIRST_DAY = date(2025, 1, 1)
+CDNOW_END = datetime(1998, 6, 30, 23, 59, 59, tzinfo=UTC)
+CATEGORIES = ("books", "music", "films", "games", "electronics", "home", "toys", "garden")
+
+DROPOUT = (0.8, 2.4)
+"""Beta distribution of the chance to drop out after a purchase, near the published CDNOW estimate."""
+PROBLEM_RATE = 0.08
+HARD_SHARE = 0.4
+SILENCED_BY = {True: 0.6, False: 0.06}
+"""Chance to fall silent after a problem that cost much effort, or little."""
+
+
+def simulated(customers: int, days: int, seed: int, first_day: date = FIRST_DAY) -> list[Sent]:
+    """Purchases, contacts and answers of a synthetic population, oldest first."""
+    return in_time_order(chain.from_iterable(lives(range(customers), days, seed, first_day)))
+
+
+def lives(numbers: Iterable[int], days: int, seed: int, first_day: date) -> Iterator[Iterator[Sent]]:
+    """The events of each customer of a population, by their numbers; each customer has a random source of their own."""
+    start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
+    return (_life(number, seed, start, days) for number in numbers)
+
+
+def _life(number: int, seed: int, start: datetime, days: int) -> Iterator[Sent]:
+    random = Random(f"{seed}/{number}")  # noqa: S311 - reproducible on purpose
+    customer, until = f"sim-{seed}-{number:06d}", start + timedelta(days=days)
+    gap_days = 1 / random.gammavariate(0.8, 1 / 25)
+    dropout, basket = random.betavariate(*DROPOUT), random.lognormvariate(3.3, 0.5)
+    at, count = start + timedelta(days=random.uniform(0, days * 0.7)), 0
+    while at < until:
+        at = min(busy_moment(random, at), until)
+        count += 1
+        name = f"{customer}-p{count}"
+        yield "purchases", _purchase(random, name, customer, at, basket)
+        leaves = random.random() < dropout
+        if random.random() < PROBLEM_RATE:
+            issue = Issue(f"{name}-i", customer, at + timedelta(days=random.uniform(0.5, 5)),
+                          random.random() < HARD_SHARE)
+            yield from follow(random, issue, until)
+            leaves = leaves or random.random() < SILENCED_BY[issue.hard]
+        if leaves:
+            return
+        at += timedelta(days=min(random.expovariate(1 / gap_days), 3650))
+
+
+def _purchase(random: Random, name: str, customer: str, at: datetime, basket: float) -> dict[str, object]:
+    cents = max(1, round(random.gammavariate(4, basket / 4) * 100))
+    lines = random.sample(CATEGORIES, random.choices((1, 2, 3), (70, 22, 8))[0])
+    return {
+        "event_id": name, "customer_id": customer, "occurred_at": text(at), "source": "simulation", "synthetic": True,
+        "order_id": name, "amount": f"{cents // 100}.{cents % 100:02d}", "currency": "EUR",
+        "channel": random.choices(("web", "app", "store"), (55, 25, 20))[0],
+        "lines": [{"category": category, "quantity": random.choices((1, 2, 3), (80, 15, 5))[0]} for category in lines],
+        "incentivised": random.random() < 0.2,
+    }
+
+
+def cdnow_service(seed: int) -> list[Sent]:
+    """Synthetic contacts and answers for the real CDNOW customers, oldest first.
+
+    The purchases are facts, so the story is told backwards: a purchase after which a customer fell silent is more
+    likely to have been followed by a problem, and by a hard one.
+    """
+    return in_time_order(_cdnow_issues(seed))
+
+
+def _cdnow_issues(seed: int) -> Iterator[Sent]:
+    dates: dict[str, list[str]] = {}
+    for row in cdnow.rows():
+        dates.setdefault(row.customer, []).append(row.date)
+    for customer, bought in dates.items():
+        random = Random(f"{seed}/cdnow/{customer}")  # noqa: S311 - reproducible on purpose
+        for number, (day, following) in enumerate(pairwise([*sorted(bought), ""]), start=1):
+            silent = not following
+            if random.random() < (0.1 if silent else 0.06):
+                begins = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=random.uniform(1, 6))
+                issue = Issue(f"sim-{seed}-cdnow-{customer}-i{number}", customer, begins,
+                              random.random() < (0.6 if silent else 0.2))
+                yield from follow(random, issue, CDNOW_END)
+
+
+def in_time_order(events: Iterable[Sent]) -> list[Sent]:
+    """Events by the moment they happened, then by their id."""
+    return sorted(events, key=lambda sent: (str(sent[1]["occurred_at"]), str(sent[1]["event_id"])))

@@ -1,0 +1,64 @@
+"""Sending events to their topics, as fast as the broker takes them or at a given rate."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.errors import Unreachable
+
+Progress = Callable[[int], None]
+
+
+def encode(event: dict[str, object]) -> bytes:
+    """An event as it is sent; the same event is always the same bytes."""
+    return orjson.dumps(event)
+
+
+def send(settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Progress,
+         rate: float | None = None) -> int:
+    """Send events, each under its customer's key; returns how many the broker confirmed.
+
+    ``rate`` is in events per second; ``progress`` is told how many were handed over so far.
+
+    Raises
+    ------
+    Unreachable
+        The broker did not confirm everything.
+    """
+    kafka.verify_topics(settings)
+    producer = kafka.producer(settings, "simulate", **{"message.timeout.ms": 120_000})
+    failures: list[str] = []
+    started, count = time.monotonic(), 0
+    for topic, event in events:
+        _produce(producer, settings.topic(topic), event, failures)
+        count += 1
+        if rate:
+            time.sleep(max(0.0, started + count / rate - time.monotonic()))
+        if count % 500 == 0 or rate:
+            producer.poll(0)
+            progress(count)
+    kafka.flush(producer, 120.0)
+    progress(count)
+    if failures:
+        raise Unreachable(f"Kafka did not take {len(failures)} of {count} events: {failures[0]}")
+    return count
+
+
+def _produce(producer: Any, topic: str, event: dict[str, object], failures: list[str]) -> None:
+    def delivered(error: Any, _message: Any) -> None:
+        if error is not None:
+            failures.append(str(error))
+
+    headers = [("synthetic", b"1")] if event.get("synthetic") else []
+    while True:
+        try:
+            producer.produce(topic, encode(event), str(event["customer_id"]).encode(), headers=headers,
+                             on_delivery=delivered)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
