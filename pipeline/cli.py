@@ -21,24 +21,39 @@ from pipeline.local import stack
 from pipeline.sink.warehouse import connect
 from pipeline.topics import TOPICS
 
-cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
-                  help="How loyal each customer is, and who is about to leave after a bad service experience.")
+cli = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="How loyal each customer is, and who is about to leave after a bad service experience.",
+)
 topics_cli = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 replay_cli = typer.Typer(no_args_is_help=True, help="Send real purchases.")
-for name, group in (("topics", topics_cli), ("dead-letters", letters_cli), ("alerts", alerts_cli),
-                    ("replay", replay_cli)):
+for name, group in (
+    ("topics", topics_cli),
+    ("dead-letters", letters_cli),
+    ("alerts", alerts_cli),
+    ("replay", replay_cli),
+):
     cli.add_typer(group, name=name)
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the local stack keeps its data.",
-                                              show_default="the platform's place for data")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Where the local stack keeps its data.", show_default="the platform's place for data"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON, one value.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
-MetricsPort = Annotated[int | None, typer.Option(min=1, max=65532, show_default=False,
-                                                 help="First of four: worker, sink, warehouse, stack.")]
-Rate = Annotated[float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.",
-                                            show_default=False)]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65532, show_default=False, help="First of four: worker, sink, warehouse, stack."),
+]
+Rate = Annotated[
+    float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.", show_default=False)
+]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many.")]
 FIRST_DAY = datetime(2025, 1, 1)  # noqa: DTZ001 - a day, not a moment
 
@@ -58,7 +73,6 @@ class AlertSeverity(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
-
 
 
 def _settings(data_dir: Path | None = None) -> Settings:
@@ -86,37 +100,60 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 
 @cli.command(epilog=_example("loyalty up --data-dir ~/loyalty --warehouse-port 8123"))
-def up(data_dir: DataDir = None, kafka_port: Port = None, controller_port: Port = None, warehouse_port: Port = None,
-       metrics_port: MetricsPort = None,
-       kafka_address: Annotated[str | None, typer.Option("--kafka", show_default=False,
-                                help="HOST:PORT of an existing Kafka to use instead of a private one.")] = None,
-       kafka_jars: Annotated[Path | None, typer.Option(help="Folder that holds Kafka's jars.",
-                                                       show_default=False)] = None) -> None:
+def up(
+    data_dir: DataDir = None,
+    kafka_port: Port = None,
+    controller_port: Port = None,
+    warehouse_port: Port = None,
+    metrics_port: MetricsPort = None,
+    kafka_address: Annotated[
+        str | None,
+        typer.Option(
+            "--kafka", show_default=False, help="HOST:PORT of an existing Kafka to use instead of a private one."
+        ),
+    ] = None,
+    kafka_jars: Annotated[Path | None, typer.Option(help="Folder that holds Kafka's jars.", show_default=False)] = None,
+) -> None:
     """Start broker, warehouse, worker and sink here, and keep them running until Ctrl-C."""
-    settings = local.configured(_settings(data_dir), kafka_port=kafka_port, controller_port=controller_port,
-                                warehouse_port=warehouse_port, metrics_port=metrics_port, kafka=kafka_address,
-                                kafka_jars=kafka_jars)
+    settings = local.configured(
+        _settings(data_dir),
+        kafka_port=kafka_port,
+        controller_port=controller_port,
+        warehouse_port=warehouse_port,
+        metrics_port=metrics_port,
+        kafka=kafka_address,
+        kafka_jars=kafka_jars,
+    )
     with local.running(settings, own_broker=kafka_address is None):
         local.addresses(settings)
         local.wait_for_the_end()
 
 
 @cli.command("demo", epilog=_example("loyalty demo --exit"))
-def demo_(data_dir: DataDir = None, kafka_port: Port = None, controller_port: Port = None, warehouse_port: Port = None,
-          metrics_port: MetricsPort = None,
-          leave: Annotated[bool, typer.Option("--exit", help="Stop when the report is done.")] = False,
-          json_: AsJson = False) -> None:
+def demo_(
+    data_dir: DataDir = None,
+    kafka_port: Port = None,
+    controller_port: Port = None,
+    warehouse_port: Port = None,
+    metrics_port: MetricsPort = None,
+    leave: Annotated[bool, typer.Option("--exit", help="Stop when the report is done.")] = False,
+    json_: AsJson = False,
+) -> None:
     """Start the stack, send 69,659 real purchases and simulated service, and report what came out."""
-    settings = local.configured(_settings(data_dir), kafka_port=kafka_port, controller_port=controller_port,
-                                warehouse_port=warehouse_port, metrics_port=metrics_port)
+    settings = local.configured(
+        _settings(data_dir),
+        kafka_port=kafka_port,
+        controller_port=controller_port,
+        warehouse_port=warehouse_port,
+        metrics_port=metrics_port,
+    )
     failure = demo.run(settings, as_json=json_, leave=leave)
     if failure is not None:
         raise failure
 
 
 @cli.command(epilog=_example("loyalty reset --data-dir ~/loyalty --yes"))
-def reset(data_dir: DataDir = None,
-          yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def reset(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Remove all data of the local stack: topics, states, warehouse and logs."""
     directory = _settings(data_dir).directory
     if not yes:
@@ -165,27 +202,40 @@ def topics_create(data_dir: DataDir = None) -> None:
 @topics_cli.command("list", epilog=_example("loyalty topics list --json"))
 def topics_list(json_: AsJson = False) -> None:
     """Show the table of topics."""
-    rows = [{"topic": t.name, "role": t.role, "key": "customer_id", "values": t.schema, "holds": t.retention,
-             "timestamp": "broker append time"} for t in TOPICS]
+    rows = [
+        {
+            "topic": t.name,
+            "role": t.role,
+            "key": "customer_id",
+            "values": t.schema,
+            "holds": t.retention,
+            "timestamp": "broker append time",
+        }
+        for t in TOPICS
+    ]
     output.as_json(rows) if json_ else output.table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 @replay_cli.command("cdnow", epilog=_example("loyalty replay cdnow --sample"))
-def replay_cdnow(data_dir: DataDir = None,
-                 sample: Annotated[bool, typer.Option("--sample", help="The papers' 1/10 sample only.")] = False,
-                 rate: Rate = None) -> None:
+def replay_cdnow(
+    data_dir: DataDir = None,
+    sample: Annotated[bool, typer.Option("--sample", help="The papers' 1/10 sample only.")] = False,
+    rate: Rate = None,
+) -> None:
     """Send the CDNOW purchases with their original dates, 1997 and 1998."""
     sent = sending.cdnow_purchases(_settings(data_dir), sample=sample, rate=rate)
     output.say(f"Sent {sent} purchases.")
 
 
 @cli.command(epilog=_example("loyalty simulate --customers 1000 --days 365 --seed 7 --rate 500"))
-def simulate(customers_: Annotated[int, typer.Option("--customers", min=1, max=10_000_000, help="How many.")],
-             days: Annotated[int, typer.Option(min=1, max=7_300, help="How many days of their lives.")],
-             seed: Annotated[int, typer.Option(help="The same seed sends the same bytes.")],
-             rate: Rate = None,
-             start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = FIRST_DAY,
-             data_dir: DataDir = None) -> None:
+def simulate(
+    customers_: Annotated[int, typer.Option("--customers", min=1, max=10_000_000, help="How many.")],
+    days: Annotated[int, typer.Option(min=1, max=7_300, help="How many days of their lives.")],
+    seed: Annotated[int, typer.Option(help="The same seed sends the same bytes.")],
+    rate: Rate = None,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = FIRST_DAY,
+    data_dir: DataDir = None,
+) -> None:
     """Send purchases, contacts and surveys of a synthetic population, labelled synthetic."""
     sent = sending.population(_settings(data_dir), customers_, days, seed, start.date(), rate)
     output.say(f"Sent {sent} synthetic events.")
@@ -203,17 +253,23 @@ def status_(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
 
 @cli.command(epilog=_example("loyalty customer 00042"))
-def customer(customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
-             data_dir: DataDir = None, json_: AsJson = False) -> None:
+def customer(
+    customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+) -> None:
     """Show what is known about a customer, and why."""
     found, told = customers.read(_settings(data_dir), customer_id)
     output.as_json(customers.as_data(found, told)) if json_ else customers.show(found, told)
 
 
 @cli.command(epilog=_example('loyalty query "SELECT count() FROM purchases"'))
-def query(sql: Annotated[str, typer.Argument(metavar="SQL", help="A query; it can only read.")],
-          data_dir: DataDir = None, json_: AsJson = False,
-          limit: Annotated[int, typer.Option(min=1, help="Show at most this many rows.")] = 100) -> None:
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A query; it can only read.")],
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many rows.")] = 100,
+) -> None:
     """Ask the warehouse."""
     answer = connect(_settings(data_dir)).query(sql, read_only=True)
     if json_:
@@ -225,8 +281,11 @@ def query(sql: Annotated[str, typer.Argument(metavar="SQL", help="A query; it ca
 
 
 @cli.command("doctor", epilog=_example("loyalty doctor"))
-def doctor_(data_dir: DataDir = None, json_: AsJson = False,
-            settings: Annotated[bool, typer.Option("--settings", help="List all settings instead.")] = False) -> None:
+def doctor_(
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    settings: Annotated[bool, typer.Option("--settings", help="List all settings instead.")] = False,
+) -> None:
     """Check configuration, disk, broker, topics, partitioner, warehouse and clock; exit code 1 when one is bad."""
     if settings:
         output.table(["setting", "default", "meaning"], TABLE)
@@ -244,9 +303,12 @@ def letters_list(data_dir: DataDir = None, json_: AsJson = False, limit: Limit =
 
 
 @letters_cli.command("show", epilog=_example("loyalty dead-letters show 2-15 > record.json"))
-def letters_show(identity: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDir = None,
-                 json_: AsJson = False,
-                 raw: Annotated[bool, typer.Option("--raw", help="The original bytes and nothing else.")] = False) -> None:
+def letters_show(
+    identity: Annotated[str, typer.Argument(metavar="ID")],
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The original bytes and nothing else.")] = False,
+) -> None:
     """Show one dead letter with its original bytes."""
     letter = letters.find(_settings(data_dir), identity)
     if raw:
@@ -256,10 +318,12 @@ def letters_show(identity: Annotated[str, typer.Argument(metavar="ID")], data_di
 
 
 @letters_cli.command("replay", epilog=_example("loyalty dead-letters replay --reason wrong-partition"))
-def letters_replay(identity: Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)] = None,
-                   data_dir: DataDir = None,
-                   reason: Annotated[Reason | None, typer.Option(help="All with this reason.")] = None,
-                   all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False) -> None:
+def letters_replay(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)] = None,
+    data_dir: DataDir = None,
+    reason: Annotated[Reason | None, typer.Option(help="All with this reason.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+) -> None:
     """Send dead letters to the topic they came from, once the cause is gone."""
     if sum((identity is not None, reason is not None, all_)) != 1:
         raise typer.BadParameter("name one dead letter, or --reason, or --all")
@@ -271,26 +335,35 @@ def letters_replay(identity: Annotated[str | None, typer.Argument(metavar="[ID]"
 
 
 @alerts_cli.command("list", epilog=_example("loyalty alerts list --severity critical"))
-def alerts_list(data_dir: DataDir = None, json_: AsJson = False, limit: Limit = 20,
-                status: Annotated[AlertStatus, typer.Option(help="Which alerts.")] = AlertStatus.OPEN,
-                severity: Annotated[AlertSeverity | None, typer.Option(help="Only these.")] = None) -> None:
+def alerts_list(
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    limit: Limit = 20,
+    status: Annotated[AlertStatus, typer.Option(help="Which alerts.")] = AlertStatus.OPEN,
+    severity: Annotated[AlertSeverity | None, typer.Option(help="Only these.")] = None,
+) -> None:
     """Show alerts, newest first."""
     found = alerts.listed(_settings(data_dir), status, severity, limit)
     output.as_json(found) if json_ else alerts.show_list(found)
 
 
 @alerts_cli.command("show", epilog=_example("loyalty alerts show 4e71bad03099"))
-def alerts_show(identity: Annotated[str, typer.Argument(metavar="ID", help="An alert's id, or its beginning.")],
-                data_dir: DataDir = None, json_: AsJson = False) -> None:
+def alerts_show(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An alert's id, or its beginning.")],
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+) -> None:
     """Show one alert in full: why, what to do, what was told when."""
     alert, told = alerts.one(_settings(data_dir), identity)
     output.as_json(alert | {"told": told}) if json_ else alerts.show_one(alert, told)
 
 
 @alerts_cli.command("tail", epilog=_example("loyalty alerts tail --json"))
-def alerts_tail(data_dir: DataDir = None, json_: AsJson = False,
-                count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.", show_default=False)] = None,
-                ) -> None:
+def alerts_tail(
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.", show_default=False)] = None,
+) -> None:
     """Show messages to the desk as they come, until Ctrl-C."""
     for message in alerts.tailed(_settings(data_dir), count):
         output.as_json(message) if json_ else alerts.show_message(message)

@@ -117,8 +117,13 @@ def _whole(name: str, text: str) -> int:
 
 
 def _checked(settings: Settings) -> Settings:
-    for name in ("worker_metrics_port", "sink_metrics_port", "warehouse_metrics_port", "up_metrics_port",
-                 "controller_port"):
+    for name in (
+        "worker_metrics_port",
+        "sink_metrics_port",
+        "warehouse_metrics_port",
+        "up_metrics_port",
+        "controller_port",
+    ):
         if not 1 <= getattr(settings, name) <= 65535:
             raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
     for name in ("partitions", "replication"):

@@ -33,34 +33,38 @@ def _ignore(_error: KafkaError) -> None:
 
 def producer(settings: Settings, name: str, **more: Any) -> Producer:
     """A producer with Kafka's own partitioner (librdkafka's default is another) and every guarantee on."""
-    return Producer({
-        **client_config(settings, name),
-        "partitioner": "murmur2_random",
-        "acks": "all",
-        "enable.idempotence": True,
-        "compression.type": "lz4",
-        "linger.ms": 5,
-        "message.max.bytes": MAX_BYTES,
-        "queue.buffering.max.messages": 500_000,
-        "queue.buffering.max.kbytes": 512 * 1024,
-        **more,
-    })
+    return Producer(
+        {
+            **client_config(settings, name),
+            "partitioner": "murmur2_random",
+            "acks": "all",
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "message.max.bytes": MAX_BYTES,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 512 * 1024,
+            **more,
+        }
+    )
 
 
 def consumer(settings: Settings, name: str, group: str, **more: Any) -> Consumer:
     """A consumer that commits only when told to."""
-    return Consumer({
-        **client_config(settings, name),
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "earliest",
-        "fetch.message.max.bytes": 4 * 1024 * 1024,
-        "fetch.max.bytes": 64 * 1024 * 1024,
-        "receive.message.max.bytes": 96 * 1024 * 1024,
-        "queued.max.messages.kbytes": 64 * 1024,
-        **more,
-    })
+    return Consumer(
+        {
+            **client_config(settings, name),
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "fetch.message.max.bytes": 4 * 1024 * 1024,
+            "fetch.max.bytes": 64 * 1024 * 1024,
+            "receive.message.max.bytes": 96 * 1024 * 1024,
+            "queued.max.messages.kbytes": 64 * 1024,
+            **more,
+        }
+    )
 
 
 class Sending:
@@ -71,10 +75,11 @@ class Sending:
         self._lock = threading.Lock()
         self._pending = 1  # one for the sender itself, until it has handed over everything
         self._failure: str | None = None
-        self._when_done: Callable[[str | None], None] | None = None
+        self._when_done: Callable[[str | None], object] | None = None
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None,
-             partition: int = -1) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None, partition: int = -1
+    ) -> None:
         """Hand over one record; waits when librdkafka's queue is full."""
         with self._lock:
             self._pending += 1
@@ -86,7 +91,7 @@ class Sending:
             else:
                 return
 
-    def finish(self, when_done: Callable[[str | None], None]) -> None:
+    def finish(self, when_done: Callable[[str | None], object]) -> None:
         """No more records follow; ``when_done`` is called once, from any thread, with a failure or ``None``."""
         self._when_done = when_done
         self._settle(None)
@@ -132,16 +137,19 @@ def metadata(settings: Settings, seconds: float = 5.0) -> Any:
     try:
         return admin(settings).list_topics(timeout=seconds)
     except KafkaException:
-        raise Unreachable(f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
-                          "to an address that does.") from None
+        raise Unreachable(
+            f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
+            "to an address that does."
+        ) from None
 
 
 def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and verify the others; returns the names of those created."""
     existing = set(metadata(settings).topics)
     missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
-    new = [NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config())
-           for t in missing]
+    new = [
+        NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config()) for t in missing
+    ]
     if new:
         client = admin(settings)  # must outlive its futures
         for name, future in client.create_topics(new, operation_timeout=20).items():
@@ -187,8 +195,10 @@ def _verify_settings(settings: Settings) -> None:
         for key in ("message.timestamp.type", "cleanup.policy"):
             wanted, found = topic.config()[key], entries[key].value
             if wanted != found:
-                raise Refused(f"topic {settings.topic(topic.name)} has {key}={found}, needs {wanted}. "
-                              f"Change it with Kafka's own tools: kafka-configs --alter --add-config {key}={wanted}")
+                raise Refused(
+                    f"topic {settings.topic(topic.name)} has {key}={found}, needs {wanted}. "
+                    f"Change it with Kafka's own tools: kafka-configs --alter --add-config {key}={wanted}"
+                )
 
 
 def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:
@@ -213,8 +223,9 @@ def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, 
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
     """Committed offsets of a group, by logical topic name and partition; partitions without one are left out."""
     known = metadata(settings).topics
-    asked = [TopicPartition(settings.topic(t.name), p) for t in topics
-             for p in known[settings.topic(t.name)].partitions]
+    asked = [
+        TopicPartition(settings.topic(t.name), p) for t in topics for p in known[settings.topic(t.name)].partitions
+    ]
     reader = consumer(settings, "committed", group)
     try:
         answers = reader.committed(asked, timeout=10)

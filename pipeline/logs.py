@@ -10,8 +10,12 @@ import structlog
 
 def configure(process: str) -> None:
     """Set up logging for a process; library loggers below WARNING stay silent."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, force=True,
-                        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}')
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.WARNING,
+        force=True,
+        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -59,20 +59,35 @@ class WorkerMetrics:
         self._redelivered = counter("loyalty_events_redelivered", "Records read again after a restart", "topic")
         self._unplanned = counter("loyalty_events_unplanned", "Events with fields the contract does not know", "topic")
         self._alerts = counter("loyalty_alerts", "Messages to the desk", "transition", "severity")
-        self._seconds = Histogram("loyalty_slice_seconds", "One slice from decoding to the confirmed state", ["topic"],
-                                  buckets=LATENCIES, registry=made)
-        self._slice = Histogram("loyalty_slice_records", "Records in one slice", ["topic"], buckets=SIZES,
-                                registry=made)
-        self._latency = Histogram("loyalty_alert_latency_seconds",
-                                  "From the broker's receipt of an event to the confirmed alert", buckets=LATENCIES,
-                                  registry=made)
+        self._seconds = Histogram(
+            "loyalty_slice_seconds",
+            "One slice from decoding to the confirmed state",
+            ["topic"],
+            buckets=LATENCIES,
+            registry=made,
+        )
+        self._slice = Histogram(
+            "loyalty_slice_records", "Records in one slice", ["topic"], buckets=SIZES, registry=made
+        )
+        self._latency = Histogram(
+            "loyalty_alert_latency_seconds",
+            "From the broker's receipt of an event to the confirmed alert",
+            buckets=LATENCIES,
+            registry=made,
+        )
         self._lag = Gauge("loyalty_lag_records", "Records not yet processed", ["topic", "partition"], registry=made)
-        self._lag_seconds = Gauge("loyalty_lag_seconds", "Age of the oldest record that was not yet processed",
-                                  ["topic", "partition"], registry=made)
-        self._event_time = Gauge("loyalty_last_event_timestamp_seconds", "Newest event time seen", ["topic"],
-                                 registry=made)
-        self._progress = Gauge("loyalty_last_progress_timestamp_seconds", "When a slice was last finished",
-                               registry=made)
+        self._lag_seconds = Gauge(
+            "loyalty_lag_seconds",
+            "Age of the oldest record that was not yet processed",
+            ["topic", "partition"],
+            registry=made,
+        )
+        self._event_time = Gauge(
+            "loyalty_last_event_timestamp_seconds", "Newest event time seen", ["topic"], registry=made
+        )
+        self._progress = Gauge(
+            "loyalty_last_progress_timestamp_seconds", "When a slice was last finished", registry=made
+        )
         self._customers = Gauge("loyalty_state_customers", "Customers in this worker's memory", registry=made)
         self._rebalances = Counter("loyalty_rebalances", "Partition assignments received", registry=made)
         self._ready = Gauge("loyalty_ready", "1 when recovered and consuming", registry=made)
@@ -122,22 +137,34 @@ class SinkMetrics:
     def __init__(self, made: CollectorRegistry) -> None:
         self._rows = Counter("loyalty_sink_rows", "Rows inserted", ["table"], registry=made)
         self._batches = Counter("loyalty_sink_batches", "Batches inserted", ["topic"], registry=made)
-        self._insert = Histogram("loyalty_sink_insert_seconds", "One insert into one table", ["table"],
-                                 buckets=LATENCIES, registry=made)
-        self._size = Histogram("loyalty_sink_batch_records", "Records in one batch", ["topic"], buckets=SIZES,
-                               registry=made)
+        self._insert = Histogram(
+            "loyalty_sink_insert_seconds", "One insert into one table", ["table"], buckets=LATENCIES, registry=made
+        )
+        self._size = Histogram(
+            "loyalty_sink_batch_records", "Records in one batch", ["topic"], buckets=SIZES, registry=made
+        )
         self._retries = Counter("loyalty_sink_retries", "Inserts that were tried again", registry=made)
         self._paused = Gauge("loyalty_sink_paused", "1 while ClickHouse is away and consumption waits", registry=made)
-        self._visible = Histogram("loyalty_queryable_latency_seconds",
-                                  "From the broker's receipt of a record to its row being queryable", ["topic"],
-                                  buckets=LATENCIES, registry=made)
-        self._lag = Gauge("loyalty_sink_lag_records", "Records not yet in ClickHouse", ["topic", "partition"],
-                          registry=made)
-        self._lag_seconds = Gauge("loyalty_sink_lag_seconds", "Age of the oldest record not yet in ClickHouse",
-                                  ["topic", "partition"], registry=made)
+        self._visible = Histogram(
+            "loyalty_queryable_latency_seconds",
+            "From the broker's receipt of a record to its row being queryable",
+            ["topic"],
+            buckets=LATENCIES,
+            registry=made,
+        )
+        self._lag = Gauge(
+            "loyalty_sink_lag_records", "Records not yet in ClickHouse", ["topic", "partition"], registry=made
+        )
+        self._lag_seconds = Gauge(
+            "loyalty_sink_lag_seconds",
+            "Age of the oldest record not yet in ClickHouse",
+            ["topic", "partition"],
+            registry=made,
+        )
         self._ready = Gauge("loyalty_sink_ready", "1 when partitions are assigned", registry=made)
-        self._progress = Gauge("loyalty_sink_last_progress_timestamp_seconds", "When a batch was last committed",
-                               registry=made)
+        self._progress = Gauge(
+            "loyalty_sink_last_progress_timestamp_seconds", "When a batch was last committed", registry=made
+        )
 
     def rows_inserted(self, table: str, rows: int, seconds: float) -> None:
         """One table took its rows of a batch."""
@@ -176,8 +203,9 @@ class WarehouseMetrics:
 
     def __init__(self, made: CollectorRegistry) -> None:
         self._requests = Counter("loyalty_warehouse_requests", "Requests answered", ["kind", "status"], registry=made)
-        self._seconds = Histogram("loyalty_warehouse_request_seconds", "Time in the engine", ["kind"],
-                                  buckets=LATENCIES, registry=made)
+        self._seconds = Histogram(
+            "loyalty_warehouse_request_seconds", "Time in the engine", ["kind"], buckets=LATENCIES, registry=made
+        )
 
     def answered(self, kind: str, ok: bool, seconds: float) -> None:
         """A query or an insert was answered."""
@@ -190,8 +218,9 @@ class UpMetrics:
 
     def __init__(self, made: CollectorRegistry) -> None:
         self._up = Gauge("loyalty_process_up", "1 while a process of the stack runs", ["process"], registry=made)
-        self._restarts = Counter("loyalty_process_restarts", "Restarts of a process that died", ["process"],
-                                 registry=made)
+        self._restarts = Counter(
+            "loyalty_process_restarts", "Restarts of a process that died", ["process"], registry=made
+        )
 
     def running(self, process: str, up: bool) -> None:
         """A process of the stack runs, or does not."""

@@ -46,15 +46,22 @@ class Topic:
 
 
 PURCHASES = Topic(name="purchases", role="input", schema="purchase.v1", kind="purchase", retention_days=365)
-CONTACTS = Topic(name="service-contacts", role="input", schema="service_contact.v1", kind="service_contact",
-                 retention_days=365)
+CONTACTS = Topic(
+    name="service-contacts", role="input", schema="service_contact.v1", kind="service_contact", retention_days=365
+)
 SURVEYS = Topic(name="surveys", role="input", schema="survey_response.v1", kind="survey_response", retention_days=365)
-OUTCOMES = Topic(name="alert-outcomes", role="input", schema="alert_outcome.v1", kind="alert_outcome",
-                 retention_days=365)
+OUTCOMES = Topic(
+    name="alert-outcomes", role="input", schema="alert_outcome.v1", kind="alert_outcome", retention_days=365
+)
 ALERTS = Topic(name="churn-alerts", role="output", schema="churn_alert.v1", retention_days=365)
 STATES = Topic(name="customer-states", role="state", schema="customer_state.v1", compacted=True)
-DEAD_LETTERS = Topic(name="dead-letters", role="output", schema="the original bytes", retention_days=90,
-                     max_record_bytes=MAX_RECORD_BYTES + 1024 * 1024)
+DEAD_LETTERS = Topic(
+    name="dead-letters",
+    role="output",
+    schema="the original bytes",
+    retention_days=90,
+    max_record_bytes=MAX_RECORD_BYTES + 1024 * 1024,
+)
 
 INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)
 TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.commands import output
@@ -12,8 +13,10 @@ from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS
 
-_COLUMNS = ("alert_id, customer_id, issue_id, status, severity, transition, churn_risk_0_1, churn_risk_before_0_1, "
-            "raised_at, occurred_at, told_at, reasons, recommended_action, history, synthetic")
+_COLUMNS = (
+    "alert_id, customer_id, issue_id, status, severity, transition, churn_risk_0_1, churn_risk_before_0_1, "
+    "raised_at, occurred_at, told_at, reasons, recommended_action, history, synthetic"
+)
 
 
 def listed(settings: Settings, status: str, severity: str | None, limit: int) -> list[dict[str, Any]]:
@@ -21,7 +24,8 @@ def listed(settings: Settings, status: str, severity: str | None, limit: int) ->
     found = connect(settings, seconds=30).query(
         f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
         "AND ({v:String} = '' OR severity = {v:String}) ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
-        {"s": status, "v": severity or "", "n": limit})
+        {"s": status, "v": severity or "", "n": limit},
+    )
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -34,22 +38,42 @@ def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[st
         No alert begins like this, or more than one does.
     """
     warehouse = connect(settings, seconds=30)
-    found = warehouse.query(f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM alerts "  # noqa: S608 - constants
-                            "WHERE startsWith(alert_id, {a:String}) LIMIT 2", {"a": identity})
+    found = warehouse.query(
+        f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM alerts "  # noqa: S608 - constants
+        "WHERE startsWith(alert_id, {a:String}) LIMIT 2",
+        {"a": identity},
+    )
     if len(found.rows) != 1:
-        raise NotFound(f"{'no' if not found.rows else 'more than one'} alert has an id that begins with {identity!r}; "
-                       "`loyalty alerts list` shows them")
+        raise NotFound(
+            f"{'no' if not found.rows else 'more than one'} alert has an id that begins with {identity!r}; "
+            "`loyalty alerts list` shows them"
+        )
     alert = dict(zip(found.columns, found.rows[0], strict=True))
-    told = warehouse.query("SELECT transition, severity, churn_risk_0_1, occurred_at, caused_by_event FROM "
-                           "alert_messages WHERE alert_id = {a:String} ORDER BY _offset", {"a": alert["alert_id"]})
+    told = warehouse.query(
+        "SELECT transition, severity, churn_risk_0_1, occurred_at, caused_by_event FROM "
+        "alert_messages WHERE alert_id = {a:String} ORDER BY _offset",
+        {"a": alert["alert_id"]},
+    )
     return alert, [dict(zip(told.columns, row, strict=True)) for row in told.rows]
 
 
 def show_list(alerts: list[dict[str, Any]]) -> None:
     """A list for a person."""
-    output.table(["raised", "customer", "severity", "status", "risk", "why", "alert"], [
-        [str(a["raised_at"])[:10], a["customer_id"], a["severity"], a["status"], f"{float(a['churn_risk_0_1']):.0%}",
-         " ".join(a["reasons"][:2]) + (" (synthetic)" if a["synthetic"] else ""), a["alert_id"][:12]] for a in alerts])
+    output.table(
+        ["raised", "customer", "severity", "status", "risk", "why", "alert"],
+        [
+            [
+                str(a["raised_at"])[:10],
+                a["customer_id"],
+                a["severity"],
+                a["status"],
+                f"{float(a['churn_risk_0_1']):.0%}",
+                " ".join(a["reasons"][:2]) + (" (synthetic)" if a["synthetic"] else ""),
+                a["alert_id"][:12],
+            ]
+            for a in alerts
+        ],
+    )
 
 
 def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
@@ -60,10 +84,18 @@ def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
         f"Customer {output.clean(alert['customer_id'])}, issue {output.clean(alert['issue_id'])}"
         + (" (synthetic contacts)" if alert["synthetic"] else ""),
         f"{alert['status']}, {alert['severity']}: churn risk {before:.0%} before the contact, {risk:.0%} now.",
-        "", "Why:", *(f"  - {reason}" for reason in alert["reasons"]), "",
-        f"Next: {alert['recommended_action']}", f"So far: {output.clean(alert['history'])}", "", "Told:",
-        *(f"  {str(t['occurred_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):.0%}"
-          for t in told),
+        "",
+        "Why:",
+        *(f"  - {reason}" for reason in alert["reasons"]),
+        "",
+        f"Next: {alert['recommended_action']}",
+        f"So far: {output.clean(alert['history'])}",
+        "",
+        "Told:",
+        *(
+            f"  {str(t['occurred_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):.0%}"
+            for t in told
+        ),
     ]
     for line in lines:
         output.say(line)
@@ -74,8 +106,9 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
     reader = kafka.consumer(settings, "tail", settings.group("tail"))
     try:
         ends = kafka.end_offsets(settings, [ALERTS])
-        reader.assign([kafka.TopicPartition(settings.topic(name), partition, end)
-                       for (name, partition), (_, end) in ends.items()])
+        reader.assign(
+            [TopicPartition(settings.topic(name), partition, end) for (name, partition), (_, end) in ends.items()]
+        )
         seen = 0
         while count is None or seen < count:
             message = reader.poll(0.5)
@@ -92,6 +125,8 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
 def show_message(alert: dict[str, Any]) -> None:
     """One message in one line."""
     why = " ".join(alert["reasons"][:2])
-    output.say(f"{alert['occurred_at'][:19]}  {alert['transition']:<10} {alert['severity']:<9} "
-               f"{alert['churn_risk_0_1']:.0%}  customer {output.clean(alert['customer_id'])}  {why}  "
-               f"[{alert['alert_id'][:12]}]")
+    output.say(
+        f"{alert['occurred_at'][:19]}  {alert['transition']:<10} {alert['severity']:<9} "
+        f"{alert['churn_risk_0_1']:.0%}  customer {output.clean(alert['customer_id'])}  {why}  "
+        f"[{alert['alert_id'][:12]}]"
+    )

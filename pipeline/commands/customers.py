@@ -23,11 +23,14 @@ def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str,
         No event of this customer was folded and stored.
     """
     warehouse = connect(settings, seconds=30)
-    rows = warehouse.query("SELECT state FROM customer_states FINAL WHERE customer_id = {c:String}",
-                           {"c": customer_id}).rows
+    rows = warehouse.query(
+        "SELECT state FROM customer_states FINAL WHERE customer_id = {c:String}", {"c": customer_id}
+    ).rows
     if not rows:
-        raise NotFound(f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
-                       "`loyalty status` shows how far behind it is")
+        raise NotFound(
+            f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
+            "`loyalty status` shows how far behind it is"
+        )
     return msgspec.json.decode(rows[0][0], type=Customer), _alerts(warehouse, customer_id)
 
 
@@ -35,7 +38,8 @@ def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
     found = warehouse.query(
         "SELECT alert_id, issue_id, status, severity, churn_risk_0_1, churn_risk_before_0_1, raised_at, reasons, "
         "recommended_action, history, synthetic FROM alerts WHERE customer_id = {c:String} ORDER BY raised_at DESC",
-        {"c": customer_id})
+        {"c": customer_id},
+    )
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
@@ -64,14 +68,23 @@ def as_data(customer: Customer, alerts: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _named(contact: Any) -> dict[str, Any]:
     return {name: getattr(contact, name) for name in contact.__struct_fields__} | {
-        "opened_at": _iso(contact.opened_at), "last_at": _iso(contact.last_at)}
+        "opened_at": _iso(contact.opened_at),
+        "last_at": _iso(contact.last_at),
+    }
 
 
 def show(customer: Customer, alerts: list[dict[str, Any]]) -> None:
     """The customer for a person."""
-    lines = [f"Customer {output.clean(customer.customer_id)}", "", *_purchases(customer), *_contacts(customer),
-             *_answers(customer), *_risk(alerts), "",
-             f"Rests on {customer.events} events, {customer.synthetic_events} of them synthetic."]
+    lines = [
+        f"Customer {output.clean(customer.customer_id)}",
+        "",
+        *_purchases(customer),
+        *_contacts(customer),
+        *_answers(customer),
+        *_risk(alerts),
+        "",
+        f"Rests on {customer.events} events, {customer.synthetic_events} of them synthetic.",
+    ]
     for line in lines:
         output.say(line)
 
@@ -82,8 +95,10 @@ def _purchases(customer: Customer) -> list[str]:
     spent = ", ".join(f"{to_amount(units):.2f} {currency}" for currency, units in sorted(customer.spent.items()))
     days = repeat_occasions(customer)
     again = f"came back on {days} further day{'s' if days != 1 else ''}" if days else "has not come back since"
-    lines = [f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {_day(customer.first_purchase_at)}, "
-             f"last on {_day(customer.last_purchase_at)}; {again}."]
+    lines = [
+        f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {_day(customer.first_purchase_at)}, "
+        f"last on {_day(customer.last_purchase_at)}; {again}."
+    ]
     if customer.refunds:
         lines.append(f"Returned something {_count(customer.refunds, 'time')}.")
     if customer.incentivised or customer.obligated:
@@ -96,8 +111,10 @@ def _contacts(customer: Customer) -> list[str]:
         return ["Never had to contact service."]
     lines = [f"Contacted service {_count(len(customer.contacts), 'time')}:"]
     for contact in customer.contacts:
-        lines.append(f"  {_day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
-                     f"{output.clean(contact.issue_id)}: {'solved' if contact.resolved else 'not solved'}")
+        lines.append(
+            f"  {_day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
+            f"{output.clean(contact.issue_id)}: {'solved' if contact.resolved else 'not solved'}"
+        )
     return lines
 
 
@@ -121,9 +138,11 @@ def _risk(alerts: list[dict[str, Any]]) -> list[str]:
         return ["No alert was ever raised."]
     lines = []
     for alert in alerts:
-        lines.append(f"Alert {alert['alert_id'][:12]}, {alert['status']}, {alert['severity']}: churn risk "
-                     f"{float(alert['churn_risk_before_0_1']):.0%} before the contact, "
-                     f"{float(alert['churn_risk_0_1']):.0%} now.")
+        lines.append(
+            f"Alert {alert['alert_id'][:12]}, {alert['status']}, {alert['severity']}: churn risk "
+            f"{float(alert['churn_risk_before_0_1']):.0%} before the contact, "
+            f"{float(alert['churn_risk_0_1']):.0%} now."
+        )
         lines += [f"  - {reason}" for reason in alert["reasons"]]
         lines.append(f"  Next: {alert['recommended_action']}")
     return lines

@@ -46,9 +46,18 @@ class Report:
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
-        return {"exact": self.is_exact, "figures": self.figures, "expected": EXPECTED, "sent": self.sent,
-                "folded": self.folded, "rejected": self.rejected, "customers": self.customers,
-                "open_alerts": self.open_alerts, "rows": self.rows, "seconds": self.seconds}
+        return {
+            "exact": self.is_exact,
+            "figures": self.figures,
+            "expected": EXPECTED,
+            "sent": self.sent,
+            "folded": self.folded,
+            "rejected": self.rejected,
+            "customers": self.customers,
+            "open_alerts": self.open_alerts,
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
 
 
 @contextmanager
@@ -101,19 +110,33 @@ def _examine(settings: Settings, warehouse: Warehouse, report: Report) -> None:
     report.rejected = int(warehouse.value("SELECT count() FROM dead_letters FINAL"))
     report.customers = int(warehouse.value("SELECT count() FROM customers WHERE NOT prospect"))
     report.open_alerts = int(warehouse.value("SELECT count() FROM alerts WHERE status = 'open'"))
-    rows = warehouse.query("SELECT name, total_rows FROM system.tables WHERE database = {d:String} AND "
-                           "engine LIKE '%MergeTree' ORDER BY name", {"d": settings.database}).rows
+    rows = warehouse.query(
+        "SELECT name, total_rows FROM system.tables WHERE database = {d:String} AND "
+        "engine LIKE '%MergeTree' ORDER BY name",
+        {"d": settings.database},
+    ).rows
     report.rows = {str(name): int(count) for name, count in rows}
 
 
 def show(settings: Settings, report: Report) -> None:
     """The report for a person."""
     output.table(["events", "sent"], [*report.sent.items(), ("all", sum(report.sent.values()))])
-    output.say(f"{report.folded} events folded into {report.customers} customers; {report.rejected} rejected; "
-               f"{report.open_alerts} alerts open. Contacts and surveys are synthetic, purchases are real.")
-    output.table(["CDNOW, out of ClickHouse", "found", "in the file", ""], [
-        [name.replace("_", " "), report.figures.get(name, "nothing"), wanted,
-         "exact" if report.figures.get(name) == wanted else "DIFFERS"] for name, wanted in EXPECTED.items()])
+    output.say(
+        f"{report.folded} events folded into {report.customers} customers; {report.rejected} rejected; "
+        f"{report.open_alerts} alerts open. Contacts and surveys are synthetic, purchases are real."
+    )
+    output.table(
+        ["CDNOW, out of ClickHouse", "found", "in the file", ""],
+        [
+            [
+                name.replace("_", " "),
+                report.figures.get(name, "nothing"),
+                wanted,
+                "exact" if report.figures.get(name) == wanted else "DIFFERS",
+            ]
+            for name, wanted in EXPECTED.items()
+        ],
+    )
     _show_alert(settings)
     output.table(["table", "rows"], list(report.rows.items()))
     warehouse = connect(settings)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from confluent_kafka import TopicPartition
+
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
@@ -35,8 +37,13 @@ def examine(settings: Settings) -> list[Finding]:
     """All checks, in the order in which one rests on the other."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("configuration", lambda s: f"kafka {s.kafka}, clickhouse {s.clickhouse}, data {s.directory}"),
-        ("disk", _disk), ("java and jars", _java), ("broker", _broker), ("topics", _topics),
-        ("partitioner", _partitioner), ("warehouse", _warehouse), ("clock", _clock),
+        ("disk", _disk),
+        ("java and jars", _java),
+        ("broker", _broker),
+        ("topics", _topics),
+        ("partitioner", _partitioner),
+        ("warehouse", _warehouse),
+        ("clock", _clock),
     ]
     return [_checked(name, check, settings) for name, check in checks]
 
@@ -83,8 +90,10 @@ def _partitioner(settings: Settings) -> str:
         seen += 1
         strays += partition_of(key, settings.partitions) != partition
     if strays:
-        raise Refused(f"{strays} of the newest {seen} records lie in a partition that is not their key's. "
-                      "A producer uses another partitioner: librdkafka needs partitioner=murmur2_random")
+        raise Refused(
+            f"{strays} of the newest {seen} records lie in a partition that is not their key's. "
+            "A producer uses another partitioner: librdkafka needs partitioner=murmur2_random"
+        )
     return f"the newest {seen} records lie where their keys belong" if seen else "no records yet"
 
 
@@ -95,7 +104,7 @@ def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
             start = max(first, end - SAMPLED // settings.partitions)
             if start >= end:
                 continue
-            reader.assign([kafka.TopicPartition(settings.topic(name), partition, start)])
+            reader.assign([TopicPartition(settings.topic(name), partition, start)])
             for message in reader.consume(end - start, 3.0):
                 if message.error() is None and message.key():
                     yield partition, message.key()
@@ -108,8 +117,10 @@ def _warehouse(settings: Settings) -> str:
     version = str(warehouse.value("SELECT version()"))
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CLICKHOUSE:
         raise Refused(f"ClickHouse {version} is too old. Use {'.'.join(map(str, OLDEST_CLICKHOUSE))} or newer")
-    known = warehouse.value("SELECT count() FROM system.tables WHERE database = {d:String} AND name = "
-                            "'schema_migrations'", {"d": settings.database})
+    known = warehouse.value(
+        "SELECT count() FROM system.tables WHERE database = {d:String} AND name = 'schema_migrations'",
+        {"d": settings.database},
+    )
     applied = int(warehouse.value("SELECT max(number) FROM schema_migrations")) if int(known) else 0
     newest = shipped()[-1].number
     if applied < newest:

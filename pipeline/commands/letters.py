@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from confluent_kafka import TopicPartition
+
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
@@ -33,9 +35,18 @@ class Letter(NamedTuple):
 
     def as_data(self) -> dict[str, Any]:
         """For a program; bytes that are no UTF-8 show as escapes."""
-        return {"id": self.identity, "topic": self.topic, "partition": self.partition, "offset": self.offset,
-                "reason": self.reason, "detail": self.detail, "received_at": self.received_at,
-                "key": _text(self.key), "bytes": len(self.value or b""), "value": _text(self.value)}
+        return {
+            "id": self.identity,
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "reason": self.reason,
+            "detail": self.detail,
+            "received_at": self.received_at,
+            "key": _text(self.key),
+            "bytes": len(self.value or b""),
+            "value": _text(self.value),
+        }
 
 
 def _text(data: bytes | None) -> str | None:
@@ -49,7 +60,7 @@ def read(settings: Settings) -> Iterator[Letter]:
     try:
         for (name, partition), (first, end) in bounds.items():
             if first < end:
-                reader.assign([kafka.TopicPartition(settings.topic(name), partition, first)])
+                reader.assign([TopicPartition(settings.topic(name), partition, first)])
                 yield from _until(reader, end)
     finally:
         reader.close()
@@ -69,10 +80,18 @@ def _letter(message: Any) -> Letter:
     headers = message.headers() or []
     errors = {k.removeprefix(PREFIX): v.decode(errors="replace") for k, v in headers if k.startswith(PREFIX)}
     received = int(errors.get("appended_at_ms", message.timestamp()[1])) / 1000
-    return Letter(f"{message.partition()}-{message.offset()}", errors.get("topic", "?"),
-                  int(errors.get("partition", -1)), int(errors.get("offset", -1)), errors.get("reason", "?"),
-                  errors.get("detail", ""), datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds"),
-                  message.key(), message.value(), [(k, v) for k, v in headers if not k.startswith(PREFIX)])
+    return Letter(
+        f"{message.partition()}-{message.offset()}",
+        errors.get("topic", "?"),
+        int(errors.get("partition", -1)),
+        int(errors.get("offset", -1)),
+        errors.get("reason", "?"),
+        errors.get("detail", ""),
+        datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds"),
+        message.key(),
+        message.value(),
+        [(k, v) for k, v in headers if not k.startswith(PREFIX)],
+    )
 
 
 def find(settings: Settings, identity: str) -> Letter:
@@ -95,21 +114,38 @@ def show_list(letters: list[Letter], limit: int) -> None:
         output.say("No dead letters.")
         return
     newest = sorted(letters, key=lambda letter: letter.received_at, reverse=True)[:limit]
-    output.table(["received (UTC)", "topic", "reason", "detail", "bytes", "id"], [
-        [letter.received_at[:19], letter.topic, letter.reason, letter.detail, len(letter.value or b""),
-         letter.identity] for letter in newest])
-    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(l.reason for l in letters).most_common())  # noqa: E741
+    output.table(
+        ["received (UTC)", "topic", "reason", "detail", "bytes", "id"],
+        [
+            [
+                letter.received_at[:19],
+                letter.topic,
+                letter.reason,
+                letter.detail,
+                len(letter.value or b""),
+                letter.identity,
+            ]
+            for letter in newest
+        ],
+    )
+    counts = ", ".join(
+        f"{count} {reason}" for reason, count in Counter(letter.reason for letter in letters).most_common()
+    )
     output.say(f"{len(letters)} in all: {counts}.")
 
 
 def show_one(letter: Letter) -> None:
     """One dead letter for a person."""
     value = _text(letter.value)
-    cut = f" (the first {SHOWN_BYTES} of {len(letter.value or b'')} bytes)" if len(letter.value or b"") > SHOWN_BYTES else ""
-    for line in (f"Dead letter {letter.identity}: {letter.reason}, {letter.detail}",
-                 f"From {letter.topic}, partition {letter.partition}, offset {letter.offset}, "
-                 f"received {letter.received_at}", f"Key: {output.clean(_text(letter.key))}",
-                 f"Value{cut}:", output.clean(value) if value is not None else "(none)"):
+    size = len(letter.value or b"")
+    cut = f" (the first {SHOWN_BYTES} of {size} bytes)" if size > SHOWN_BYTES else ""
+    for line in (
+        f"Dead letter {letter.identity}: {letter.reason}, {letter.detail}",
+        f"From {letter.topic}, partition {letter.partition}, offset {letter.offset}, received {letter.received_at}",
+        f"Key: {output.clean(_text(letter.key))}",
+        f"Value{cut}:",
+        output.clean(value) if value is not None else "(none)",
+    ):
         output.say(line)
 
 

@@ -18,9 +18,16 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a supervisor's stop, a closed terminal."""
 
 
-def configured(settings: Settings, *, kafka_port: int | None = None, controller_port: int | None = None,
-               warehouse_port: int | None = None, metrics_port: int | None = None, kafka: str | None = None,
-               kafka_jars: Path | None = None) -> Settings:
+def configured(
+    settings: Settings,
+    *,
+    kafka_port: int | None = None,
+    controller_port: int | None = None,
+    warehouse_port: int | None = None,
+    metrics_port: int | None = None,
+    kafka: str | None = None,
+    kafka_jars: Path | None = None,
+) -> Settings:
     """Settings with the options of ``up`` applied.
 
     Raises
@@ -34,8 +41,14 @@ def configured(settings: Settings, *, kafka_port: int | None = None, controller_
         controller_port=controller_port,
         clickhouse=f"http://127.0.0.1:{warehouse_port}" if warehouse_port else None,
         kafka_jars=str(kafka_jars) if kafka_jars else None,
-        **({f"{name}_metrics_port": metrics_port + step for step, name in
-            enumerate(("worker", "sink", "warehouse", "up"))} if metrics_port else {}),
+        **(
+            {
+                f"{name}_metrics_port": metrics_port + step
+                for step, name in enumerate(("worker", "sink", "warehouse", "up"))
+            }
+            if metrics_port
+            else {}
+        ),
     )
     seen: dict[int, str] = {}
     for port, owner, option in stack.ports(changed):
@@ -78,8 +91,10 @@ def _fetching() -> Iterator[Any]:
 
     def fetching(done: int, total: int) -> None:
         if not shown:
-            _say(f"Fetching Apache Kafka {jars.KAFKA_VERSION} once: {total} jars, about {jars.DOWNLOAD_MB} MB in all, "
-                 f"into {jars.cache()}")
+            _say(
+                f"Fetching Apache Kafka {jars.KAFKA_VERSION} once: {total} jars, about {jars.DOWNLOAD_MB} MB in all, "
+                f"into {jars.cache()}"
+            )
             bar = output.bar(unit="jars")
             bar.start()
             shown.append((bar, bar.add_task("jars", total=total)))
@@ -102,12 +117,24 @@ def wait_for_the_end() -> None:
 
 def addresses(settings: Settings) -> None:
     """Where everything is, for a person."""
-    output.table(["what", "where"], [
-        ["Kafka", settings.kafka],
-        ["ClickHouse (HTTP)", f"{settings.clickhouse}  database {settings.database}"],
-        ["metrics", " ".join(f"http://127.0.0.1:{port}/metrics" for port in (
-            settings.worker_metrics_port, settings.sink_metrics_port, settings.warehouse_metrics_port,
-            settings.up_metrics_port))],
-        ["data and logs", str(settings.directory)],
-    ])
+    output.table(
+        ["what", "where"],
+        [
+            ["Kafka", settings.kafka],
+            ["ClickHouse (HTTP)", f"{settings.clickhouse}  database {settings.database}"],
+            [
+                "metrics",
+                " ".join(
+                    f"http://127.0.0.1:{port}/metrics"
+                    for port in (
+                        settings.worker_metrics_port,
+                        settings.sink_metrics_port,
+                        settings.warehouse_metrics_port,
+                        settings.up_metrics_port,
+                    )
+                ),
+            ],
+            ["data and logs", str(settings.directory)],
+        ],
+    )
     output.say("Running. Try `loyalty status` in another terminal; Ctrl-C stops everything.")

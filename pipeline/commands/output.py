@@ -56,8 +56,14 @@ class _Rate(ProgressColumn):
 
 def bar(unit: str = "events") -> Progress:
     """A progress bar with rate and time left; on standard error, so that output can be piped."""
-    return Progress(TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), _Rate(unit),
-                    TimeRemainingColumn(elapsed_when_finished=True), console=err)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(30),
+        MofNCompleteColumn(),
+        _Rate(unit),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=err,
+    )
 
 
 def failure(failed: LoyaltyError) -> None:

@@ -27,8 +27,14 @@ def behind(settings: Settings) -> list[Behind]:
     found = []
     for topic in TOPICS:
         bounds = {key: bound for key, bound in ends.items() if key[0] == topic.name}
-        found.append(Behind(topic.name, sum(end - first for first, end in bounds.values()),
-                            _lag(bounds, worker) if topic in INPUTS else None, _lag(bounds, sink)))
+        found.append(
+            Behind(
+                topic.name,
+                sum(end - first for first, end in bounds.values()),
+                _lag(bounds, worker) if topic in INPUTS else None,
+                _lag(bounds, sink),
+            )
+        )
     return found
 
 
@@ -55,6 +61,7 @@ def wait_until_done(settings: Settings, process: str, seconds: float) -> float:
         if left == 0:
             return time.monotonic() - started
         if time.monotonic() - started > seconds:
-            raise Transient(f"the {process} is still {left} records behind after {seconds:.0f} s; "
-                            "`loyalty status` shows where")
+            raise Transient(
+                f"the {process} is still {left} records behind after {seconds:.0f} s; `loyalty status` shows where"
+            )
         time.sleep(0.2)

@@ -21,8 +21,8 @@ class Question(NamedTuple):
 def shipped() -> list[Question]:
     """All questions, in order."""
     found = []
-    files = (entry for entry in (resources.schemas() / "clickhouse" / "cookbook").iterdir() if entry.name.endswith(".sql"))
-    for entry in sorted(files, key=lambda file: file.name):
+    folder = resources.schemas() / "clickhouse" / "cookbook"
+    for entry in sorted(folder.iterdir(), key=lambda file: file.name):
         first, _, sql = entry.read_text().partition("\n")
         found.append(Question(entry.name.removesuffix(".sql"), first.removeprefix("--").strip(), sql.strip()))
     return found

@@ -12,8 +12,9 @@ from pipeline.simulate import population as people
 from pipeline.simulate.send import send
 
 
-def with_bar(settings: Settings, what: str, total: int | None, events: Iterable[people.Sent],
-             rate: float | None = None) -> int:
+def with_bar(
+    settings: Settings, what: str, total: int | None, events: Iterable[people.Sent], rate: float | None = None
+) -> int:
     """Send events and show how it goes; returns how many were sent."""
     with output.bar() as bar:
         task = bar.add_task(what, total=total)
@@ -23,7 +24,9 @@ def with_bar(settings: Settings, what: str, total: int | None, events: Iterable[
 def cdnow_purchases(settings: Settings, *, sample: bool = False, rate: float | None = None) -> int:
     """Send the CDNOW purchases."""
     events = (("purchases", event) for event in cdnow.purchases(sample=sample))
-    return with_bar(settings, "CDNOW purchases (real)", cdnow.SAMPLE_ROWS if sample else cdnow.MASTER_ROWS, events, rate)
+    return with_bar(
+        settings, "CDNOW purchases (real)", cdnow.SAMPLE_ROWS if sample else cdnow.MASTER_ROWS, events, rate
+    )
 
 
 def population(settings: Settings, customers: int, days: int, seed: int, first_day: date, rate: float | None) -> int:
@@ -36,8 +39,10 @@ def population(settings: Settings, customers: int, days: int, seed: int, first_d
     """
     today = datetime.now(UTC).date()
     if first_day + timedelta(days=days) > today + timedelta(days=1):
-        raise Refused(f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
-                      f"--start {today - timedelta(days=days)}")
+        raise Refused(
+            f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
+            f"--start {today - timedelta(days=days)}"
+        )
     made: list[people.Sent] = []
     with output.bar("customers") as bar:
         task = bar.add_task("simulating", total=customers)

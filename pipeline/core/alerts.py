@@ -5,14 +5,15 @@ Rules
 - One alert per customer and issue; its id is a hash of rule, customer and issue, so a replay raises the same alert.
 - Whether an alert exists, and how it stands, is a function of the customer's facts: the issue is walked through in
   event time each time something changes, so the order in which events arrived cannot show in the result.
-- The state keeps what the desk was last told; what differs from it is told. Something told too early, because an
+- The state keeps what the desk was last told; what differs from it is told, so the last message about an alert says
+  the same whatever the order. Something told too early, because an
   event arrived late, is taken back with ``withdrawn``.
 - No alert for a prospect: there is no loyalty to lose before the first purchase.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ RULE = "risk_after_contact"
 
 Status = Literal["open", "resolved", "closed", "withdrawn"]
 Severity = Literal["medium", "high", "critical"]
-Transition = Literal["raised", "escalated", "eased", "resolved", "closed", "reopened", "withdrawn"]
+Transition = Literal["raised", "escalated", "eased", "updated", "resolved", "closed", "reopened", "withdrawn"]
 FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
@@ -80,7 +81,14 @@ def reassess(after: Customer, cause: str, policy: RiskPolicy = PRIORS) -> tuple[
         if walk is None:
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
-        state = AlertState(issue_id, alert_id(after.customer_id, issue_id), walk.status, walk.severity, walk.raised_at)
+        state = AlertState(
+            issue_id,
+            alert_id(after.customer_id, issue_id),
+            walk.status,
+            walk.severity,
+            walk.raised_at,
+            _content(walk, issue),
+        )
         states.append(state)
         transition = _transition(before, state)
         if transition is not None:
@@ -149,6 +157,19 @@ def _severity(risk: float, policy: RiskPolicy) -> Severity:
     return "high" if risk >= policy.high_at else "medium"
 
 
+def _content(walk: _Walk, issue: list[Contact]) -> int:
+    said = (
+        walk.status,
+        walk.severity,
+        walk.raised_at,
+        walk.latest.at,
+        round(walk.latest.after, 6),
+        [(c.term, round(c.value, 6)) for c in walk.latest.contributions],
+        [(c.contact_id, c.channel, c.kind, c.origin, c.resolved, c.opened_at, c.synthetic) for c in issue],
+    )
+    return int.from_bytes(blake2b(repr(said).encode(), digest_size=8).digest(), "little")
+
+
 def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
     if before is None:
         return "raised" if now.status == "open" else now.status  # type: ignore[return-value]
@@ -156,20 +177,28 @@ def _transition(before: AlertState | None, now: AlertState) -> Transition | None
         return "reopened" if now.status == "open" else now.status  # type: ignore[return-value]
     if now.status == "open" and before.severity != now.severity:
         return "escalated" if _ORDER.index(now.severity) > _ORDER.index(before.severity) else "eased"
-    return None
+    return "updated" if before.content != now.content else None
 
 
-def _withdrawn(customer: Customer, told: AlertState | None, cause: str, issue: list[Contact],
-               policy: RiskPolicy) -> Iterator[ChurnAlert]:
+def _withdrawn(
+    customer: Customer, told: AlertState | None, cause: str, issue: list[Contact], policy: RiskPolicy
+) -> Iterator[ChurnAlert]:
     """Take back what was told about an issue that, by all that is known now, never was at risk."""
     if told is not None:
-        gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at)
+        gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at, 0)
         at = max((contact.last_at for contact in issue), default=told.raised_at)
         yield _message(customer, issue, gone, assess(customer, issue, at, policy), "withdrawn", cause, policy)
 
 
-def _message(customer: Customer, issue: list[Contact], state: AlertState, now: Assessment, transition: Transition,
-             cause: str, policy: RiskPolicy) -> ChurnAlert:
+def _message(
+    customer: Customer,
+    issue: list[Contact],
+    state: AlertState,
+    now: Assessment,
+    transition: Transition,
+    cause: str,
+    policy: RiskPolicy,
+) -> ChurnAlert:
     return ChurnAlert(
         alert_id=state.alert_id,
         customer_id=customer.customer_id,

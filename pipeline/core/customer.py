@@ -75,6 +75,8 @@ class AlertState(Struct, array_like=True):
     status: str
     severity: str
     raised_at: int
+    content: int
+    """64 bits that stand for everything the message said, so that news can be told from no news."""
 
 
 class Customer(Struct, kw_only=True, omit_defaults=True):

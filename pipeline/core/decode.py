@@ -9,13 +9,15 @@ Rules
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.core.currencies import to_units
-from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.events import SCALES, AlertOutcome, Event, Line, Purchase, ServiceContact, SurveyResponse
 from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
@@ -48,9 +50,9 @@ class Decoder:
 
     def __init__(self, kind: Kind) -> None:
         declared = EVENTS[kind]
-        strict = msgspec.defstruct(f"Strict{declared.__name__}", [], bases=(declared,), forbid_unknown_fields=True,
-                                   frozen=True, kw_only=True)
-        self._strict = msgspec.json.Decoder(strict)
+        line = _strict(Line)
+        lines = Annotated[list[line], Meta(max_length=1_000)]  # type: ignore[valid-type]
+        self._strict = msgspec.json.Decoder(_strict(declared, [("lines", lines, [])] if declared is Purchase else []))
         self._tolerant = msgspec.json.Decoder(declared)
 
     def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
@@ -72,7 +74,7 @@ class Decoder:
 
     def _read(self, value: bytes) -> Decoded:
         try:
-            return Decoded(self._strict.decode(value), unplanned=False)
+            return Decoded(cast(Event, self._strict.decode(value)), unplanned=False)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # either unknown fields or broken: the tolerant decoder tells them apart
         if _depth(value) > MAX_DEPTH:
@@ -83,6 +85,13 @@ class Decoder:
             raise _violation(str(broken)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             raise BadEvent(Reason.UNPARSEABLE, _parse_problem(value, broken)) from None
+
+
+def _strict(declared: type[msgspec.Struct], fields: Sequence[Any] = ()) -> type[msgspec.Struct]:
+    """The same struct, refusing unknown fields."""
+    return msgspec.defstruct(
+        f"Strict{declared.__name__}", fields, bases=(declared,), forbid_unknown_fields=True, frozen=True, kw_only=True
+    )
 
 
 def _parse_problem(value: bytes, broken: Exception) -> str:

@@ -9,6 +9,7 @@ Known weakness: the score moves with events only; as time passes in silence it s
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, log1p
 from typing import NamedTuple
 
@@ -107,11 +108,11 @@ def _effort(begun: list[Contact], at: int, policy: RiskPolicy) -> list[Contribut
         _times("repeat_contact", min(4, max(0, recent - 1)), policy.repeat_contact),
         _times("transfer", min(4, sum(contact.transfers for contact in begun)), policy.transfer),
         _times("channel_switch", min(3, len({contact.channel for contact in begun}) - 1), policy.channel_switch),
-        _times("information_repeated", any(contact.information_repeated for contact in begun),
-               policy.information_repeated),
+        _times(
+            "information_repeated", any(contact.information_repeated for contact in begun), policy.information_repeated
+        ),
         _times("waiting", min(6.0, max(contact.waiting_seconds for contact in begun) / 600), policy.waiting),
-        _times("self_service_failed", any(contact.self_service_first for contact in begun),
-               policy.self_service_failed),
+        _times("self_service_failed", any(contact.self_service_first for contact in begun), policy.self_service_failed),
     ]
 
 
@@ -133,16 +134,22 @@ def _story(customer: Customer, begun: list[Contact], at: int, policy: RiskPolicy
         return []
     last = begun[-1]
     solved = last.resolved and last.last_at <= at
-    reopened = any(c.resolved and c.last_at < later.opened_at for c, later in zip(begun, begun[1:], strict=False))
-    elsewhere = {c.issue_id: c.opened_at for c in customer.contacts
-                 if c.issue_id != last.issue_id and c.kind == "complaint" and c.opened_at <= at}
+    reopened = any(c.resolved and c.last_at < later.opened_at for c, later in pairwise(begun))
+    elsewhere = {
+        c.issue_id: c.opened_at
+        for c in customer.contacts
+        if c.issue_id != last.issue_id and c.kind == "complaint" and c.opened_at <= at
+    }
     returned = occasion_after(customer, last.last_at // DAY_MS)
     return [
         _times("unresolved", not solved, policy.unresolved),
         _times("recovered", solved, policy.recovered),
         _times("reopened", reopened, policy.reopened),
         _times("cancellation", any(contact.kind == "cancellation" for contact in begun), policy.cancellation),
-        _times("earlier_complaint", sum(exp((opened - at) / MONTH_MS) for opened in elsewhere.values()),
-               policy.earlier_complaint),
+        _times(
+            "earlier_complaint",
+            sum(exp((opened - at) / MONTH_MS) for opened in elsewhere.values()),
+            policy.earlier_complaint,
+        ),
         _times("bought_again", returned is not None and returned * DAY_MS <= at, policy.bought_again),
     ]

@@ -40,8 +40,10 @@ def _sentence(term: Contribution) -> str | None:
         case "waiting" if term.value >= 0.5:
             return f"They waited {round(term.value * 10)} minutes{' or more' if term.value >= 6 else ''}."
         case "prior_purchases" if term.value > 0:
-            return "One earlier repeat purchase speaks for them." if term.value == 1 else (
-                f"{int(term.value)} earlier repeat purchases speak for them."
+            return (
+                "One earlier repeat purchase speaks for them."
+                if term.value == 1
+                else (f"{int(term.value)} earlier repeat purchases speak for them.")
             )
         case other:
             return _SENTENCES.get(other)

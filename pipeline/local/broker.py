@@ -87,8 +87,16 @@ def prepare(settings: Settings, data: Path, jars: Path) -> list[str]:
     config = data / "server.properties"
     config.write_text("".join(f"{key}={value}\n" for key, value in _properties(settings, data).items()))
     (data / "log4j2.yaml").write_text(_LOG4J)
-    run = [str(java()), f"-Xmx{HEAP}", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
-           f"-Dlog4j2.configurationFile={data / 'log4j2.yaml'}", "-cp", ":".join(map(str, classpath(jars)))]
+    run = [
+        str(java()),
+        f"-Xmx{HEAP}",
+        "-Xms128m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=4",
+        f"-Dlog4j2.configurationFile={data / 'log4j2.yaml'}",
+        "-cp",
+        ":".join(map(str, classpath(jars))),
+    ]
     if not (data / "log" / "meta.properties").exists():
         _format(run, config, data)
     return [*run, "kafka.Kafka", str(config)]
@@ -99,9 +107,20 @@ def _format(run: list[str], config: Path, data: Path) -> None:
     if not identity.exists():
         identity.write_text(_cluster_id())
     done = subprocess.run(
-        [*run, "kafka.tools.StorageTool", "format", "-t", identity.read_text(), "-c", str(config),
-         "--ignore-formatted"],
-        capture_output=True, text=True, check=False, timeout=60,
+        [
+            *run,
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            identity.read_text(),
+            "-c",
+            str(config),
+            "--ignore-formatted",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:]

@@ -68,8 +68,9 @@ class Engine:
         try:
             import chdb  # noqa: PLC0415 - only the local stack needs it
         except ImportError:
-            raise Refused("the embedded warehouse is missing; install the extra: "
-                          "pip install 'loyalty-pipeline[local]'") from None
+            raise Refused(
+                "the embedded warehouse is missing; install the extra: pip install 'loyalty-pipeline[local]'"
+            ) from None
         self._connect = chdb.connect
         self._path = str(path)
         try:
@@ -91,8 +92,9 @@ class Engine:
         chosen = statement.result_format
         with self._connection(statement) as connection:
             if chosen not in STREAMED or not _SELECT.match(_COMMENTS.sub("", statement.sql)):
-                yield bytes(connection.query(statement.sql, chosen or "TabSeparated",
-                                             params=dict(statement.params)).bytes())
+                yield bytes(
+                    connection.query(statement.sql, chosen or "TabSeparated", params=dict(statement.params)).bytes()
+                )
                 return
             yield from _chunks(connection.send_query(statement.sql, chosen, params=dict(statement.params)))
 

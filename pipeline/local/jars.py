@@ -45,7 +45,8 @@ def lock() -> list[Jar]:
     """The jars of Kafka's broker, from the lock."""
     lines = resources.data("kafka", f"jars-{KAFKA_VERSION}.txt").read_text().splitlines()
     rows = (line.split() for line in lines if line.strip() and not line.startswith("#"))
-    return [Jar(*coordinate.split(":"), digest) for coordinate, digest in rows]
+    found = [(coordinate.split(":"), digest) for coordinate, digest in rows]
+    return [Jar(group, artifact, version, digest) for (group, artifact, version), digest in found]
 
 
 def cache() -> Path:
@@ -57,8 +58,11 @@ def missing(folder: Path) -> list[Jar]:
     """The jars that are not in ``folder`` with their locked content."""
     with ThreadPoolExecutor(4) as pool:
         jars = lock()
-        return [jar for jar, fits in zip(jars, pool.map(lambda jar: _fits(folder / jar.filename, jar), jars),
-                                         strict=True) if not fits]
+        return [
+            jar
+            for jar, fits in zip(jars, pool.map(lambda jar: _fits(folder / jar.filename, jar), jars), strict=True)
+            if not fits
+        ]
 
 
 def classpath(folder: Path) -> list[Path]:
@@ -79,8 +83,10 @@ def ensure(given: str, progress: Callable[[int, int], None]) -> Path:
     if given:
         absent = missing(Path(given))
         if absent:
-            raise Refused(f"{given} lacks {len(absent)} of Kafka's jars or holds others in their place, the first: "
-                          f"{absent[0].filename}. {REMEDIES}")
+            raise Refused(
+                f"{given} lacks {len(absent)} of Kafka's jars or holds others in their place, the first: "
+                f"{absent[0].filename}. {REMEDIES}"
+            )
         return Path(given)
     folder = cache()
     _fetch(missing(folder), folder, progress)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -42,10 +43,16 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        _libc()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment},
-                start_new_session=True, preexec_fn=_die_with_parent,
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, loaded before the fork
             )
         self.started_at = time.time()
 
@@ -71,8 +78,12 @@ class Child:
     def record(self) -> dict[str, object]:
         """What another command needs to know about it."""
         running = self.process is not None and self.process.poll() is None
-        return {"pid": self.process.pid if self.process else None, "started": self.started_at if running else 0.0,
-                "restarts": self.restarts, "given_up": self.given_up}
+        return {
+            "pid": self.process.pid if self.process else None,
+            "started": self.started_at if running else 0.0,
+            "restarts": self.restarts,
+            "given_up": self.given_up,
+        }
 
     def exit_code(self) -> int | None:
         """Its exit code, ``None`` while it runs."""
@@ -118,10 +129,15 @@ def _readable(line: str) -> str:
     return ": ".join(str(entry[key]) for key in ("event", "error") if key in entry)
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
 def _die_with_parent() -> None:
     """Linux tells the child to stop when its parent dies, however that happens."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def stop_all(stages: Sequence[Sequence[Child]]) -> None:

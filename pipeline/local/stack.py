@@ -53,9 +53,15 @@ def ports(settings: Settings) -> list[Ports]:
         Ports(kafka_port, "broker", "--kafka-port"),
         Ports(settings.controller_port, "broker's controller", "--controller-port"),
         Ports(warehouse_port, "warehouse", "--warehouse-port"),
-        *(Ports(port, f"{name} metrics", "--metrics-port") for name, port in (
-            ("worker", settings.worker_metrics_port), ("sink", settings.sink_metrics_port),
-            ("warehouse", settings.warehouse_metrics_port), ("stack", settings.up_metrics_port))),
+        *(
+            Ports(port, f"{name} metrics", "--metrics-port")
+            for name, port in (
+                ("worker", settings.worker_metrics_port),
+                ("sink", settings.sink_metrics_port),
+                ("warehouse", settings.warehouse_metrics_port),
+                ("stack", settings.up_metrics_port),
+            )
+        ),
     ]
 
 
@@ -119,7 +125,9 @@ class Stack:
             self._lock = (self._directory / "lock").open("wb")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(f"a stack already runs on {self._directory}; use it, stop it, or choose another --data-dir") from None
+            raise Refused(
+                f"a stack already runs on {self._directory}; use it, stop it, or choose another --data-dir"
+            ) from None
         except OSError as failed:
             raise Refused(f"{self._directory} cannot be used: {failed.strerror}; choose another --data-dir") from None
 
@@ -145,14 +153,18 @@ class Stack:
     def _check_surroundings(self) -> None:
         free = shutil.disk_usage(self._directory).free // 1_000_000
         if free < FREE_MB_NEEDED:
-            raise Refused(f"{self._directory} has {free} MB free, {FREE_MB_NEEDED} MB are needed; "
-                          "free some, or choose another --data-dir")
+            raise Refused(
+                f"{self._directory} has {free} MB free, {FREE_MB_NEEDED} MB are needed; "
+                "free some, or choose another --data-dir"
+            )
         for port, owner, option in ports(self._settings):
             if owner.startswith("broker") and not self._own_broker:
                 continue
             if not _is_free(port):
-                raise Refused(f"port {port} ({owner}) is taken by another program; stop it, or choose another: "
-                              f"loyalty up {option} PORT")
+                raise Refused(
+                    f"port {port} ({owner}) is taken by another program; stop it, or choose another: "
+                    f"loyalty up {option} PORT"
+                )
 
     def _serve_metrics(self) -> None:
         made = metrics.registry("up")
@@ -163,8 +175,13 @@ class Stack:
         settings, logs = self._settings, self._directory / "logs"
         if self._own_broker:
             data = self._directory / "kafka"
-            self.children["broker"] = Child("broker", lambda: broker.prepare(settings, data, folder),
-                                            lambda: _answers(settings), logs / "broker.log", {})
+            self.children["broker"] = Child(
+                "broker",
+                lambda: broker.prepare(settings, data, folder),
+                lambda: _answers(settings),
+                logs / "broker.log",
+                {},
+            )
         ready: dict[str, Callable[[], bool]] = {
             "warehouse": lambda: _pings(settings),
             "worker": lambda: _has_metric(settings.worker_metrics_port, "loyalty_ready 1.0"),
@@ -172,8 +189,13 @@ class Stack:
         }
         for name, is_ready in ready.items():
             own = settings.with_changes(instance=f"{name}-0").as_env()
-            self.children[name] = Child(name, lambda n=name: (sys.executable, "-m", "pipeline", n),  # type: ignore[misc]
-                                        is_ready, logs / f"{name}.log", own)
+            self.children[name] = Child(
+                name,
+                lambda n=name: (sys.executable, "-m", "pipeline", n),  # type: ignore[misc]
+                is_ready,
+                logs / f"{name}.log",
+                own,
+            )
 
     def _start_stage(self, names: list[str]) -> None:
         for name in names:
@@ -185,9 +207,12 @@ class Stack:
         self._write_record()
 
     def _address(self, name: str) -> str:
-        return {"broker": self._settings.kafka, "warehouse": self._settings.clickhouse,
-                "worker": f"metrics http://127.0.0.1:{self._settings.worker_metrics_port}/metrics",
-                "sink": f"metrics http://127.0.0.1:{self._settings.sink_metrics_port}/metrics"}[name]
+        return {
+            "broker": self._settings.kafka,
+            "warehouse": self._settings.clickhouse,
+            "worker": f"metrics http://127.0.0.1:{self._settings.worker_metrics_port}/metrics",
+            "sink": f"metrics http://127.0.0.1:{self._settings.sink_metrics_port}/metrics",
+        }[name]
 
     def _write_record(self) -> None:
         known = {
@@ -249,8 +274,9 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, say: Callable[[str], None], fetching: Callable[[int, int], None], *,
-            own_broker: bool = True) -> Iterator[Stack]:
+def running(
+    settings: Settings, say: Callable[[str], None], fetching: Callable[[int, int], None], *, own_broker: bool = True
+) -> Iterator[Stack]:
     """A stack for the time of a ``with`` block."""
     stack = Stack(settings, say, own_broker=own_broker)
     stack.start(fetching)

@@ -26,14 +26,18 @@ from pipeline.errors import Refused
 from pipeline.local.engine import Engine, EngineError, Statement
 
 MAX_BODY = 512 * 1024 * 1024
-_TRANSPORT = frozenset("""
-    query database user password quota_key session_id session_timeout session_check query_id compress decompress
-    default_format wait_end_of_query buffer_size client_protocol_version role send_progress_in_http_headers
-    http_headers_progress_interval_ms enable_http_compression cancel_http_readonly_queries_on_client_close
-    http_write_exception_in_output_format
-""".split())
+_TRANSPORT = frozenset(
+    {
+        "query", "database", "user", "password", "quota_key", "session_id", "session_timeout", "session_check",
+        "query_id", "compress", "decompress", "default_format", "wait_end_of_query", "buffer_size", "role",
+        "client_protocol_version", "send_progress_in_http_headers", "http_headers_progress_interval_ms",
+        "enable_http_compression", "cancel_http_readonly_queries_on_client_close",
+        "http_write_exception_in_output_format",
+    }
+)  # fmt: skip
 _INSERT = re.compile(
-    rb"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?\s*(?:SETTINGS\s+[^\n]+?)?\s*\bFORMAT\s+(\w+)[ \t\r;]*(?:\n|$)",
+    rb"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?\s*(?:SETTINGS\s+[^\n]+?)?\s*"
+    rb"\bFORMAT\s+(\w+)[ \t\r;]*(?:\n|$)",
     re.IGNORECASE,
 )
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -98,8 +102,11 @@ class Server:
             answer = await (self._insert(statement) if statement.is_insert else self._query(request, statement))
         except EngineError as failed:
             self._facts.answered(kind, ok=False, seconds=time.perf_counter() - started)
-            return web.Response(status=404 if failed.code in (60, 81) else 500, text=f"{failed}\n",
-                                headers={"X-ClickHouse-Exception-Code": str(failed.code)})
+            return web.Response(
+                status=404 if failed.code in (60, 81) else 500,
+                text=f"{failed}\n",
+                headers={"X-ClickHouse-Exception-Code": str(failed.code)},
+            )
         self._facts.answered(kind, ok=True, seconds=time.perf_counter() - started)
         return answer
 
@@ -177,8 +184,10 @@ async def serve(settings: Settings) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError:
-        raise Refused(f"port {port} (warehouse) on {host} is taken; stop the other program, or choose another port: "
-                      "loyalty up --warehouse-port PORT") from None
+        raise Refused(
+            f"port {port} (warehouse) on {host} is taken; stop the other program, or choose another port: "
+            "loyalty up --warehouse-port PORT"
+        ) from None
     structlog.get_logger().info("warehouse ready", address=settings.clickhouse)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -50,8 +50,9 @@ def _life(number: int, seed: int, start: datetime, days: int) -> Iterator[Sent]:
         yield "purchases", _purchase(random, name, customer, at, basket)
         leaves = random.random() < dropout
         if random.random() < PROBLEM_RATE:
-            issue = Issue(f"{name}-i", customer, at + timedelta(days=random.uniform(0.5, 5)),
-                          random.random() < HARD_SHARE)
+            issue = Issue(
+                f"{name}-i", customer, at + timedelta(days=random.uniform(0.5, 5)), random.random() < HARD_SHARE
+            )
             yield from follow(random, issue, until)
             leaves = leaves or random.random() < SILENCED_BY[issue.hard]
         if leaves:
@@ -63,8 +64,14 @@ def _purchase(random: Random, name: str, customer: str, at: datetime, basket: fl
     cents = max(1, round(random.gammavariate(4, basket / 4) * 100))
     lines = random.sample(CATEGORIES, random.choices((1, 2, 3), (70, 22, 8))[0])
     return {
-        "event_id": name, "customer_id": customer, "occurred_at": text(at), "source": "simulation", "synthetic": True,
-        "order_id": name, "amount": f"{cents // 100}.{cents % 100:02d}", "currency": "EUR",
+        "event_id": name,
+        "customer_id": customer,
+        "occurred_at": text(at),
+        "source": "simulation",
+        "synthetic": True,
+        "order_id": name,
+        "amount": f"{cents // 100}.{cents % 100:02d}",
+        "currency": "EUR",
         "channel": random.choices(("web", "app", "store"), (55, 25, 20))[0],
         "lines": [{"category": category, "quantity": random.choices((1, 2, 3), (80, 15, 5))[0]} for category in lines],
         "incentivised": random.random() < 0.2,
@@ -90,8 +97,12 @@ def _cdnow_issues(seed: int) -> Iterator[Sent]:
             silent = not following
             if random.random() < (0.1 if silent else 0.06):
                 begins = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + timedelta(days=random.uniform(1, 6))
-                issue = Issue(f"sim-{seed}-cdnow-{customer}-i{number}", customer, begins,
-                              random.random() < (0.6 if silent else 0.2))
+                issue = Issue(
+                    f"sim-{seed}-cdnow-{customer}-i{number}",
+                    customer,
+                    begins,
+                    random.random() < (0.6 if silent else 0.2),
+                )
                 yield from follow(random, issue, CDNOW_END)
 
 

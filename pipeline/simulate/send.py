@@ -18,8 +18,9 @@ def encode(event: dict[str, object]) -> bytes:
     return orjson.dumps(event)
 
 
-def send(settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Progress,
-         rate: float | None = None) -> int:
+def send(
+    settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Progress, rate: float | None = None
+) -> int:
     """Send events, each under its customer's key; returns how many the broker confirmed.
 
     ``rate`` is in events per second; ``progress`` is told how many were handed over so far.
@@ -56,8 +57,9 @@ def _produce(producer: Any, topic: str, event: dict[str, object], failures: list
     headers = [("synthetic", b"1")] if event.get("synthetic") else []
     while True:
         try:
-            producer.produce(topic, encode(event), str(event["customer_id"]).encode(), headers=headers,
-                             on_delivery=delivered)
+            producer.produce(
+                topic, encode(event), str(event["customer_id"]).encode(), headers=headers, on_delivery=delivered
+            )
         except BufferError:
             producer.poll(0.1)
         else:

@@ -62,9 +62,12 @@ def follow(random: Random, issue: Issue, until: datetime) -> Iterator[tuple[str,
         solved = number == contacts and random.random() < (0.55 if issue.hard else 0.95)
         name = f"{issue.name}-k{number}"
         contact = {
-            "contact_id": name, "issue_id": issue.name, "channel": channel,
+            "contact_id": name,
+            "issue_id": issue.name,
+            "channel": channel,
             "kind": "cancellation" if issue.hard and number > 2 and random.random() < 0.25 else kind,
-            "origin": origin, "opened_at": text(at),
+            "origin": origin,
+            "opened_at": text(at),
             "waiting_seconds": round(random.lognormvariate(6.2 if issue.hard else 4.6, 0.7), 1),
             "transfers": random.choices((0, 1, 2, 3), (35, 35, 20, 10) if issue.hard else (88, 10, 2, 0))[0],
             "self_service_first": random.random() < 0.57,
@@ -83,8 +86,9 @@ def _repeats(random: Random, *, hard: bool) -> int:
     return repeats
 
 
-def _stages(random: Random, contact: dict[str, object], customer: str, at: datetime, *, solved: bool,
-            until: datetime) -> Iterator[tuple[str, dict[str, object]]]:
+def _stages(
+    random: Random, contact: dict[str, object], customer: str, at: datetime, *, solved: bool, until: datetime
+) -> Iterator[tuple[str, dict[str, object]]]:
     ended = at + timedelta(minutes=random.uniform(4, 60))
     stages = [("opened", at), ("resolved" if solved else "updated", ended)]
     for stage, moment in stages:
@@ -95,8 +99,9 @@ def _stages(random: Random, contact: dict[str, object], customer: str, at: datet
             yield "service-contacts", event
 
 
-def _answers(random: Random, contact: dict[str, object], issue: Issue, at: datetime,
-             until: datetime) -> Iterator[tuple[str, dict[str, object]]]:
+def _answers(
+    random: Random, contact: dict[str, object], issue: Issue, at: datetime, until: datetime
+) -> Iterator[tuple[str, dict[str, object]]]:
     if at > until:
         return
     answers = {
@@ -104,9 +109,16 @@ def _answers(random: Random, contact: dict[str, object], issue: Issue, at: datet
         "nps": _clamped(random.gauss(4.2 if issue.hard else 8.3, 2.0), 0, 10),
     }
     for instrument, score in answers.items():
-        yield "surveys", _common(f"{contact['contact_id']}-{instrument}", issue.customer, at) | {
-            "instrument": instrument, "score": score, "contact_id": contact["contact_id"], "question_version": "1",
-        }
+        yield (
+            "surveys",
+            _common(f"{contact['contact_id']}-{instrument}", issue.customer, at)
+            | {
+                "instrument": instrument,
+                "score": score,
+                "contact_id": contact["contact_id"],
+                "question_version": "1",
+            },
+        )
 
 
 def _clamped(value: float, low: int, high: int) -> int:
@@ -114,5 +126,10 @@ def _clamped(value: float, low: int, high: int) -> int:
 
 
 def _common(event_id: str, customer: str, at: datetime) -> dict[str, object]:
-    return {"event_id": event_id, "customer_id": customer, "occurred_at": text(at), "source": "simulation",
-            "synthetic": True}
+    return {
+        "event_id": event_id,
+        "customer_id": customer,
+        "occurred_at": text(at),
+        "source": "simulation",
+        "synthetic": True,
+    }

@@ -34,8 +34,16 @@ from pipeline.topics import TOPICS
 
 Key = tuple[str, int]
 WRITERS = 2
-LOST = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
-                  KafkaError.FENCED_INSTANCE_ID, KafkaError._ASSIGNMENT_LOST, KafkaError._STATE})
+LOST = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._STATE,
+    }
+)
 """Commit errors that mean: these partitions are somebody else's now."""
 
 
@@ -57,15 +65,16 @@ class Batch(NamedTuple):
         return self.records[-1].offset
 
 
-class Lost(Exception):  # noqa: N818 - an event, not an error
+class Lost(Exception):
     """The partitions were given to another process; what was not committed is theirs to write."""
 
 
 class Sink:
     """Consumes, batches and writes until told to stop."""
 
-    def __init__(self, settings: Settings, facts: metrics.SinkMetrics, warehouses: Sequence[Warehouse],
-                 policy: BatchPolicy) -> None:
+    def __init__(
+        self, settings: Settings, facts: metrics.SinkMetrics, warehouses: Sequence[Warehouse], policy: BatchPolicy
+    ) -> None:
         self._settings = settings
         self._facts = facts
         self._policy = policy
@@ -109,8 +118,11 @@ class Sink:
             self._buffers[key] = Buffer(must_end_at=intended_end(found.metadata) if found.offset >= 0 else None)
         consumer.assign([TopicPartition(c.topic, c.partition, c.offset) for c in committed])
         self._facts.became_ready()
-        self._log.info("partitions assigned", count=len(partitions),
-                       open_intents=sum(b.must_end_at is not None for b in self._buffers.values()))
+        self._log.info(
+            "partitions assigned",
+            count=len(partitions),
+            open_intents=sum(b.must_end_at is not None for b in self._buffers.values()),
+        )
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._buffers.clear()
@@ -124,8 +136,9 @@ class Sink:
                 continue
             buffer = self._buffers.get((self._settings.logical(message.topic()), message.partition()))
             if buffer is not None:
-                record = Record(message.offset(), message.timestamp()[1], message.key(), message.value(),
-                                message.headers() or ())
+                record = Record(
+                    message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers() or ()
+                )
                 buffer.add(record, now)
 
     def _write_due(self) -> None:
@@ -133,9 +146,12 @@ class Sink:
         now = time.monotonic()
         if not any(buffer.is_due(self._policy, now) for buffer in self._buffers.values()):
             return
-        batches = [Batch(topic, partition, records) for (topic, partition), buffer in self._buffers.items()
-                   if buffer.must_end_at is None or buffer.is_due(self._policy, now)
-                   if (records := buffer.take(now))]
+        batches = [
+            Batch(topic, partition, records)
+            for (topic, partition), buffer in self._buffers.items()
+            if buffer.must_end_at is None or buffer.is_due(self._policy, now)
+            if (records := buffer.take(now))
+        ]
         try:
             self._commit([(batch, batch.first, intent_of(batch.last)) for batch in batches])  # 2
             self._insert_all(batches)  # 3
@@ -145,12 +161,15 @@ class Sink:
             self._log.warning("partitions were lost while writing; their new owner finishes the batch")
             return
         for batch in batches:
-            self._facts.batch_committed(batch.topic, len(batch.records), batch.records[-1].appended_at_ms,
-                                        batch.records[0].appended_at_ms)
+            self._facts.batch_committed(
+                batch.topic, len(batch.records), batch.records[-1].appended_at_ms, batch.records[0].appended_at_ms
+            )
 
     def _commit(self, offsets: Sequence[tuple[Batch, int, str]]) -> None:
-        wanted = [TopicPartition(self._settings.topic(batch.topic), batch.partition, offset, metadata)
-                  for batch, offset, metadata in offsets]
+        wanted = [
+            TopicPartition(self._settings.topic(batch.topic), batch.partition, offset, metadata)
+            for batch, offset, metadata in offsets
+        ]
         self._until_answered(lambda: self._consumer.commit(offsets=wanted, asynchronous=False))
 
     def _until_answered(self, ask: Callable[[], Any]) -> Any:
@@ -169,8 +188,10 @@ class Sink:
 
     def _insert_all(self, batches: Sequence[Batch]) -> None:
         lanes = [batches[i :: len(self._warehouses)] for i in range(len(self._warehouses))]
-        pending = [self._pool.submit(self._insert_lane, lane, warehouse)
-                   for lane, warehouse in zip(lanes, self._warehouses, strict=True)]
+        pending = [
+            self._pool.submit(self._insert_lane, lane, warehouse)
+            for lane, warehouse in zip(lanes, self._warehouses, strict=True)
+        ]
         while wait(pending, timeout=1.0).not_done:
             self._wait(0.0)
         for future in pending:
@@ -229,8 +250,12 @@ class Sink:
             buffer = self._buffers.get((topic, position.partition), Buffer())
             oldest = buffer.records[0].appended_at_ms if buffer.records else None
             read = position.offset if position.offset >= 0 else end
-            self._facts.lag(topic, position.partition, max(0, end - read) + len(buffer.records),
-                            max(0.0, time.time() - oldest / 1000) if oldest is not None else 0.0)
+            self._facts.lag(
+                topic,
+                position.partition,
+                max(0, end - read) + len(buffer.records),
+                max(0.0, time.time() - oldest / 1000) if oldest is not None else 0.0,
+            )
 
 
 def _consumer(settings: Settings) -> Consumer:
@@ -241,14 +266,20 @@ def _consumer(settings: Settings) -> Consumer:
 
 
 def _tables(warehouse: Warehouse) -> list[str]:
-    return [str(name) for (name,) in warehouse.query(
-        "SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree'",
-        {"d": warehouse.database}).rows]
+    return [
+        str(name)
+        for (name,) in warehouse.query(
+            "SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree'",
+            {"d": warehouse.database},
+        ).rows
+    ]
 
 
 def _columns(warehouse: Warehouse, table: str) -> dict[str, str]:
-    rows = warehouse.query("SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} "
-                           "ORDER BY position", {"d": warehouse.database, "t": table}).rows
+    rows = warehouse.query(
+        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position",
+        {"d": warehouse.database, "t": table},
+    ).rows
     return {str(name): str(kind) for name, kind in rows}
 
 

@@ -42,8 +42,9 @@ class Migration(NamedTuple):
 
 def shipped() -> list[Migration]:
     """The migrations that travel with the program, in order."""
-    files = [entry for entry in (resources.schemas() / "clickhouse").iterdir() if re.match(r"\d{4}_.+\.sql$", entry.name)]
-    return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in sorted(files, key=lambda f: f.name)]
+    entries = sorted((resources.schemas() / "clickhouse").iterdir(), key=lambda entry: entry.name)
+    files = [entry for entry in entries if re.match(r"\d{4}_.+\.sql$", entry.name)]
+    return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in files]
 
 
 def migrate(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[str]:
@@ -58,27 +59,37 @@ def migrate(warehouse: Warehouse, migrations: Sequence[Migration] | None = None)
     """
     known = list(shipped() if migrations is None else migrations)
     warehouse.command(_TABLE)
-    applied = {int(number): (name, checksum) for number, name, checksum in
-               warehouse.query("SELECT number, name, checksum FROM schema_migrations").rows}
+    applied = {
+        int(number): (name, checksum)
+        for number, name, checksum in warehouse.query("SELECT number, name, checksum FROM schema_migrations").rows
+    }
     newest = max((migration.number for migration in known), default=0)
     if applied and max(applied) > newest:
-        raise Refused(f"the warehouse has migration {max(applied)}, this program knows up to {newest}; "
-                      "run the newer version")
+        raise Refused(
+            f"the warehouse has migration {max(applied)}, this program knows up to {newest}; run the newer version"
+        )
     done = []
     for migration in known:
         if migration.number in applied:
             _check_unchanged(migration, applied[migration.number][1])
             continue
         for statement in migration.statements():
-            warehouse.command(re.sub(r"^CREATE (TABLE|VIEW|MATERIALIZED VIEW) (?!IF)", r"CREATE \1 IF NOT EXISTS ",
-                                     statement))
-        warehouse.insert("schema_migrations", {"number": "UInt16", "name": "String", "checksum": "String"},
-                         [[migration.number, migration.name, migration.checksum]], f"migration-{migration.number}")
+            warehouse.command(
+                re.sub(r"^CREATE (TABLE|VIEW|MATERIALIZED VIEW) (?!IF)", r"CREATE \1 IF NOT EXISTS ", statement)
+            )
+        warehouse.insert(
+            "schema_migrations",
+            {"number": "UInt16", "name": "String", "checksum": "String"},
+            [[migration.number, migration.name, migration.checksum]],
+            f"migration-{migration.number}",
+        )
         done.append(migration.name)
     return done
 
 
 def _check_unchanged(migration: Migration, checksum: str) -> None:
     if migration.checksum != checksum:
-        raise Refused(f"{migration.name} was changed after it was applied. Restore the file, "
-                      "and put the change into a new migration.")
+        raise Refused(
+            f"{migration.name} was changed after it was applied. Restore the file, "
+            "and put the change into a new migration."
+        )

@@ -59,10 +59,21 @@ class EventRows:
         if _partition(event.customer_id, place.partitions) != place.partition:
             return []
         raw = (record.value or b"") if unplanned else b""
-        return [(self._table, (
-            event.event_id, event.customer_id, event.occurred_at, *self._columns(event), event.source or "",
-            event.synthetic, raw, *_log(place, record),
-        ))]
+        return [
+            (
+                self._table,
+                (
+                    event.event_id,
+                    event.customer_id,
+                    event.occurred_at,
+                    *self._columns(event),
+                    event.source or "",
+                    event.synthetic,
+                    raw,
+                    *_log(place, record),
+                ),
+            )
+        ]
 
 
 @lru_cache(maxsize=200_000)
@@ -72,23 +83,52 @@ def _partition(customer_id: str, partitions: int) -> int:
 
 def purchase(event: Purchase) -> Row:
     """The columns of a purchase that are its own."""
-    return (event.order_id, to_amount(to_units(event.amount)), event.currency, event.channel,
-            [line.category for line in event.lines], [line.quantity for line in event.lines], event.incentivised,
-            event.obligated, event.refund_of or "")
+    return (
+        event.order_id,
+        to_amount(to_units(event.amount)),
+        event.currency,
+        event.channel,
+        [line.category for line in event.lines],
+        [line.quantity for line in event.lines],
+        event.incentivised,
+        event.obligated,
+        event.refund_of or "",
+    )
 
 
 def contact(event: ServiceContact) -> Row:
     """The columns of a contact's stage that are its own."""
-    return (event.contact_id, event.issue_id, event.stage, event.opened_at, event.closed_at, event.channel, event.kind,
-            event.origin, event.resolved or event.stage == "resolved", event.waiting_seconds, event.transfers,
-            event.promised_callback_at, event.self_service_first, event.information_repeated)
+    return (
+        event.contact_id,
+        event.issue_id,
+        event.stage,
+        event.opened_at,
+        event.closed_at,
+        event.channel,
+        event.kind,
+        event.origin,
+        event.resolved or event.stage == "resolved",
+        event.waiting_seconds,
+        event.transfers,
+        event.promised_callback_at,
+        event.self_service_first,
+        event.information_repeated,
+    )
 
 
 def survey(event: SurveyResponse) -> Row:
     """The columns of a survey answer that are its own."""
     low, high = SCALES.get(event.instrument) or (event.scale_min, event.scale_max)
-    return (event.instrument, event.score, low, high, event.question_version or "", event.verbatim or "",
-            event.contact_id or "", event.order_id or "")
+    return (
+        event.instrument,
+        event.score,
+        low,
+        high,
+        event.question_version or "",
+        event.verbatim or "",
+        event.contact_id or "",
+        event.order_id or "",
+    )
 
 
 def outcome(event: AlertOutcome) -> Row:
@@ -102,11 +142,29 @@ _alerts = msgspec.json.Decoder(ChurnAlert)
 def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
     """A message to the desk: one row in the log of messages, one as the alert's newest state."""
     told = _alerts.decode(record.value or b"")
-    row = (told.alert_id, told.customer_id, told.issue_id, told.rule, told.rule_version, told.transition, told.status,
-           told.severity, told.churn_risk_0_1, told.churn_risk_before_0_1, [c.term for c in told.contributions],
-           [c.logit for c in told.contributions], told.reasons, told.recommended_action, told.history,
-           told.contact_ids, told.caused_by_event, told.raised_at, told.occurred_at, told.synthetic,
-           *_log(place, record))
+    row = (
+        told.alert_id,
+        told.customer_id,
+        told.issue_id,
+        told.rule,
+        told.rule_version,
+        told.transition,
+        told.status,
+        told.severity,
+        told.churn_risk_0_1,
+        told.churn_risk_before_0_1,
+        [c.term for c in told.contributions],
+        [c.logit for c in told.contributions],
+        told.reasons,
+        told.recommended_action,
+        told.history,
+        told.contact_ids,
+        told.caused_by_event,
+        told.raised_at,
+        told.occurred_at,
+        told.synthetic,
+        *_log(place, record),
+    )
     return [("alert_messages", row), ("alert_states", row)]
 
 
@@ -118,14 +176,34 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
         customer, deleted = decode_state(record.value), 0
     nps, effort = customer.latest.get("nps"), customer.latest.get("ces2") or customer.latest.get("ces1")
     newest = {c.issue_id: c for c in customer.contacts}
-    row = (customer.customer_id, customer.is_prospect, moment(customer.first_purchase_at),
-           moment(customer.last_purchase_at), customer.purchases, customer.refunds, customer.incentivised,
-           customer.obligated, repeat_occasions(customer), recency_days(customer), _amounts(customer.spent),
-           _amounts(customer.refunded), customer.channels, list(customer.categories), customer.contact_events,
-           sum(not c.resolved for c in newest.values()), customer.survey_answers, nps.score if nps else None,
-           ease(effort) if effort else None, sum(a.status == "open" for a in customer.alerts),
-           moment(customer.last_event_at), customer.events, customer.synthetic_events,
-           msgspec.json.encode(customer), deleted, *_log(place, record))
+    row = (
+        customer.customer_id,
+        customer.is_prospect,
+        moment(customer.first_purchase_at),
+        moment(customer.last_purchase_at),
+        customer.purchases,
+        customer.refunds,
+        customer.incentivised,
+        customer.obligated,
+        repeat_occasions(customer),
+        recency_days(customer),
+        _amounts(customer.spent),
+        _amounts(customer.refunded),
+        customer.channels,
+        list(customer.categories),
+        customer.contact_events,
+        sum(not c.resolved for c in newest.values()),
+        customer.survey_answers,
+        nps.score if nps else None,
+        ease(effort) if effort else None,
+        sum(a.status == "open" for a in customer.alerts),
+        moment(customer.last_event_at),
+        customer.events,
+        customer.synthetic_events,
+        msgspec.json.encode(customer),
+        deleted,
+        *_log(place, record),
+    )
     return [("customer_states", row)]
 
 
@@ -141,9 +219,18 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     errors = {k.removeprefix(PREFIX): v.decode() for k, v in record.headers if k.startswith(PREFIX)}
     if not {"topic", "partition", "offset", "reason"} <= errors.keys():
         return []
-    row = (errors["topic"], int(errors["partition"]), int(errors["offset"]),
-           moment(int(errors.get("appended_at_ms", "0"))), errors["reason"], errors.get("detail", ""),
-           errors.get("version", ""), record.key or b"", record.value or b"", *_log(place, record))
+    row = (
+        errors["topic"],
+        int(errors["partition"]),
+        int(errors["offset"]),
+        moment(int(errors.get("appended_at_ms", "0"))),
+        errors["reason"],
+        errors.get("detail", ""),
+        errors.get("version", ""),
+        record.key or b"",
+        record.value or b"",
+        *_log(place, record),
+    )
     return [("dead_letters", row)]
 
 

@@ -48,13 +48,17 @@ class Warehouse:
             self._client.command(sql)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Result:
-        """Run a query; zero rows keep their column names. ``read_only`` makes the engine refuse anything that writes."""
+        """Run a query; zero rows keep their column names. ``read_only``: the engine refuses anything that writes."""
         settings = {"readonly": 1} if read_only else {}
         with _sorted_errors():
-            answer = orjson.loads(self._client.raw_query(sql.rstrip().rstrip(";"), parameters=dict(parameters or {}),
-                                                         fmt="JSONCompact", settings=settings))
-        return Result([column["name"] for column in answer["meta"]], [c["type"] for c in answer["meta"]],
-                      answer["data"])
+            answer = orjson.loads(
+                self._client.raw_query(
+                    sql.rstrip().rstrip(";"), parameters=dict(parameters or {}), fmt="JSONCompact", settings=settings
+                )
+            )
+        return Result(
+            [column["name"] for column in answer["meta"]], [c["type"] for c in answer["meta"]], answer["data"]
+        )
 
     def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The only value of a query's only row."""
@@ -64,9 +68,16 @@ class Warehouse:
         """Insert one block. The same token with the same rows again changes nothing."""
         with _sorted_errors():
             self._client.insert(
-                table, rows, column_names=list(columns), column_type_names=list(columns.values()),
-                settings={"async_insert": 0, "insert_deduplicate": 1, "insert_deduplication_token": token,
-                          "deduplicate_blocks_in_dependent_materialized_views": 1},
+                table,
+                rows,
+                column_names=list(columns),
+                column_type_names=list(columns.values()),
+                settings={
+                    "async_insert": 0,
+                    "insert_deduplicate": 1,
+                    "insert_deduplication_token": token,
+                    "deduplicate_blocks_in_dependent_materialized_views": 1,
+                },
             )
 
     def close(self) -> None:
@@ -88,9 +99,16 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, it also raises
     with _sorted_errors(settings.clickhouse):
         client = clickhouse_connect.get_client(
-            host=address.hostname or "", port=address.port or 8123, secure=address.scheme == "https",
-            username=settings.clickhouse_user, password=settings.clickhouse_password(), connect_timeout=5,
-            send_receive_timeout=seconds, autogenerate_session_id=False, query_limit=0, compress=False,
+            host=address.hostname or "",
+            port=address.port or 8123,
+            secure=address.scheme == "https",
+            username=settings.clickhouse_user,
+            password=settings.clickhouse_password(),
+            connect_timeout=5,
+            send_receive_timeout=seconds,
+            autogenerate_session_id=False,
+            query_limit=0,
+            compress=False,
         )
         if create_database:
             client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.database}` ENGINE = Atomic")
@@ -118,8 +136,9 @@ def _sorted_errors(address: str = "") -> Iterator[None]:
 
 def _unreachable(address: str) -> Unreachable:
     where = f" at {address}" if address else ""
-    return Unreachable(f"ClickHouse does not answer{where}. Start it (`loyalty up`), or set LOYALTY_CLICKHOUSE "
-                       "to an address that does")
+    return Unreachable(
+        f"ClickHouse does not answer{where}. Start it (`loyalty up`), or set LOYALTY_CLICKHOUSE to an address that does"
+    )
 
 
 def _code(message: str) -> int:

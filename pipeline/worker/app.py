@@ -34,8 +34,9 @@ CRASHED = 70
 class Engine:
     """Runs slices through :mod:`pipeline.flow`, one at a time per partition number."""
 
-    def __init__(self, settings: Settings, table: CustomerTable, outputs: KafkaOutputs,
-                 facts: metrics.WorkerMetrics) -> None:
+    def __init__(
+        self, settings: Settings, table: CustomerTable, outputs: KafkaOutputs, facts: metrics.WorkerMetrics
+    ) -> None:
         self._settings = settings
         self._table = table
         self._outputs = outputs
@@ -64,15 +65,22 @@ class Engine:
             await self._process(topic, records)
         except BaseException as failure:
             known = isinstance(failure, LoyaltyError)
-            self._log.critical("slice failed; nothing of it is committed", topic=topic.name, error=str(failure),
-                               exc_info=None if known else failure)
+            self._log.critical(
+                "slice failed; nothing of it is committed",
+                topic=topic.name,
+                error=str(failure),
+                exc_info=None if known else failure,
+            )
             sys.stderr.flush()
             os._exit(failure.exit_code if isinstance(failure, LoyaltyError) else CRASHED)
 
     async def _process(self, topic: Topic, records: list[Any]) -> None:
-        slice_ = Slice(topic.name, records[0].partition, self._settings.partitions, [
-            Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records
-        ])
+        slice_ = Slice(
+            topic.name,
+            records[0].partition,
+            self._settings.partitions,
+            [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records],
+        )
         async with self._locks[slice_.partition]:
             started = time.perf_counter()
             outcome = await process(slice_, self._decoders[topic.name], self._table, self._outputs)
@@ -113,10 +121,23 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
         consumer_max_fetch_size=1024 * 1024,
     )
     table = app.Table(
-        STATES.name, key_type=bytes, value_type=bytes, partitions=settings.partitions,
-        changelog_topic=app.topic(settings.topic(STATES.name), key_type=bytes, value_type=bytes, key_serializer="raw",
-                                  value_serializer="raw", acks=False, internal=True, allow_empty=True,
-                                  partitions=settings.partitions, compacting=True, maxsize=131_072),
+        STATES.name,
+        key_type=bytes,
+        value_type=bytes,
+        partitions=settings.partitions,
+        changelog_topic=app.topic(
+            settings.topic(STATES.name),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            acks=False,
+            internal=True,
+            allow_empty=True,
+            partitions=settings.partitions,
+            compacting=True,
+            maxsize=131_072,
+        ),
     )
     engine = Engine(settings, table, KafkaOutputs(settings), facts)
     for topic in INPUTS:
@@ -126,8 +147,9 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
 
 
 def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine) -> None:
-    channel = app.topic(settings.topic(topic.name), key_type=bytes, value_type=bytes, allow_empty=True,
-                        partitions=settings.partitions)
+    channel = app.topic(
+        settings.topic(topic.name), key_type=bytes, value_type=bytes, allow_empty=True, partitions=settings.partitions
+    )
 
     @app.agent(channel, name=f"agent-{topic.name}")  # type: ignore[untyped-decorator]
     async def agent(stream: AsyncIterator[list[Any]]) -> None:
@@ -176,8 +198,9 @@ def run(settings: Settings) -> None:
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     app = create_app(settings, metrics.WorkerMetrics(made))
-    faust.Worker(app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False,
-                 daemon=True, quiet=True).execute_from_commandline()
+    faust.Worker(
+        app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
+    ).execute_from_commandline()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

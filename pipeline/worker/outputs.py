@@ -7,6 +7,7 @@ A record that cannot be delivered is fatal for the worker: it must not commit pa
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -51,8 +52,12 @@ class KafkaOutputs:
         for alert in alerts:
             sending.send(self._topics[ALERTS], alert.customer_id.encode(), _alert_encoder.encode(alert))
         for letter in dead:
-            sending.send(self._topics[DEAD_LETTERS], letter.record.key, letter.record.value,
-                         error_headers(letter, self._settings))
+            sending.send(
+                self._topics[DEAD_LETTERS],
+                letter.record.key,
+                letter.record.value,
+                error_headers(letter, self._settings),
+            )
 
     def _send_states(self, sending: Sending, partition: int, changed: Mapping[bytes, Customer]) -> None:
         for key, customer in changed.items():
@@ -63,7 +68,7 @@ class KafkaOutputs:
         done: asyncio.Future[str | None] = loop.create_future()
         sending = Sending(self._producer)
         send(sending)
-        sending.finish(lambda failure: loop.call_soon_threadsafe(done.set_result, failure))
+        sending.finish(lambda failure: loop.call_soon_threadsafe(partial(done.set_result, failure)))
         failure = await done
         if failure is not None:
             raise Transient(f"Kafka did not take a record: {failure}")

@@ -133,8 +133,21 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _slice_message(self, tp: TP, slice_: list[Any]) -> ConsumerMessage:
         last = slice_[-1]
-        return ConsumerMessage(tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, [],
-                               None, slice_, None, 0, 0, tp, generation_id=self.app.consumer_generation_id)
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            [],
+            None,
+            slice_,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     def ack(self, message: Any) -> bool:
         """The last agent is done with a slice."""
@@ -182,7 +195,7 @@ class SliceTopic(faust.Topic):  # type: ignore[misc]
 
     def _compile_decode(self) -> None:
         super()._compile_decode()
-        decode_one = self.decode
+        decode_one: Any = self.__dict__["decode"]
 
         async def decode(message: Any, *, propagate: bool = False) -> Any:
             if isinstance(message.value, list):
