@@ -1,0 +1,70 @@
+"""What tests share: the built wheel in an empty environment, and a stack that has run the demo from it."""
+
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stacks import Stack
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command ``loyalty``, installed from the wheel into an empty environment outside the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    subprocess.run(
+        [str(folder / "bin/pip"), "install", "-q", "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]"],
+        check=True, timeout=230, cwd=folder,
+    )  # fmt: skip
+    return folder / "bin/loyalty"
+
+
+class Demo(Stack):
+    """A stack on which the demo has run; its report, and everything else a stack can be asked."""
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The demo's report."""
+        line = next(line for line in self.lines if line.startswith('{"exact"'))
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@pytest.fixture(scope="session")
+def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo from the installed wheel, still running."""
+    stack = Demo(installed, tmp_path_factory.mktemp("demo"), ("demo", "--json"))
+    try:
+        stack.start(150)
+        yield stack
+    finally:
+        stack.end()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of this checkout's own command, not yet started."""
+    made = Stack(Path(sys.executable).parent / "loyalty", tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()

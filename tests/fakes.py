@@ -1,0 +1,47 @@
+"""Real, small stand-ins for what the flow talks to; no patching."""
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.core.alerts import ChurnAlert
+from pipeline.core.customer import Customer, decode_state, encode_state
+from pipeline.errors import Transient
+from pipeline.flow import DeadLetter
+
+
+class MemoryStates:
+    """States as bytes, as the changelog would give them back."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def read(self, partition: int, customer_id: bytes) -> Customer | None:
+        value = self.values.get(customer_id)
+        return decode_state(value) if value is not None else None
+
+    def write(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
+        self.values.update({key: encode_state(customer) for key, customer in changed.items()})
+
+
+class RecordingOutputs:
+    """Remembers the order of what it was given; can be told to fail at a step."""
+
+    def __init__(self, fail_at: str = "") -> None:
+        self.steps: list[str] = []
+        self.alerts: list[ChurnAlert] = []
+        self.dead: list[DeadLetter] = []
+        self.changed: dict[bytes, Customer] = {}
+        self._fail_at = fail_at
+
+    def _step(self, name: str) -> None:
+        if name == self._fail_at:
+            raise Transient(f"{name} could not be sent")
+        self.steps.append(name)
+
+    async def effects(self, alerts: Sequence[ChurnAlert], dead: Sequence[DeadLetter]) -> None:
+        self._step("effects")
+        self.alerts.extend(alerts)
+        self.dead.extend(dead)
+
+    async def states(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
+        self._step("states")
+        self.changed.update(changed)

@@ -1,0 +1,148 @@
+"""Stacks for tests: the installed command on free ports and a directory of its own, always ended with the test."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+READY = "Running. Try"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on right now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for taken in sockets:
+        taken.bind(("127.0.0.1", 0))
+    ports = [taken.getsockname()[1] for taken in sockets]
+    for taken in sockets:
+        taken.close()
+    return ports
+
+
+def consecutive_ports(count: int) -> int:
+    """The first of ``count`` neighbouring ports nobody listens on."""
+    while True:
+        first = free_ports(1)[0]
+        if first + count < 65_000 and all(_is_free(first + step) for step in range(count)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def eventually(claim: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until a claim holds; fail after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+class Stack:
+    """``loyalty up`` or ``loyalty demo`` as a child process, and the command to look at it."""
+
+    def __init__(self, loyalty: Path, directory: Path, arguments: Sequence[str] = ("up",)) -> None:
+        self.loyalty = loyalty
+        self.directory = directory
+        kafka, controller, warehouse = free_ports(3)
+        self.kafka, self.warehouse = f"127.0.0.1:{kafka}", f"http://127.0.0.1:{warehouse}"
+        self.metrics = consecutive_ports(4)
+        self.arguments = [*arguments, "--data-dir", str(directory), "--kafka-port", str(kafka), "--controller-port",
+                          str(controller), "--warehouse-port", str(warehouse), "--metrics-port",
+                          str(self.metrics)]  # fmt: skip
+        self.process: subprocess.Popen[str] | None = None
+        self.lines: list[str] = []
+
+    def environment(self) -> dict[str, str]:
+        """Only what a program needs, nothing of the checkout."""
+        kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HTTPS_PROXY", "https_proxy")
+        return {name: os.environ[name] for name in kept if name in os.environ} | {"COLUMNS": "200"}
+
+    def start(self, seconds: float = 90) -> "Stack":
+        """Start it and wait until it says that it runs."""
+        self.lines = []
+        self.process = subprocess.Popen(
+            [str(self.loyalty), *self.arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment(), cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        eventually(lambda: self._said(READY) or self.process is None or self.process.poll() is not None, seconds, READY)
+        assert self._said(READY), "".join(self.lines)
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line)
+
+    def _said(self, text: str) -> bool:
+        return any(text in line for line in self.lines)
+
+    def run(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command against this stack."""
+        return subprocess.run(
+            [str(self.loyalty), *arguments, "--data-dir", str(self.directory)],
+            capture_output=True, text=True, timeout=seconds, env=self.environment(), cwd="/", check=False,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> Any:
+        """What a command says to a program."""
+        done = self.run(*arguments, "--json")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        found: list[dict[str, Any]] = self.json("query", sql)
+        return found
+
+    def pid_of(self, name: str) -> int:
+        """The process id of one of its children."""
+        return int(json.loads((self.directory / "stack.json").read_text())["processes"][name]["pid"])
+
+    def kill(self, name: str) -> None:
+        """End one of its children without a word."""
+        os.kill(self.pid_of(name), signal.SIGKILL)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send it a signal and wait for its end; returns its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(60)
+        self.process = None
+        return code
+
+    def end(self) -> None:
+        """Leave nothing running, whatever happened."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        for process in children_of(self.directory):
+            process.kill()
+
+
+def children_of(directory: Path) -> list[psutil.Process]:
+    """Processes that work on a data directory."""
+    return [process for process in psutil.process_iter() if _works_on(process, str(directory))]
+
+
+def _works_on(process: psutil.Process, directory: str) -> bool:
+    try:
+        return directory in " ".join(process.cmdline()) or process.environ().get("LOYALTY_DATA_DIR") == directory
+    except (psutil.Error, OSError):
+        return False
