@@ -1,5 +1,6 @@
 """Kafka through librdkafka: clients, topics, and confirmed sends. One place for what every client must have alike."""
 
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -135,12 +136,27 @@ def metadata(settings: Settings, seconds: float = 5.0) -> Any:
         No broker answered.
     """
     try:
+        _check_someone_listens(settings)
         return admin(settings).list_topics(timeout=seconds)
-    except KafkaException:
+    except (KafkaException, OSError):
         raise Unreachable(
             f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
             "to an address that does."
         ) from None
+
+
+def _check_someone_listens(settings: Settings) -> None:
+    """Fail at once where no port is open; librdkafka would go on trying until its time is up."""
+    failure: OSError | None = None
+    for address in settings.kafka.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+        except OSError as failed:
+            failure = failed
+        else:
+            return
+    raise failure or OSError("no address")
 
 
 def create_topics(settings: Settings) -> list[str]:

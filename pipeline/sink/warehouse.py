@@ -21,6 +21,7 @@ from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
 
 RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
 """ClickHouse error codes that waiting can mend."""
+READONLY = 164
 
 
 class QueryFailed(LoyaltyError):
@@ -50,7 +51,7 @@ class Warehouse:
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Result:
         """Run a query; zero rows keep their column names. ``read_only``: the engine refuses anything that writes."""
         settings = {"readonly": 1} if read_only else {}
-        with _sorted_errors():
+        with _sorted_errors(read_only=read_only):
             answer = orjson.loads(
                 self._client.raw_query(
                     sql.rstrip().rstrip(";"), parameters=dict(parameters or {}), fmt="JSONCompact", settings=settings
@@ -117,7 +118,7 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
 
 
 @contextlib.contextmanager
-def _sorted_errors(address: str = "") -> Iterator[None]:
+def _sorted_errors(address: str = "", *, read_only: bool = False) -> Iterator[None]:
     try:
         yield
     except DatabaseError as failed:
@@ -125,6 +126,8 @@ def _sorted_errors(address: str = "") -> Iterator[None]:
         message = _one_line(str(failed))
         if not code:
             raise _unreachable(address) from None
+        if code == READONLY and read_only:
+            raise QueryFailed("this would change something, and a query can only read") from None
         if code in RETRYABLE:
             raise Transient(message) from None
         if code in (192, 193, 194, 516, 81):
