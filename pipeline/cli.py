@@ -46,7 +46,9 @@ DataDir = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON, one value.")]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, show_default=False, help="Listen here instead of the configured port.")
+]
 MetricsPort = Annotated[
     int | None,
     typer.Option(min=1, max=65532, show_default=False, help="First of four: worker, sink, warehouse, stack."),

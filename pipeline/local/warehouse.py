@@ -7,6 +7,7 @@ A web page in the user's browser is kept out by checking ``Host`` and ``Origin``
 
 import asyncio
 import re
+import secrets
 import signal
 import time
 import uuid
@@ -116,11 +117,17 @@ class Server:
         return web.Response(headers=_headers(None, {"written_rows": str(rows)}))
 
     async def _query(self, request: web.Request, statement: Statement) -> web.StreamResponse:
-        """Answer once the engine has accepted the statement; a failure after that closes the connection mid-answer."""
+        """Answer once the engine has accepted the statement.
+
+        A failure after that is written into the answer between markers that only this answer knows, as ClickHouse
+        does, and the connection is closed before the answer is complete: no client takes it for the whole result.
+        """
+        tag = secrets.token_hex(8)
         step = partial(asyncio.get_running_loop().run_in_executor, self._engine.readers)
         chunks: Iterator[bytes] = self._engine.stream(statement)
         first = await step(next, chunks, None)
-        response = web.StreamResponse(headers=_headers(statement.result_format, {}))
+        headers = _headers(statement.result_format, {}) | {"X-ClickHouse-Exception-Tag": tag}
+        response = web.StreamResponse(headers=headers)
         response.content_type = "text/plain"
         await response.prepare(request)
         try:
@@ -129,9 +136,11 @@ class Server:
                 await response.write(chunk)
                 chunk = await step(next, chunks, None)
             await response.write_eof()
-        except EngineError:
+        except EngineError as failed:
+            text = f"{failed}\n"
+            await response.write(f"\r\n__exception__\r\n{tag}\r\n{text}{len(text)} {tag}\r\n__exception__\r\n".encode())
             if request.transport is not None:
-                request.transport.abort()
+                request.transport.close()
         finally:
             await step(chunks.close)  # type: ignore[attr-defined]
         return response

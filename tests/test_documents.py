@@ -1,0 +1,124 @@
+"""What documents say is what the program does: tables are generated, names are those of the code."""
+
+import json
+import re
+import tomllib
+
+import msgspec
+import yaml
+from pipeline import __version__, metrics, resources
+from pipeline.config import TABLE
+from pipeline.core.alerts import ChurnAlert
+from pipeline.core.customer import Customer
+from pipeline.errors import Reason
+from pipeline.sink.rows import by_topic
+from pipeline.topics import INPUTS, TOPICS
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+SCHEMAS = ROOT / "schemas"
+
+
+def rows_between(name: str) -> list[list[str]]:
+    """The cells of the table between two markers in the README."""
+    block = README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+    lines = [line for line in block.strip().splitlines() if line.startswith("|")][2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_readme_lists_every_topic_as_it_is() -> None:
+    assert rows_between("topics") == [[t.name, t.role, t.schema, t.retention] for t in TOPICS]
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    assert rows_between("settings") == [[name, default, meaning] for name, default, meaning in TABLE]
+
+
+def test_the_readme_lists_every_reason_for_rejection() -> None:
+    assert [row[0] for row in rows_between("reasons")] == [reason.value for reason in Reason]
+
+
+def test_the_first_screen_has_exactly_two_commands() -> None:
+    screen = "\n".join(README.splitlines()[:45])
+    blocks = re.findall(r"```sh\n(.*?)```", screen, re.DOTALL)
+    assert len(blocks) == 2
+    assert all(len([line for line in block.splitlines() if line.strip() and not line.startswith("#")]) == 1
+               for block in (b.replace("\\\n", "") for b in blocks))  # fmt: skip
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    screen = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert screen[1].strip() in (ROOT / ".ci/run").read_text()
+
+
+def test_every_topic_has_a_schema_an_example_and_rows() -> None:
+    assert set(by_topic()) == {topic.name for topic in TOPICS}
+    for topic in TOPICS:
+        if topic.schema.endswith(".v1"):
+            assert json.loads((SCHEMAS / f"events/{topic.schema}.json").read_text())["$id"].endswith(topic.schema)
+    for topic in INPUTS:
+        assert list((SCHEMAS / "examples" / str(topic.kind) / "valid").glob("*.json"))
+
+
+def test_the_state_schema_is_that_of_the_state() -> None:
+    written = json.loads((SCHEMAS / "events/customer_state.v1.json").read_text())
+    made = msgspec.json.schema(Customer)
+    assert {"$ref": written["$ref"], "$defs": written["$defs"]} == made
+
+
+def test_the_alert_schema_names_the_fields_of_an_alert() -> None:
+    written = json.loads((SCHEMAS / "events/churn_alert.v1.json").read_text())
+    made = msgspec.json.schema(ChurnAlert)["$defs"]["ChurnAlert"]
+    assert list(written["properties"]) == list(made["properties"])
+    for field in ("transition", "status", "severity"):
+        assert set(written["properties"][field]["enum"]) == set(made["properties"][field]["enum"])
+
+
+def test_versions_agree() -> None:
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"loyalty-pipeline:{__version__}" in (ROOT / "docker-compose.yml").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "faust-streaming==0.15.3" in [d.split()[0] for d in project["project"]["dependencies"]]
+    assert "faust-streaming==0.15.3" in (ROOT / "deploy/constraints.txt").read_text()
+
+
+def test_every_metric_of_the_board_exists_in_the_code() -> None:
+    board = (ROOT / "deploy/grafana/dashboards/operations.json").read_text()
+    used = set(re.findall(r"\b(loyalty_[a-z_]+)", board))
+    made = metrics.registry("test")
+    for facts in (metrics.WorkerMetrics, metrics.SinkMetrics, metrics.WarehouseMetrics, metrics.UpMetrics):
+        facts(made)
+    known = {metric.name for metric in made.collect()}
+    names = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in used}
+    assert names <= known, names - known
+    assert all(metric.documentation for metric in made.collect())
+
+
+def test_compose_runs_the_processes_with_known_settings_and_publishes_on_loopback_only() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = compose["services"]
+    assert {"kafka", "clickhouse", "topics", "worker", "sink", "prometheus", "grafana"} == services.keys()
+    settings = {name for name, _, _ in TABLE}
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert {s for s in service.get("environment", {}) if s.startswith("LOYALTY_")} <= settings
+        assert "build" in service or re.search(r":[0-9v][\w.]+$", service["image"]), f"{name} is not pinned"
+    targets = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    scraped = {target for job in targets for config in job["static_configs"] for target in config["targets"]}
+    ports = {name: default for name, default, _ in TABLE}
+    assert scraped == {f"{p}:{ports[f'LOYALTY_{p.upper()}_METRICS_PORT']}" for p in ("worker", "sink")}
+    for service in ("kafka",):
+        maximum = services[service]["environment"]["KAFKA_MESSAGE_MAX_BYTES"]
+        assert int(maximum) >= max(topic.max_record_bytes for topic in TOPICS)
+
+
+def test_every_column_and_table_of_the_warehouse_says_what_it_means() -> None:
+    for file in sorted((SCHEMAS / "clickhouse").glob("*.sql")):
+        for statement in re.findall(r"CREATE TABLE (.*?)\n\)", file.read_text(), re.DOTALL):
+            for line in statement.splitlines()[2:]:
+                assert "COMMENT '" in line, f"{file.name}: {line}"
+
+
+def test_schemas_are_found_in_a_checkout() -> None:
+    assert (resources.schemas() / "events").is_dir()
