@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,27 +19,21 @@ READY = "Running. Try"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on right now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for taken in sockets:
-        taken.bind(("127.0.0.1", 0))
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports
-
-
-def consecutive_ports(count: int) -> int:
-    """The first of ``count`` neighbouring ports nobody listens on."""
+    """Neighbouring ports nobody uses right now, below those the system gives to outgoing connections."""
     while True:
-        first = free_ports(1)[0]
-        if first + count < 65_000 and all(_is_free(first + step) for step in range(count)):
-            return first
+        first = random.randrange(20_000, 32_000 - count)
+        ports = list(range(first, first + count))
+        if all(map(_is_free, ports)):
+            return ports
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def eventually(claim: Callable[[], bool], seconds: float, what: str) -> None:
@@ -55,9 +50,8 @@ class Stack:
     def __init__(self, loyalty: Path, directory: Path, arguments: Sequence[str] = ("up",)) -> None:
         self.loyalty = loyalty
         self.directory = directory
-        kafka, controller, warehouse = free_ports(3)
+        kafka, controller, warehouse, self.metrics, *_ = free_ports(7)
         self.kafka, self.warehouse = f"127.0.0.1:{kafka}", f"http://127.0.0.1:{warehouse}"
-        self.metrics = consecutive_ports(4)
         self.arguments = [*arguments, "--data-dir", str(directory), "--kafka-port", str(kafka), "--controller-port",
                           str(controller), "--warehouse-port", str(warehouse), "--metrics-port",
                           str(self.metrics)]  # fmt: skip

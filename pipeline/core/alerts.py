@@ -14,11 +14,12 @@ Rules
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, occasion_after
+from pipeline.core.events import Instant
 from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess
 from pipeline.core.words import history, reasons, recommendation
 
@@ -27,6 +28,8 @@ RULE = "risk_after_contact"
 Status = Literal["open", "resolved", "closed", "withdrawn"]
 Severity = Literal["medium", "high", "critical"]
 Transition = Literal["raised", "escalated", "eased", "updated", "resolved", "closed", "reopened", "withdrawn"]
+Share = Annotated[float, Meta(ge=0, le=1)]
+"""A probability, 0 to 1."""
 FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
@@ -35,7 +38,7 @@ _ORDER = ("medium", "high", "critical")
 class ChurnAlert(Struct, frozen=True, kw_only=True):
     """One message to the desk about one issue of one customer. Ids and reasons; no free text of the customer."""
 
-    alert_id: str
+    alert_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     customer_id: str
     issue_id: str
     rule: str
@@ -43,16 +46,16 @@ class ChurnAlert(Struct, frozen=True, kw_only=True):
     transition: Transition
     status: Status
     severity: Severity
-    churn_risk_0_1: float
-    churn_risk_before_0_1: float
+    churn_risk_0_1: Share
+    churn_risk_before_0_1: Share
     contributions: list[Contribution]
     reasons: list[str]
     recommended_action: str
     history: str
     contact_ids: list[str]
     caused_by_event: str
-    raised_at: datetime
-    occurred_at: datetime
+    raised_at: Instant
+    occurred_at: Instant
     synthetic: bool
 
 

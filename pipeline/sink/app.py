@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
-from pipeline.errors import Refused, Transient
+from pipeline.errors import Transient
 from pipeline.flow import Record
 from pipeline.sink.batches import BatchPolicy, Buffer, intended_end, intent_of, token
 from pipeline.sink.migrations import migrate
@@ -39,12 +39,14 @@ LOST = frozenset(
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
         KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,
         KafkaError._STATE,
     }
 )
 """Commit errors that mean: these partitions are somebody else's now."""
+
+FATAL = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
+"""Errors after which librdkafka cannot go on: another process took this one's place, or the client broke."""
 
 
 class Batch(NamedTuple):
@@ -131,6 +133,8 @@ class Sink:
     def _collect(self, messages: Sequence[Message]) -> None:
         now = time.monotonic()
         for message in messages:
+            if message.error() is not None and message.error().code() in FATAL:
+                raise KafkaException(message.error())
             if message.error() is not None:
                 self._log.warning("consume failed", error=message.error().str())
                 continue
@@ -179,6 +183,8 @@ class Sink:
                 return ask()
             except KafkaException as failed:
                 error = failed.args[0]
+                if error.code() in FATAL:
+                    raise
                 if error.code() in LOST or self._lost:
                     raise Lost from None
                 if self._stopping and not error.retriable():
@@ -300,4 +306,5 @@ def run(settings: Settings) -> None:
     except Lost:
         structlog.get_logger().info("sink stopped while waiting; its batch is read again at the next start")
     except KafkaException as failed:
-        raise Refused(f"Kafka refuses the sink: {failed.args[0].str()}") from None
+        # librdkafka cannot go on with this client; a new process can
+        raise Transient(f"Kafka ended the sink's membership: {failed.args[0].str()}") from None

@@ -10,15 +10,17 @@ Rules
 - Acknowledgements are kept per partition in fetch order; what may be committed is the end of the finished prefix.
   Faust's own offset tracker works record by record and is not used for these topics.
 - A message carries the consumer's generation; an acknowledgement from an earlier generation counts for nothing.
-- Slices of a partition are processed in the order they were fetched. Faust seeks back and clears its queues when
-  recovery ends and after a rebalance; what was fetched before a seek must not be handed out after it, or the applied
-  offsets in the state would run ahead of records that were dropped. So a seek stops the flow, which Faust resumes once
-  its queues are clear, and ends every fetch that began before it. ``in_order`` lets the agent check.
+- Slices of a partition are handed out in the order of their offsets, none left out. Faust seeks back to the committed
+  offsets and clears its queues when recovery ends and after a rebalance. So a seek and a fetch exclude each other: what
+  was fetched before a seek is not handed out after it (it would overtake what was cleared), and what is fetched after
+  it is never thrown away (nothing would bring it back). The flow stays stopped from the seek until Faust has cleared
+  its queues. ``in_order`` lets the agent check.
 - Changelog topics keep Faust's own path: recovery reads record by record.
 
 Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.py`` fails when one of them changes.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 MAX_SLICE = 2_000
+FETCH_SECONDS = 0.25
+"""How long a fetch waits for records, and so the longest a seek waits for a fetch."""
 
 
 @dataclass(slots=True)
@@ -102,20 +106,21 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger = Ledger()
         self._seeks = 0
+        self._fetch_or_seek = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Fetch, and yield one message per slice, partitions in turn."""
-        seeks, generation = self._seeks, self.app.consumer_generation_id
-        records, active = await self._wait_next_records(timeout)
-        if records is None or self.should_stop:
-            return
+        """Fetch, and yield one message per slice, partition by partition."""
         if not self.flow_active:
-            await self.perform_seek()
-            return
-        for tp, message in self._messages(records):
+            await self.wait(self.can_resume_flow)
+        async with self._fetch_or_seek:
+            if not self.flow_active or self.should_stop:
+                return
+            seeks, generation = self._seeks, self.app.consumer_generation_id
+            records, active = await self._wait_next_records(min(timeout, FETCH_SECONDS))
+        for tp, message in self._messages(records or {}):
             if not self.flow_active or self._seeks != seeks or self.app.consumer_generation_id != generation:
-                break
+                break  # a seek follows, or has been: these records will be fetched again
             if active is None or tp in active or tp in self._buffered_partitions:
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 if not self._is_changelog_tp(tp):
@@ -172,10 +177,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets; slices in flight will be read again."""
-        self._seeks += 1
         self.stop_flow()
-        self.ledger.forget()
-        await super().perform_seek()
+        async with self._fetch_or_seek:
+            self._seeks += 1
+            self.ledger.forget()
+            await super().perform_seek()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give partitions up."""

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline import resources
+from pipeline.core.alerts import ChurnAlert
 from pipeline.core.decode import MAX_BYTES, Decoder, Kind
 from pipeline.errors import BadEvent, Reason
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KINDS: tuple[Kind, ...] = ("purchase", "service_contact", "survey_response", "alert_outcome")
 SCHEMAS = Path(str(resources.schemas()))
-EXAMPLES = sorted((SCHEMAS / "examples").rglob("*.json"))
+EXAMPLES = sorted(path for path in (SCHEMAS / "examples").rglob("*.json") if "churn_alert" not in path.parts)
+ALERTS = sorted((SCHEMAS / "examples/churn_alert").rglob("*.json"))
 PURCHASE = json.loads((SCHEMAS / "examples/purchase/valid/minimal.json").read_text())
 
 
@@ -46,6 +49,19 @@ def test_schema_and_struct_give_every_example_the_same_verdict(example: Path) ->
     expected = None if example.parent.name == "valid" else Reason(example.name.split("--")[0])
     assert verdict(kind, example.read_bytes()) == expected
     assert by_schema == (expected is None)
+
+
+@pytest.mark.parametrize("example", ALERTS, ids=[path.stem for path in ALERTS])
+def test_schema_and_struct_give_every_alert_the_same_verdict(example: Path) -> None:
+    schema = json.loads((SCHEMAS / "events/churn_alert.v1.json").read_text())
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    try:
+        msgspec.json.decode(example.read_bytes(), type=ChurnAlert)
+        by_struct = True
+    except msgspec.ValidationError:
+        by_struct = False
+    assert by_struct == (example.parent.name == "valid")
+    assert validator.is_valid(json.loads(example.read_bytes())) == by_struct
 
 
 @pytest.mark.parametrize("kind", KINDS)

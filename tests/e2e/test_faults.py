@@ -1,21 +1,25 @@
 """Processes killed in the middle of the replay: the same figures in the end, and every state equal to a reference."""
 
+import os
+import subprocess
+import sys
 import threading
+import time
 
 import msgspec
 import pytest
+from confluent_kafka import Consumer
 from pipeline.core.customer import Customer
 
 from tests.e2e.test_demo import facts, reference
-from tests.stacks import Stack, eventually
+from tests.stacks import Stack, eventually, free_ports
 
 pytestmark = pytest.mark.timeout(400)
-RATE = "14000"
 
 
-def replay(stack: Stack) -> threading.Thread:
+def replay(stack: Stack, rate: int = 14_000) -> threading.Thread:
     """The replay, running; slow enough to be hit in the middle."""
-    sender = threading.Thread(target=lambda: stack.run("replay", "cdnow", "--rate", RATE, seconds=200))
+    sender = threading.Thread(target=lambda: stack.run("replay", "cdnow", "--rate", str(rate), seconds=200))
     sender.start()
     return sender
 
@@ -24,20 +28,13 @@ def consumed(stack: Stack) -> int:
     return int(stack.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
 
 
-@pytest.mark.parametrize("victim", ["worker", "broker", "sink"])
-def test_kill_9_in_the_middle_of_the_replay_ends_in_the_same_figures(stack: Stack, victim: str) -> None:
-    stack.start()
-    before = stack.pid_of(victim)
-    sender = replay(stack)
-    eventually(lambda: 10_000 < consumed(stack) < 50_000, 60, "the middle of the replay")
-    stack.kill(victim)
-    eventually(lambda: stack.pid_of(victim) != before, 30, f"a new {victim}")
-    sender.join(200)
+def folded(stack: Stack) -> int:
+    return int(stack.rows("SELECT sum(purchases) AS n FROM customers")[0]["n"] or 0)
 
-    def folded() -> int:
-        return int(stack.rows("SELECT sum(purchases) AS n FROM customers")[0]["n"] or 0)
 
-    eventually(lambda: folded() >= 69_659 and consumed(stack) >= 69_659, 90, "everything folded and stored")
+def check_figures_and_states(stack: Stack) -> None:
+    """Every record once, to the cent, and every state equal to a plain fold over the same purchases."""
+    eventually(lambda: folded(stack) >= 69_659 and consumed(stack) >= 69_659, 90, "everything folded and stored")
     figures = stack.rows(
         "SELECT count() AS records, uniqExact(_topic, _partition, _offset) AS offsets, uniqExact(event_id) AS events, "
         "uniqExact(customer_id) AS customers, toString(sum(amount)) AS usd FROM raw_purchases"
@@ -53,6 +50,57 @@ def test_kill_9_in_the_middle_of_the_replay_ends_in_the_same_figures(stack: Stac
     rows = stack.rows("SELECT customer_id, state FROM customer_states FINAL")
     stored = {row["customer_id"]: msgspec.json.decode(row["state"], type=Customer) for row in rows}
     assert {name: facts(c) for name, c in stored.items()} == {name: facts(c) for name, c in expected.items()}
+
+
+@pytest.mark.parametrize("victim", ["worker", "broker", "sink"])
+def test_kill_9_in_the_middle_of_the_replay_ends_in_the_same_figures(stack: Stack, victim: str) -> None:
+    stack.start()
+    before = stack.pid_of(victim)
+    sender = replay(stack)
+    eventually(lambda: 10_000 < consumed(stack) < 50_000, 60, "the middle of the replay")
+    stack.kill(victim)
+    eventually(lambda: stack.pid_of(victim) != before, 30, f"a new {victim}")
+    sender.join(200)
+    check_figures_and_states(stack)
     assert any(f"{victim}" in line and "died" in line for line in stack.lines)
     assert {p["process"]: p["restarts"] for p in stack.json("status")["processes"]}[victim] == 1
     assert stack.stop() == 0
+
+
+def second_worker(stack: Stack, instance: str) -> subprocess.Popen[bytes]:
+    """Another worker of the same group; with the first one's instance name it takes its place."""
+    settings = {
+        "LOYALTY_KAFKA": stack.kafka,
+        "LOYALTY_INSTANCE": instance,
+        "LOYALTY_WORKER_METRICS_PORT": str(free_ports(1)[0]),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "worker"],
+        env=stack.environment() | settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_workers_that_come_and_are_killed_in_the_middle_of_the_replay_lose_nothing(stack: Stack) -> None:
+    stack.start()
+    sender = replay(stack, rate=5_000)
+    for instance in ("worker-1", "worker-0", "worker-1"):
+        other = second_worker(stack, instance)
+        try:
+            time.sleep(3.5)
+        finally:
+            other.kill()
+            other.wait(10)
+    sender.join(200)
+    check_figures_and_states(stack)
+
+
+def test_a_sink_whose_place_was_taken_ends_and_is_started_again(stack: Stack) -> None:
+    stack.start()
+    before = stack.pid_of("sink")
+    thief = Consumer({"bootstrap.servers": stack.kafka, "group.id": "loyalty-sink", "group.instance.id": "sink-0"})
+    thief.subscribe(["purchases"])
+    eventually(lambda: thief.poll(0.2) is not None or stack.pid_of("sink") != before, 30, "a new sink")
+    thief.close()
+    assert stack.run("replay", "cdnow", "--sample").returncode == 0
+    eventually(lambda: consumed(stack) == 6_919, 60, "the sample stored by the new sink")
+    assert not os.path.exists(f"/proc/{before}")

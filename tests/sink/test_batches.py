@@ -48,5 +48,7 @@ def test_intents_survive_as_commit_metadata() -> None:
 
 
 def test_a_token_names_exactly_one_range() -> None:
-    tokens = {token(topic, p, first, last) for topic in "ab" for p in range(2) for first, last in ((1, 11), (11, 1))}
-    assert len(tokens) == 8
+    tokens = {
+        token(topic, p, first, last) for topic in "ab" for p in range(2) for first, last in ((1, 11), (1, 12), (11, 2))
+    }
+    assert len(tokens) == 12
