@@ -3,7 +3,12 @@
 import subprocess
 import sys
 
-STEPS = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["pytest", *sys.argv[1:]])
+STEPS = (
+    ["ruff", "format", "--check", "."],
+    ["ruff", "check", "."],
+    ["mypy"],
+    ["pytest", "-n", "2", "--dist", "loadgroup", *sys.argv[1:]],
+)
 
 
 def main() -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from pipeline.cli import cli
 from typer.testing import CliRunner
+
+from pipeline.cli import cli
 
 ROOT_COMMAND = typer.main.get_command(cli)
 

@@ -6,6 +6,7 @@ import tomllib
 
 import msgspec
 import yaml
+
 from pipeline import __version__, metrics, resources
 from pipeline.config import TABLE
 from pipeline.core.alerts import ChurnAlert
@@ -13,7 +14,6 @@ from pipeline.core.customer import Customer
 from pipeline.errors import Reason
 from pipeline.sink.rows import by_topic
 from pipeline.topics import INPUTS, TOPICS
-
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
+
 from pipeline.core.decode import Decoder
 from pipeline.core.partition import partition_of
 from pipeline.errors import Reason, Transient
 from pipeline.flow import Outcome, Record, Slice, process
-
 from tests.fakes import MemoryStates, RecordingOutputs
 
 AT = 1_780_000_000_000

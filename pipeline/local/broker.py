@@ -128,4 +128,11 @@ def _format(run: list[str], config: Path, data: Path) -> None:
 
 
 def _cluster_id() -> str:
+    """A cluster id as Kafka writes them; never one that looks like an option to Kafka's own tools."""
+    while (made := _random_id()).startswith("-"):
+        pass
+    return made
+
+
+def _random_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

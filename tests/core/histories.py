@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
+
 from pipeline.core.alerts import alert_id
 from pipeline.core.customer import Customer
 from pipeline.core.events import AlertOutcome, Event, Instrument, Line, Purchase, ServiceContact, SurveyResponse

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pipeline import resources
 from pipeline.core.alerts import ChurnAlert
 from pipeline.core.decode import MAX_BYTES, Decoder, Kind

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
@@ -21,7 +22,6 @@ from pipeline.core.customer import (
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
 from pipeline.core.fold import Where, step
 from pipeline.core.risk import PRIORS
-
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
 
 

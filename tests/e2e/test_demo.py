@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from pipeline import resources
 from pipeline.core.customer import Customer
 from pipeline.core.decode import EVENTS
 from pipeline.core.fold import Where, step
 from pipeline.simulate import cdnow, population
 from pipeline.topics import BY_NAME
-
 from tests.conftest import Demo
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
 DELIVERY = {"applied", "recent"}
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from pipeline.core.partition import partition_of
 
+from pipeline.core.partition import partition_of
 from tests.conftest import Demo
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
 CUSTOMER = "bad-input"
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ROOT, Demo
 from tests.stacks import eventually, free_ports
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
 BOARD = json.loads((ROOT / "deploy/grafana/dashboards/operations.json").read_text())
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 TARGETS = {f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]}

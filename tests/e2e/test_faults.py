@@ -9,8 +9,8 @@ import time
 import msgspec
 import pytest
 from confluent_kafka import Consumer
-from pipeline.core.customer import Customer
 
+from pipeline.core.customer import Customer
 from tests.e2e.test_demo import facts, reference
 from tests.stacks import Stack, eventually, free_ports
 

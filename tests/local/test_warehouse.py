@@ -15,12 +15,14 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+
 from pipeline.config import Settings
 from pipeline.errors import Refused, Unreachable
 from pipeline.sink.migrations import Migration, migrate, shipped
 from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
-
 from tests.stacks import eventually, free_ports
+
+pytestmark = pytest.mark.xdist_group("warehouse")
 
 
 @pytest.fixture(scope="module")

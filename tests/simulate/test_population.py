@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+
 from pipeline.core.decode import Decoder
 from pipeline.simulate import cdnow, population
 from pipeline.simulate.send import encode

@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pipeline.core.partition import murmur2
 from pipeline.worker.transport import Ledger
 
