@@ -55,13 +55,14 @@ class Stack:
         self.arguments = [*arguments, "--data-dir", str(directory), "--kafka-port", str(kafka), "--controller-port",
                           str(controller), "--warehouse-port", str(warehouse), "--metrics-port",
                           str(self.metrics)]  # fmt: skip
+        self.settings: dict[str, str] = {}
         self.process: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
 
     def environment(self) -> dict[str, str]:
         """Only what a program needs, nothing of the checkout."""
         kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HTTPS_PROXY", "https_proxy")
-        return {name: os.environ[name] for name in kept if name in os.environ} | {"COLUMNS": "200"}
+        return {name: os.environ[name] for name in kept if name in os.environ} | {"COLUMNS": "200"} | self.settings
 
     def start(self, seconds: float = 90) -> "Stack":
         """Start it and wait until it says that it runs."""

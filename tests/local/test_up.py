@@ -114,6 +114,17 @@ def test_a_foreign_file_in_the_data_directory_survives_a_reset(stack: Stack) -> 
     assert [path.name for path in stack.directory.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.parametrize(("name", "value", "remedy"), [
+    ("LOYALTY_KAFKA", "broker.example:9092", "--kafka broker.example:9092"),
+    ("LOYALTY_CLICKHOUSE", "http://clickhouse.example:8123", "unset it")])  # fmt: skip
+def test_an_address_elsewhere_is_not_mistaken_for_a_place_to_listen(
+    stack: Stack, name: str, value: str, remedy: str
+) -> None:
+    stack.settings = {name: value}
+    stack.arguments = ["up", "--data-dir", str(stack.directory)]
+    assert remedy in refused(stack)
+
+
 def test_reset_asks_first(stack: Stack) -> None:
     (stack.directory / "kafka").mkdir()
     done = subprocess.run(
