@@ -143,6 +143,9 @@ class SinkMetrics:
         self._size = Histogram(
             "loyalty_sink_batch_records", "Records in one batch", ["topic"], buckets=SIZES, registry=made
         )
+        self._unreadable = Counter(
+            "loyalty_sink_unreadable_records", "Records of our own topics that are not ours", ["topic"], registry=made
+        )
         self._retries = Counter("loyalty_sink_retries", "Inserts that were tried again", registry=made)
         self._paused = Gauge("loyalty_sink_paused", "1 while ClickHouse is away and consumption waits", registry=made)
         self._visible = Histogram(
@@ -179,6 +182,10 @@ class SinkMetrics:
         for appended_at_ms in (newest_ms, oldest_ms):
             self._visible.labels(topic).observe(max(0.0, now - appended_at_ms / 1000))
         self._progress.set_to_current_time()
+
+    def record_unreadable(self, topic: str) -> None:
+        """Somebody else wrote into a topic that only our worker writes."""
+        self._unreadable.labels(topic).inc()
 
     def became_ready(self) -> None:
         """Partitions are assigned."""

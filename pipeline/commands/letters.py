@@ -1,5 +1,6 @@
 """``loyalty dead-letters``: look at records that could not be used, and send them again once the cause is gone."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -78,13 +79,13 @@ def _until(reader: Any, end: int) -> Iterator[Letter]:
 
 def _letter(message: Any) -> Letter:
     headers = message.headers() or []
-    errors = {k.removeprefix(PREFIX): v.decode(errors="replace") for k, v in headers if k.startswith(PREFIX)}
-    received = int(errors.get("appended_at_ms", message.timestamp()[1])) / 1000
+    errors = {k.removeprefix(PREFIX): (v or b"").decode(errors="replace") for k, v in headers if k.startswith(PREFIX)}
+    received = _number(errors.get("appended_at_ms"), message.timestamp()[1]) / 1000
     return Letter(
         f"{message.partition()}-{message.offset()}",
         errors.get("topic", "?"),
-        int(errors.get("partition", -1)),
-        int(errors.get("offset", -1)),
+        _number(errors.get("partition"), -1),
+        _number(errors.get("offset"), -1),
         errors.get("reason", "?"),
         errors.get("detail", ""),
         datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds"),
@@ -92,6 +93,11 @@ def _letter(message: Any) -> Letter:
         message.value(),
         [(k, v) for k, v in headers if not k.startswith(PREFIX)],
     )
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    """A number from a header that anyone could have written."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) and int(text) < 253_000_000_000_000 else otherwise
 
 
 def find(settings: Settings, identity: str) -> Letter:

@@ -24,8 +24,8 @@ def clean(value: Any) -> str:
 
 
 def say(text: str) -> None:
-    """One line for a person."""
-    out.print(escape(text))
+    """One line for a person; what acts on a terminal is shown instead of sent."""
+    out.print(escape(clean(text)))
 
 
 def as_json(value: Any) -> None:

@@ -28,6 +28,8 @@ MAX_DEPTH = 32
 """The deepest nesting of arrays and objects that is read."""
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far a source's clock may run ahead of the broker's."""
+LONGEST_PROMISE = timedelta(days=366)
+"""How far ahead a call back can be promised."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 EVENTS: dict[Kind, type[Event]] = {
@@ -178,6 +180,9 @@ def _check_contact(event: ServiceContact) -> None:
             raise BadEvent(Reason.OUT_OF_RANGE, f"$.{name} is before 1970")
         if moment is not None and moment > event.occurred_at + CLOCK_TOLERANCE:
             raise BadEvent(Reason.INCONSISTENT, f"$.{name} is more than a day after $.occurred_at")
+    promised = event.promised_callback_at
+    if promised is not None and not EARLIEST <= promised <= event.occurred_at + LONGEST_PROMISE:
+        raise BadEvent(Reason.OUT_OF_RANGE, "$.promised_callback_at is before 1970 or more than a year away")
 
 
 def _check_score(event: SurveyResponse) -> None:

@@ -24,7 +24,10 @@ from pipeline.core.customer import (
     with_occasion,
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.errors import BadEvent, Reason
 
+MOST_UNITS = 2**63
+"""A customer's total per currency stays below this: it is kept as a 64-bit integer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -60,6 +63,11 @@ def step(customer: Customer, event: Event, where: Where) -> Step:
 
     A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
     seen among the customer's recent ones is a duplicate and changes nothing but the applied offset.
+
+    Raises
+    ------
+    BadEvent
+        The customer's total money would no longer fit into the state.
     """
     if where.offset <= customer.applied.get(where.topic, -1):
         return Step(customer, redelivered=True)
@@ -96,10 +104,10 @@ def _purchased(after: Customer, event: Purchase, at: int) -> None:
     units = to_units(event.amount)
     if event.refund_of is not None:
         after.refunds += 1
-        after.refunded = _added(after.refunded, event.currency, -units)
+        after.refunded = _paid(after.refunded, event.currency, -units)
         return
     after.purchases += 1
-    after.spent = _added(after.spent, event.currency, units)
+    after.spent = _paid(after.spent, event.currency, units)
     after.channels = _added(after.channels, event.channel, 1)
     after.incentivised += event.incentivised
     after.obligated += event.obligated
@@ -109,6 +117,13 @@ def _purchased(after: Customer, event: Purchase, at: int) -> None:
         with_occasion(after, at // DAY_MS)
     if event.lines:
         after.categories = _categories(after.categories, event, at)
+
+
+def _paid(sums: dict[str, int], currency: str, units: int) -> dict[str, int]:
+    total = _added(sums, currency, units)
+    if total[currency] >= MOST_UNITS:
+        raise BadEvent(Reason.OUT_OF_RANGE, "the customer's total in $.currency would no longer fit")
+    return total
 
 
 def _added(sums: dict[str, int], key: str, amount: int) -> dict[str, int]:

@@ -93,8 +93,11 @@ class Server:
         return web.Response(text="Ok.\n")
 
     async def _statement(self, request: web.Request) -> web.StreamResponse:
-        body = _decompressed(await request.read(), request.headers.get("Content-Encoding", ""))
-        statement = parse(dict(request.query), request.headers, body)
+        try:
+            body = _decompressed(await request.read(), request.headers.get("Content-Encoding", ""))
+            statement = parse(dict(request.query), request.headers, body)
+        except (ValueError, RuntimeError) as broken:  # not UTF-8, or not compressed as it says
+            return web.Response(status=400, text=f"the request cannot be read: {type(broken).__name__}\n")
         if not statement.sql.strip():
             return web.Response(text="Ok.\n")
         started = time.perf_counter()

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -218,7 +219,19 @@ class Sink:
         place = Place(batch.topic, batch.partition, self._settings.partitions)
         rows: dict[str, list[Row]] = {}
         for record in batch.records:
-            for table, row in self._rows[batch.topic](place, record):
+            try:
+                made = self._rows[batch.topic](place, record)
+            except (ValueError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError) as foreign:
+                self._facts.record_unreadable(batch.topic)
+                self._log.error(
+                    "a record in a topic of ours is not ours; it makes no row",
+                    topic=batch.topic,
+                    partition=batch.partition,
+                    offset=record.offset,
+                    error=type(foreign).__name__,
+                )
+                continue
+            for table, row in made:
                 rows.setdefault(table, []).append(row)
         return rows
 

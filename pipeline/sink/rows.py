@@ -219,10 +219,13 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     errors = {k.removeprefix(PREFIX): v.decode() for k, v in record.headers if k.startswith(PREFIX)}
     if not {"topic", "partition", "offset", "reason"} <= errors.keys():
         return []
+    partition, offset = int(errors["partition"]), int(errors["offset"])
+    if not (0 <= partition < 2**16 and 0 <= offset < 2**63):
+        raise ValueError("no place in a log")
     row = (
         errors["topic"],
-        int(errors["partition"]),
-        int(errors["offset"]),
+        partition,
+        offset,
         moment(int(errors.get("appended_at_ms", "0"))),
         errors["reason"],
         errors.get("detail", ""),

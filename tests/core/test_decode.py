@@ -112,6 +112,14 @@ def test_a_source_clock_may_run_a_day_ahead_of_the_broker_and_no_more(ahead: tim
     assert verdict("purchase", purchase(occurred_at=(NOW + ahead).isoformat())) == reason
 
 
+@pytest.mark.parametrize("promised", ["9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "2027-03-03T00:00:00Z"])
+def test_a_call_back_cannot_be_promised_for_any_time(promised: str) -> None:
+    opened = json.loads((SCHEMAS / "examples/service_contact/valid/opened.json").read_text())
+    assert verdict("service_contact", json.dumps(opened).encode()) is None
+    broken = json.dumps(opened | {"promised_callback_at": promised}).encode()
+    assert verdict("service_contact", broken) == Reason.OUT_OF_RANGE
+
+
 def test_a_stated_scale_must_hold_the_score() -> None:
     answer = {"event_id": "e", "customer_id": "c", "occurred_at": "2026-01-01T00:00:00Z", "instrument": "csat"}
     assert (

@@ -22,6 +22,7 @@ from pipeline.core.customer import (
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
 from pipeline.core.fold import Where, step
 from pipeline.core.risk import PRIORS
+from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
 
 
@@ -145,6 +146,15 @@ def test_a_duplicate_is_recognised_among_the_stated_number_of_events() -> None:
 def test_money_is_exact_where_floats_are_not() -> None:
     customer, _ = replay([bought(n, amount="0.1") for n in range(3)] + [bought(9, amount=0.2)])  # type: ignore[arg-type]
     assert customer.spent == {"EUR": 5_000}
+
+
+def test_a_total_that_would_no_longer_fit_is_the_events_fault_and_leaves_the_state_as_it_was() -> None:
+    customer, _ = replay([bought(1)])
+    customer.spent = {"EUR": 2**63 - 1}
+    with pytest.raises(BadEvent):
+        step(customer, bought(2), Where("purchases", 99))
+    assert customer.spent == {"EUR": 2**63 - 1}
+    assert decode_state(encode_state(customer)) == customer
 
 
 def test_a_refund_is_no_occasion_and_counts_apart() -> None:

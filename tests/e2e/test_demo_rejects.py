@@ -130,3 +130,25 @@ def test_an_event_of_a_foreign_partitioner_is_set_aside_and_finds_its_place_by_r
     assert demo.json("customer", customer)["purchases"] == 1
     time.sleep(1)
     assert count("wrong-partition") == 1
+
+
+def test_records_that_somebody_else_wrote_into_our_topics_stop_nothing(
+    demo: Demo, letters: list[dict[str, Any]]
+) -> None:
+    assert letters
+    producer = Producer({"bootstrap.servers": demo.kafka})
+    spoofed: list[tuple[str, str | bytes | None]] = [
+        (f"__loyalty.errors.{name}", b"\xff-1") for name in ("topic", "partition", "offset", "reason")
+    ]
+    for topic in ("churn-alerts", "customer-states", "dead-letters"):
+        producer.produce(topic, b"\xff garbage", "stranger", headers=spoofed)
+        producer.produce(topic, None, None, headers=[("__loyalty.errors.topic", None)])
+    producer.produce("purchases", purchase(990, customer_id="after-garbage"), "after-garbage")
+    producer.flush(10)
+
+    def stored() -> bool:
+        return bool(demo.rows("SELECT 1 AS one FROM customers WHERE customer_id = 'after-garbage'"))
+
+    eventually(stored, 20, "what came after the garbage")
+    assert all(process["restarts"] == 0 for process in demo.json("status")["processes"])
+    assert demo.run("dead-letters", "list").returncode == 0
