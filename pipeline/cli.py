@@ -16,7 +16,7 @@ import typer
 from pipeline import __version__, kafka
 from pipeline.commands import alerts, customers, demo, doctor, letters, local, output, sending, status
 from pipeline.config import TABLE, Settings, from_env
-from pipeline.errors import LoyaltyError, Reason
+from pipeline.errors import LoyaltyError, Reason, Refused
 from pipeline.local import stack
 from pipeline.sink.warehouse import connect
 from pipeline.topics import TOPICS
@@ -77,12 +77,17 @@ class AlertSeverity(StrEnum):
     CRITICAL = "critical"
 
 
-def _settings(data_dir: Path | None = None) -> Settings:
-    """Settings from the environment; a running local stack fills in its own addresses."""
+def _settings(data_dir: Path | None = None, *, running: bool = False) -> Settings:
+    """Settings from the environment; a running local stack fills in its own addresses.
+
+    With ``running``, a data directory that was asked for must have one: another stack's answers would mislead.
+    """
     env = dict(os.environ)
     if data_dir is not None:
         env["LOYALTY_DATA_DIR"] = str(data_dir.expanduser().resolve())
     known = stack.record(from_env(env).directory)
+    if running and known is None and data_dir is not None and not {"LOYALTY_KAFKA", "LOYALTY_CLICKHOUSE"} & env.keys():
+        raise Refused(f"no stack runs on {data_dir}; start it: loyalty up --data-dir {data_dir}")
     return from_env(env, known["settings"] if known else None)
 
 
@@ -197,7 +202,7 @@ def warehouse() -> None:
 @topics_cli.command("create", epilog=_example("loyalty topics create"))
 def topics_create(data_dir: DataDir = None) -> None:
     """Create the topics that are missing and verify all of them."""
-    created = kafka.create_topics(_settings(data_dir))
+    created = kafka.create_topics(_settings(data_dir, running=True))
     output.say(f"Created {', '.join(created)}." if created else "All topics exist and are as they should be.")
 
 
@@ -225,7 +230,7 @@ def replay_cdnow(
     rate: Rate = None,
 ) -> None:
     """Send the CDNOW purchases with their original dates, 1997 and 1998."""
-    sent = sending.cdnow_purchases(_settings(data_dir), sample=sample, rate=rate)
+    sent = sending.cdnow_purchases(_settings(data_dir, running=True), sample=sample, rate=rate)
     output.say(f"Sent {sent} purchases.")
 
 
@@ -239,7 +244,7 @@ def simulate(
     data_dir: DataDir = None,
 ) -> None:
     """Send purchases, contacts and surveys of a synthetic population, labelled synthetic."""
-    sent = sending.population(_settings(data_dir), customers_, days, seed, start.date(), rate)
+    sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate)
     output.say(f"Sent {sent} synthetic events.")
 
 
@@ -261,7 +266,7 @@ def customer(
     json_: AsJson = False,
 ) -> None:
     """Show what is known about a customer, and why."""
-    found, told = customers.read(_settings(data_dir), customer_id)
+    found, told = customers.read(_settings(data_dir, running=True), customer_id)
     output.as_json(customers.as_data(found, told)) if json_ else customers.show(found, told)
 
 
@@ -270,16 +275,20 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="A query; it can only read.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many rows.")] = 100,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many rows; 100 unless --json.", show_default=False)
+    ] = None,
 ) -> None:
-    """Ask the warehouse."""
-    answer = connect(_settings(data_dir)).query(sql, read_only=True)
+    """Ask the warehouse one question in SQL; nothing can be changed this way."""
+    shown = limit or (None if json_ else 100)
+    answer = connect(_settings(data_dir, running=True)).query(sql, read_only=True, limit=shown and shown + 1)
+    rows = answer.rows[:shown]
     if json_:
-        output.as_json([dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+        output.as_json([dict(zip(answer.columns, row, strict=True)) for row in rows])
         return
-    output.table(answer.columns, answer.rows[:limit])
-    if len(answer.rows) > limit:
-        output.say(f"{len(answer.rows) - limit} more rows; --limit shows more.")
+    output.table(answer.columns, rows)
+    if len(answer.rows) > len(rows):
+        output.say(f"These are the first {len(rows)} rows; --limit shows more.")
 
 
 @cli.command("doctor", epilog=_example("loyalty doctor"))
@@ -300,19 +309,19 @@ def doctor_(
 @letters_cli.command("list", epilog=_example("loyalty dead-letters list --json"))
 def letters_list(data_dir: DataDir = None, json_: AsJson = False, limit: Limit = 20) -> None:
     """Show the newest dead letters, and how many there are by reason."""
-    found = list(letters.read(_settings(data_dir)))
+    found = list(letters.read(_settings(data_dir, running=True)))
     output.as_json([letter.as_data() for letter in found]) if json_ else letters.show_list(found, limit)
 
 
 @letters_cli.command("show", epilog=_example("loyalty dead-letters show 2-15 > record.json"))
 def letters_show(
-    identity: Annotated[str, typer.Argument(metavar="ID")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="Its id, as the list shows it, such as 2-15.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="The original bytes and nothing else.")] = False,
 ) -> None:
     """Show one dead letter with its original bytes."""
-    letter = letters.find(_settings(data_dir), identity)
+    letter = letters.find(_settings(data_dir, running=True), identity)
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
     else:
@@ -321,7 +330,9 @@ def letters_show(
 
 @letters_cli.command("replay", epilog=_example("loyalty dead-letters replay --reason wrong-partition"))
 def letters_replay(
-    identity: Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False)] = None,
+    identity: Annotated[
+        str | None, typer.Argument(metavar="[ID]", show_default=False, help="Only this one, such as 2-15.")
+    ] = None,
     data_dir: DataDir = None,
     reason: Annotated[Reason | None, typer.Option(help="All with this reason.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
@@ -329,7 +340,7 @@ def letters_replay(
     """Send dead letters to the topic they came from, once the cause is gone."""
     if sum((identity is not None, reason is not None, all_)) != 1:
         raise typer.BadParameter("name one dead letter, or --reason, or --all")
-    settings = _settings(data_dir)
+    settings = _settings(data_dir, running=True)
     if identity is not None:
         letters.find(settings, identity)
     sent = letters.replay(settings, lambda letter: all_ or letter.identity == identity or letter.reason == reason)
@@ -345,7 +356,7 @@ def alerts_list(
     severity: Annotated[AlertSeverity | None, typer.Option(help="Only these.")] = None,
 ) -> None:
     """Show alerts, newest first."""
-    found = alerts.listed(_settings(data_dir), status, severity, limit)
+    found = alerts.listed(_settings(data_dir, running=True), status, severity, limit)
     output.as_json(found) if json_ else alerts.show_list(found)
 
 
@@ -356,7 +367,7 @@ def alerts_show(
     json_: AsJson = False,
 ) -> None:
     """Show one alert in full: why, what to do, what was told when."""
-    alert, told = alerts.one(_settings(data_dir), identity)
+    alert, told = alerts.one(_settings(data_dir, running=True), identity)
     output.as_json(alert | {"told": told}) if json_ else alerts.show_one(alert, told)
 
 
@@ -367,7 +378,7 @@ def alerts_tail(
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.", show_default=False)] = None,
 ) -> None:
     """Show messages to the desk as they come, until Ctrl-C."""
-    for message in alerts.tailed(_settings(data_dir), count):
+    for message in alerts.tailed(_settings(data_dir, running=True), count):
         output.as_json(message) if json_ else alerts.show_message(message)
 
 

@@ -12,14 +12,14 @@ class MemoryStates:
     """States as bytes, as the changelog would give them back."""
 
     def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
+        self.values: dict[tuple[int, bytes], bytes] = {}
 
     def read(self, partition: int, customer_id: bytes) -> Customer | None:
-        value = self.values.get(customer_id)
+        value = self.values.get((partition, customer_id))
         return decode_state(value) if value is not None else None
 
     def write(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
-        self.values.update({key: encode_state(customer) for key, customer in changed.items()})
+        self.values.update({(partition, key): encode_state(customer) for key, customer in changed.items()})
 
 
 class RecordingOutputs:

@@ -69,7 +69,7 @@ def test_bad_events_cost_only_themselves() -> None:
     states, outputs = MemoryStates(), RecordingOutputs()
     values = [purchase(1), b"\xff", purchase(2), None, purchase(3, amount=1e308), b"x" * 10_000_000, purchase(4)]
     outcome = run(slice_of(values), states, outputs)
-    customer = states.read(0, b"c-1")
+    customer = states.read(partition_of(b"c-1", PARTITIONS), b"c-1")
     assert customer is not None
     assert (customer.purchases, outcome.folded) == (3, 3)
     assert [(letter.record.offset, letter.reason) for letter in outputs.dead] == [
@@ -89,7 +89,7 @@ def test_a_step_that_fails_leaves_the_state_as_it_was_and_the_repeat_counts_once
         run(slice_of(values), states, RecordingOutputs(fail_at=step))
     assert not states.values
     run(slice_of(values), states, RecordingOutputs())
-    customer = states.read(0, b"c-1")
+    customer = states.read(partition_of(b"c-1", PARTITIONS), b"c-1")
     assert customer is not None
     assert customer.purchases == 2
 
@@ -117,11 +117,15 @@ def test_a_repeat_from_the_old_state_sends_the_same_alerts() -> None:
 
 
 def test_a_record_in_a_partition_that_is_not_its_keys_becomes_a_dead_letter() -> None:
-    states, outputs = MemoryStates(), RecordingOutputs()
     wrong = (partition_of(b"c-1", PARTITIONS) + 1) % PARTITIONS
-    run(slice_of([purchase(1)], partition=wrong), states, outputs)
-    assert [letter.reason for letter in outputs.dead] == [Reason.WRONG_PARTITION]
-    assert not states.values
+    for known in (False, True):
+        states, outputs = MemoryStates(), RecordingOutputs()
+        if known:
+            run(slice_of([purchase(0)]), states, RecordingOutputs())
+        before = dict(states.values)
+        run(slice_of([purchase(1)], partition=wrong, first=7), states, outputs)
+        assert [letter.reason for letter in outputs.dead] == [Reason.WRONG_PARTITION]
+        assert states.values == before
 
 
 def test_unknown_fields_are_counted() -> None:

@@ -50,7 +50,7 @@ def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[st
         )
     alert = dict(zip(found.columns, found.rows[0], strict=True))
     told = warehouse.query(
-        "SELECT transition, severity, churn_risk_0_1, occurred_at, caused_by_event FROM "
+        "SELECT transition, severity, churn_risk_0_1, occurred_at, _appended_at AS told_at, caused_by_event FROM "
         "alert_messages WHERE alert_id = {a:String} ORDER BY _offset",
         {"a": alert["alert_id"]},
     )
@@ -59,21 +59,22 @@ def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[st
 
 def show_list(alerts: list[dict[str, Any]]) -> None:
     """A list for a person."""
-    output.table(
-        ["raised", "customer", "severity", "status", "risk", "why", "alert"],
+    if not alerts:
+        output.say("No such alerts.")
+        return
+    rows = [
         [
-            [
-                str(a["raised_at"])[:10],
-                a["customer_id"],
-                a["severity"],
-                a["status"],
-                f"{float(a['churn_risk_0_1']):.0%}",
-                " ".join(a["reasons"][:2]) + (" (synthetic)" if a["synthetic"] else ""),
-                a["alert_id"][:12],
-            ]
-            for a in alerts
-        ],
-    )
+            a["alert_id"][:12],
+            a["customer_id"],
+            str(a["raised_at"])[:10],
+            a["severity"],
+            a["status"],
+            f"{float(a['churn_risk_0_1']):.0%}",
+            ("(synthetic) " if a["synthetic"] else "") + " ".join(a["reasons"]),
+        ]
+        for a in alerts
+    ]
+    output.table(["alert", "customer", "raised", "severity", "status", "risk", "why"], rows, shorten="why")
 
 
 def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
@@ -91,9 +92,10 @@ def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
         f"Next: {alert['recommended_action']}",
         f"So far: {output.clean(alert['history'])}",
         "",
-        "Told:",
+        "Told the desk (UTC):",
         *(
-            f"  {str(t['occurred_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):.0%}"
+            f"  {str(t['told_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):>4.0%}  "
+            f"about {str(t['occurred_at'])[:19]}"
             for t in told
         ),
     ]

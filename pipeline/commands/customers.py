@@ -37,7 +37,8 @@ def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str,
 def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
     found = warehouse.query(
         "SELECT alert_id, issue_id, status, severity, churn_risk_0_1, churn_risk_before_0_1, raised_at, reasons, "
-        "recommended_action, history, synthetic FROM alerts WHERE customer_id = {c:String} ORDER BY raised_at DESC",
+        "recommended_action, history, synthetic FROM alerts WHERE customer_id = {c:String} "
+        "ORDER BY status != 'open', churn_risk_0_1 DESC, raised_at DESC",
         {"c": customer_id},
     )
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
@@ -83,7 +84,7 @@ def show(customer: Customer, alerts: list[dict[str, Any]]) -> None:
         *_answers(customer),
         *_risk(alerts),
         "",
-        f"Rests on {customer.events} events, {customer.synthetic_events} of them synthetic.",
+        f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
     for line in lines:
         output.say(line)
@@ -150,6 +151,10 @@ def _risk(alerts: list[dict[str, Any]]) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} {noun}s")
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _iso(at: int | None) -> str | None:

@@ -101,16 +101,15 @@ def _partitioner(settings: Settings) -> str:
 
 
 def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
+    bounds = kafka.end_offsets(settings, INPUTS)
+    starts = {key: max(first, end - SAMPLED // settings.partitions) for key, (first, end) in bounds.items()}
+    wanted = sum(bounds[key][1] - start for key, start in starts.items())
     reader = kafka.consumer(settings, "doctor", settings.group("doctor"))
     try:
-        for (name, partition), (first, end) in kafka.end_offsets(settings, INPUTS).items():
-            start = max(first, end - SAMPLED // settings.partitions)
-            if start >= end:
-                continue
-            reader.assign([TopicPartition(settings.topic(name), partition, start)])
-            for message in reader.consume(end - start, 3.0):
-                if message.error() is None and message.key():
-                    yield partition, message.key()
+        reader.assign([TopicPartition(settings.topic(name), p, start) for (name, p), start in starts.items()])
+        for message in reader.consume(wanted, 3.0) if wanted else []:
+            if message.error() is None and message.key():
+                yield message.partition(), message.key()
     finally:
         reader.close()
 

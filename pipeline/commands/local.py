@@ -87,7 +87,11 @@ def running(settings: Settings, *, own_broker: bool = True) -> Iterator[stack.St
     finally:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
+        if made.children:
+            _say("Stopping ...")
         made.stop()
+        if made.children:
+            _say(f"Stopped. The data stays in {settings.directory}; `loyalty up` goes on from there.")
         for number, handler in before.items():
             signal.signal(number, handler)
 

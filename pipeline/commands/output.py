@@ -1,10 +1,12 @@
 """How commands print: tables and sentences for people, JSON for programs. Texts from outside are never markup."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -13,7 +15,9 @@ from rich.text import Text
 
 from pipeline.errors import LoyaltyError
 
-out = Console(highlight=False, soft_wrap=True)
+PIPED_WIDTH = 10_000
+"""Nothing is wrapped or shortened for a program or a file that reads our output."""
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -34,14 +38,32 @@ def as_json(value: Any) -> None:
     out.file.flush()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
-    """Rows under column names."""
-    drawn = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, shorten: str = "") -> None:
+    """Rows under column names.
+
+    Nothing is ever cut into lines: where the terminal is too narrow, the column named ``shorten`` is, and without one
+    each row is printed as a record of its own.
+    """
+    cells = [[clean(value).replace("\n", " ") for value in row] for row in rows]
+    widths = [max(map(cell_len, [name, *(row[i] for row in cells)])) for i, name in enumerate(columns)]
+    if sum(widths) + 3 * len(columns) > out.width and not shorten:
+        _records(columns, cells)
+        return
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        drawn.add_column(Text(clean(name)), overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(clean(value)) for value in row))
+        drawn.add_column(Text(clean(name)), no_wrap=True, overflow="ellipsis" if name == shorten else "ignore",
+                         ratio=1 if name == shorten else None)  # fmt: skip
+    for row in cells:
+        drawn.add_row(*map(Text, row))
     out.print(drawn)
+
+
+def _records(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    margin = max(map(cell_len, columns))
+    for number, row in enumerate(cells, start=1):
+        out.print(Text(f"-- {number}"))
+        for name, value in zip(columns, row, strict=True):
+            out.print(Text(f"{name:<{margin}}  {value}"))
 
 
 class _Rate(ProgressColumn):

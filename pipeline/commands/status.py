@@ -19,6 +19,7 @@ FROM raw_service_contacts
 UNION ALL SELECT 'surveys', toString(max(occurred_at)), toString(max(_appended_at)), count() FROM raw_survey_responses
 UNION ALL SELECT 'alert-outcomes', toString(max(occurred_at)), toString(max(_appended_at)), count()
 FROM raw_alert_outcomes
+ORDER BY topic
 """
 
 

@@ -123,7 +123,7 @@ _REASONS: tuple[tuple[str, Reason, str], ...] = (
     (">=", Reason.OUT_OF_RANGE, "is out of range"),
     ("<=", Reason.OUT_OF_RANGE, "is out of range"),
     ("out of range", Reason.OUT_OF_RANGE, "is out of range"),
-    ("matching regex", Reason.OUT_OF_RANGE, "has characters that are not allowed"),
+    ("matching regex", Reason.OUT_OF_RANGE, "does not have the declared form"),
     ("timezone", Reason.DATATYPE_MISMATCH, "has no time zone offset"),
     ("Invalid RFC3339", Reason.DATATYPE_MISMATCH, "is no RFC 3339 date and time"),
 )
@@ -140,8 +140,20 @@ def _violation(message: str) -> BadEvent:
                 where = f"{where}.{field.group(1)}" if field else where
             return BadEvent(reason, f"{where} {claim}")
     types = re.match(r"Expected `([^`]+)`, got `([^`]+)`", message)
-    detail = f"{where} should be {types.group(1)}, is {types.group(2)}" if types else f"{where} has the wrong type"
+    detail = (
+        f"{where} should be {_plain(types.group(1))}, is {_plain(types.group(2))}"
+        if types
+        else f"{where} has the wrong type"
+    )
     return BadEvent(Reason.DATATYPE_MISMATCH, detail)
+
+
+_PLAIN = {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false", "null": "null"}
+
+
+def _plain(types: str) -> str:
+    """msgspec's names of types in plain words."""
+    return " or ".join(_PLAIN.get(name, f"an {name}") for name in types.split(" | "))
 
 
 def _check_time(occurred_at: datetime, appended_at: datetime) -> None:

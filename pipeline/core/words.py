@@ -20,13 +20,17 @@ _SENTENCES = {
 }
 
 
+IN_FAVOUR = "In their favour: "
+
+
 def reasons(contributions: Sequence[Contribution], transition: str) -> list[str]:
-    """Sentences for a person, the weightiest first."""
-    said = [_sentence(term) for term in sorted(contributions, key=lambda term: -abs(term.logit))]
-    spoken = [sentence for sentence in said if sentence]
+    """Sentences for a person: what raises the risk, the weightiest first, then what speaks for the customer."""
     if transition == "withdrawn":
         return ["Taken back: with all events known now, this issue was no risk."]
-    return spoken
+    ordered = sorted(contributions, key=lambda term: -abs(term.logit))
+    against = [sentence for term in ordered if term.logit > 0 and (sentence := _sentence(term))]
+    favour = [sentence for term in ordered if term.logit <= 0 and (sentence := _sentence(term))]
+    return [*against, *(IN_FAVOUR + sentence[0].lower() + sentence[1:] for sentence in favour)]
 
 
 def _sentence(term: Contribution) -> str | None:
@@ -41,9 +45,7 @@ def _sentence(term: Contribution) -> str | None:
             return f"They waited {round(term.value * 10)} minutes{' or more' if term.value >= 6 else ''}."
         case "prior_purchases" if term.value > 0:
             return (
-                "One earlier repeat purchase speaks for them."
-                if term.value == 1
-                else (f"{int(term.value)} earlier repeat purchases speak for them.")
+                "One earlier repeat purchase." if term.value == 1 else (f"{int(term.value)} earlier repeat purchases.")
             )
         case other:
             return _SENTENCES.get(other)

@@ -18,6 +18,10 @@ from pipeline.errors import LoyaltyError, Refused
 
 STREAMED = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 """Formats whose blocks can be sent one after the other; the others have a head and a foot."""
+LIMITS = {"max_memory_usage": "2000000000", "max_result_bytes": "500000000"}
+"""What a statement may take of this machine's memory, and how large its answer may be; a request may say otherwise."""
+_OUTFILE = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
+_STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 _ROWS = re.compile(r"\s*\(*\s*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN|CHECK|VALUES)\b", re.IGNORECASE)
@@ -90,6 +94,10 @@ class Engine:
     def stream(self, statement: Statement) -> Iterator[bytes]:
         """Run a statement and yield its result in chunks; the first chunk comes after the engine accepted it."""
         chosen = statement.result_format
+        if _OUTFILE.search(_STRINGS.sub("''", statement.sql)):
+            raise EngineError(
+                "Code: 344. INTO OUTFILE writes on the server, and this one refuses (SUPPORT_IS_DISABLED)"
+            )
         with self._connection(statement) as connection:
             if chosen not in STREAMED or not _SELECT.match(_COMMENTS.sub("", statement.sql)):
                 yield bytes(
@@ -129,8 +137,10 @@ class _Connection:
         try:
             if self._statement.database:
                 self._connection.query(f"USE {_quoted_name(self._statement.database)}")
-            for name, value in self._statement.settings.items():
-                self._connection.query(f"SET {_checked_name(name)} = {_quoted(value)}")
+            settings = LIMITS | dict(self._statement.settings)
+            self._connection.query(
+                "SET " + ", ".join(f"{_checked_name(k)} = {_quoted(v)}" for k, v in settings.items())
+            )
         except RuntimeError as failed:
             self._connection.close()
             raise EngineError(str(failed)) from None

@@ -33,6 +33,7 @@ class Child:
     environment: Mapping[str, str]
     ready_seconds: float = 60.0
     process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
     started_at: float = 0.0
     given_up: bool = False
     restarts: int = 0
@@ -54,10 +55,10 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, loaded before the fork
             )
-        self.started_at = time.time()
+        self.started, self.started_at = time.monotonic(), time.time()
 
     def wait_ready(self) -> float:
-        """Wait until it is ready; returns the seconds it took.
+        """Wait until it is ready; returns the seconds since it was started.
 
         Raises
         ------
@@ -66,7 +67,7 @@ class Child:
         Transient
             It was not ready in time.
         """
-        started = time.monotonic()
+        started = self.started
         while not self.is_ready():
             if self.exit_code() is not None:
                 raise Refused(f"{self.name} ended at once: {self.last_words()} (log: {self.log})")

@@ -94,6 +94,7 @@ class Stack:
         self._own_broker = own_broker
         self._directory = settings.directory
         self._lock: Any = None
+        self._claimed = False
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._facts: metrics.UpMetrics | None = None
@@ -102,6 +103,7 @@ class Stack:
     def start(self, fetching: Callable[[int, int], None]) -> None:
         """Start everything and wait until it is ready; on failure nothing is left running."""
         self._claim_directory()
+        self._claimed = True
         try:
             self._end_leftovers()
             self._check_surroundings()
@@ -263,6 +265,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything, worker and sink first; nothing is left running."""
+        if not self._claimed:
+            return
+        self._claimed = False
         self._stopping.set()
         if self._watcher is not None:
             self._watcher.join()

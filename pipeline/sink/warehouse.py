@@ -48,18 +48,37 @@ class Warehouse:
         with _sorted_errors():
             self._client.command(sql)
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Result:
-        """Run a query; zero rows keep their column names. ``read_only``: the engine refuses anything that writes."""
-        settings = {"readonly": 1} if read_only else {}
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        read_only: bool = False,
+        limit: int | None = None,
+    ) -> Result:
+        """Run a query; zero rows keep their column names.
+
+        ``limit`` bounds the rows of the answer; ``read_only`` makes the engine refuse anything that writes.
+
+        Raises
+        ------
+        QueryFailed
+            The engine refused it, or it is no single query that returns rows.
+        """
+        settings: dict[str, Any] = {"default_format": "JSONCompact"}
+        if limit is not None:
+            settings["limit"] = limit
+        if read_only:
+            settings["readonly"] = 2
         with _sorted_errors(read_only=read_only):
-            answer = orjson.loads(
-                self._client.raw_query(
-                    sql.rstrip().rstrip(";"), parameters=dict(parameters or {}), fmt="JSONCompact", settings=settings
-                )
+            text = self._client.raw_query(
+                sql.rstrip().rstrip(";"), parameters=dict(parameters or {}), settings=settings
             )
-        return Result(
-            [column["name"] for column in answer["meta"]], [c["type"] for c in answer["meta"]], answer["data"]
-        )
+        try:
+            answer = orjson.loads(text)
+            return Result([c["name"] for c in answer["meta"]], [c["type"] for c in answer["meta"]], answer["data"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise QueryFailed("this returns no rows; ask one query, without FORMAT") from None
 
     def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The only value of a query's only row."""
@@ -128,7 +147,7 @@ def _sorted_errors(address: str = "", *, read_only: bool = False) -> Iterator[No
             raise _unreachable(address) from None
         if code == READONLY and read_only:
             raise QueryFailed("this would change something, and a query can only read") from None
-        if code in RETRYABLE:
+        if code in RETRYABLE and not read_only:
             raise Transient(message) from None
         if code in (192, 193, 194, 516, 81):
             raise Refused(f"ClickHouse refuses us: {message}") from None

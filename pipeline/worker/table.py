@@ -20,7 +20,9 @@ class CustomerTable(faust.Table):  # type: ignore[misc]
     """Faust's table with reads and writes per partition."""
 
     def read(self, partition: int, customer_id: bytes) -> Customer | None:
-        """A customer of a partition, or ``None`` when nothing is known."""
+        """A customer of a partition; ``None`` when nothing is known of them *there*, whatever is known elsewhere."""
+        if self.data._key_partition.get(customer_id) != partition:
+            return None
         value = self.data.data.get(customer_id)
         if isinstance(value, bytes):
             try:

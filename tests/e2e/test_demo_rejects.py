@@ -114,22 +114,27 @@ def test_an_event_of_a_foreign_partitioner_is_set_aside_and_finds_its_place_by_r
     demo: Demo, letters: list[dict[str, Any]]
 ) -> None:
     assert letters
-    customer = "foreign"
-    wrong = (partition_of(customer.encode(), 4) + 1) % 4
-    producer = Producer({"bootstrap.servers": demo.kafka})
-    producer.produce("purchases", purchase(900, customer_id=customer), customer, wrong)
+    producer = Producer({"bootstrap.servers": demo.kafka, "partitioner": "murmur2_random"})
+    known, new = "foreign-known", "foreign-new"
+    producer.produce("purchases", purchase(900, customer_id=known), known)
+    producer.flush(10)
+    eventually(lambda: demo.run("customer", known).returncode == 0, 20, "a customer in the right partition")
+    for customer in (known, new):
+        wrong = (partition_of(customer.encode(), 4) + 1) % 4
+        producer.produce("purchases", purchase(901, event_id=f"{customer}-1", customer_id=customer), customer, wrong)
     producer.flush(10)
 
     def count(reason: str) -> int:
         return sum(letter["reason"] == reason for letter in demo.json("dead-letters", "list"))
 
-    eventually(lambda: count("wrong-partition") == 1, 20, "the stray event among the dead letters")
-    assert demo.run("customer", customer).returncode == 1
-    assert "Sent 1 record again." in demo.run("dead-letters", "replay", "--reason", "wrong-partition").stdout
-    eventually(lambda: demo.run("customer", customer).returncode == 0, 20, "the replayed event in the state")
-    assert demo.json("customer", customer)["purchases"] == 1
+    eventually(lambda: count("wrong-partition") == 2, 20, "the stray events among the dead letters")
+    assert demo.json("customer", known)["purchases"] == 1
+    assert demo.run("customer", new).returncode == 1
+    assert "Sent 2 records again." in demo.run("dead-letters", "replay", "--reason", "wrong-partition").stdout
+    eventually(lambda: demo.run("customer", new).returncode == 0, 20, "the replayed event in the state")
+    eventually(lambda: demo.json("customer", known)["purchases"] == 2, 20, "the other one in its customer")
     time.sleep(1)
-    assert count("wrong-partition") == 1
+    assert count("wrong-partition") == 2
 
 
 def test_records_that_somebody_else_wrote_into_our_topics_stop_nothing(
