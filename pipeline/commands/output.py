@@ -18,7 +18,7 @@ from pipeline.errors import LoyaltyError
 PIPED_WIDTH = 10_000
 """Nothing is wrapped or shortened for a program or a file that reads our output."""
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
 
 
 def clean(value: Any) -> str:
