@@ -18,15 +18,13 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
-from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, occasion_after
+from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
 from pipeline.core.events import Instant
 from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess
 from pipeline.core.words import history, reasons, recommendation
 
 RULE = "risk_after_contact"
 
-Status = Literal["open", "resolved", "closed", "withdrawn"]
-Severity = Literal["medium", "high", "critical"]
 Transition = Literal["raised", "escalated", "eased", "updated", "resolved", "closed", "reopened", "withdrawn"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A probability, 0 to 1."""
@@ -175,9 +173,9 @@ def _content(walk: _Walk, issue: list[Contact]) -> int:
 
 def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
     if before is None:
-        return "raised" if now.status == "open" else now.status  # type: ignore[return-value]
+        return "raised" if now.status == "open" else now.status
     if before.status != now.status:
-        return "reopened" if now.status == "open" else now.status  # type: ignore[return-value]
+        return "reopened" if now.status == "open" else now.status
     if now.status == "open" and before.severity != now.severity:
         return "escalated" if _ORDER.index(now.severity) > _ORDER.index(before.severity) else "eased"
     return "updated" if before.content != now.content else None
@@ -209,8 +207,8 @@ def _message(
         rule=RULE,
         rule_version=policy.version,
         transition=transition,
-        status=state.status,  # type: ignore[arg-type]
-        severity=state.severity,  # type: ignore[arg-type]
+        status=state.status,
+        severity=state.severity,
         churn_risk_0_1=round(now.after, 6),
         churn_risk_before_0_1=round(now.before, 6),
         contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in now.contributions],

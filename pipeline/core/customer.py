@@ -10,6 +10,8 @@ Rules
   money is an integer count of 1/10,000 units.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct, field
 
@@ -23,6 +25,10 @@ OUTCOMES_KEPT = 32
 CATEGORIES_KEPT = 64
 RECENT_IDS = 512
 """An event that is produced twice is recognised among this many events of its customer, as they arrived."""
+
+
+Status = Literal["open", "resolved", "closed", "withdrawn"]
+Severity = Literal["medium", "high", "critical"]
 
 
 class Contact(Struct, array_like=True):
@@ -72,8 +78,8 @@ class AlertState(Struct, array_like=True):
 
     issue_id: str
     alert_id: str
-    status: str
-    severity: str
+    status: Status
+    severity: Severity
     raised_at: int
     content: int
     """64 bits that stand for everything the message said, so that news can be told from no news."""

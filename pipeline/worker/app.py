@@ -120,7 +120,16 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=1024 * 1024,
     )
-    table = app.Table(
+    table = _create_table(app, settings)
+    engine = Engine(settings, table, KafkaOutputs(settings), facts)
+    for topic in INPUTS:
+        _add_agent(app, settings, topic, engine)
+    _add_observers(app, settings, table, facts)
+    return app
+
+
+def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
+    table: CustomerTable = app.Table(
         STATES.name,
         key_type=bytes,
         value_type=bytes,
@@ -139,11 +148,7 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
             maxsize=131_072,
         ),
     )
-    engine = Engine(settings, table, KafkaOutputs(settings), facts)
-    for topic in INPUTS:
-        _add_agent(app, settings, topic, engine)
-    _add_observers(app, settings, table, facts)
-    return app
+    return table
 
 
 def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine) -> None:
