@@ -254,7 +254,7 @@ def simulate(
 @cli.command("status", epilog=_example("loyalty status --json"))
 def status_(data_dir: DataDir = None, json_: AsJson = False) -> None:
     """Show processes, lag per topic and last event times; exit code 1 when something is wrong."""
-    found = status.collect(_settings(data_dir))
+    found = status.collect(_settings(data_dir, running=True))
     output.as_json(found) if json_ else status.show(found)
     raise typer.Exit(0 if status.is_healthy(found) else 1)
 
@@ -391,6 +391,9 @@ def main() -> None:
         sys.exit(failed.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except UnicodeEncodeError:
+        output.failure(Refused("an argument is not UTF-8"))
+        sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         sys.exit(0)

@@ -116,6 +116,15 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
+def _is_http_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port there is
+        return False
+    return known and not (parts.username or parts.password)
+
+
 def _checked(settings: Settings) -> Settings:
     for name in (
         "worker_metrics_port",
@@ -132,8 +141,9 @@ def _checked(settings: Settings) -> Settings:
     for address in settings.kafka.split(","):
         if not re.fullmatch(r"\s*(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}\s*", address):
             raise Refused(f"{variable('kafka')} must be host:port[,host:port...], not {settings.kafka!r}")
-    parts = urlsplit(settings.clickhouse)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        if not 1 <= int(address.rpartition(":")[2]) <= 65535:
+            raise Refused(f"{variable('kafka')} names a port that does not exist: {address.strip()}")
+    if not _is_http_address(settings.clickhouse):
         raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", settings.database):
         raise Refused(f"{variable('database')} must be a plain name, not {settings.database!r}")

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     INCONSISTENT = "inconsistent"
     FUTURE = "future"
     WRONG_PARTITION = "wrong-partition"
+    STATE_UNREADABLE = "state-unreadable"
 
 
 class LoyaltyError(Exception):

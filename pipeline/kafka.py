@@ -42,7 +42,7 @@ def producer(settings: Settings, name: str, **more: Any) -> Producer:
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 5,
-            "message.max.bytes": MAX_BYTES,
+            "message.max.bytes": 2 * MAX_BYTES,  # what counts at the broker is the compressed size
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 512 * 1024,
             **more,

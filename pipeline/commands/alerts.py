@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
+from pipeline.core.alerts import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS
@@ -118,7 +119,11 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
                 continue
             if message.error() is not None:
                 raise Unreachable(f"Kafka stopped answering: {message.error().str()}")
-            yield msgspec.json.decode(message.value())
+            try:
+                alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
+            except msgspec.MsgspecError:
+                continue  # somebody else wrote into the topic
+            yield msgspec.to_builtins(alert)
             seen += 1
     finally:
         reader.close()

@@ -102,7 +102,7 @@ def _interrupt(_number: int, _frame: Any) -> None:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # the terminal may be gone; that must not keep us from stopping
-        output.err.print(output.clean(text), markup=False)
+        output.err.print(output.clean(text), markup=False, emoji=False)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import orjson
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -24,12 +23,12 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.st
 def clean(value: Any) -> str:
     """A value as text that cannot act on the terminal: control characters are shown, not sent."""
     text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: str) -> None:
     """One line for a person; what acts on a terminal is shown instead of sent."""
-    out.print(escape(clean(text)))
+    out.print(Text(clean(text)))
 
 
 def as_json(value: Any) -> None:
@@ -90,4 +89,4 @@ def bar(unit: str = "events") -> Progress:
 
 def failure(failed: LoyaltyError) -> None:
     """A failure in one line on standard error."""
-    err.print(escape("loyalty: " + clean(" ".join(str(failed).split()))))
+    err.print(Text("loyalty: " + clean(" ".join(str(failed).split()))))

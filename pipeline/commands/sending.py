@@ -38,7 +38,7 @@ def population(settings: Settings, customers: int, days: int, seed: int, first_d
         Its last day lies in the future: the worker would reject those events.
     """
     today = datetime.now(UTC).date()
-    if first_day + timedelta(days=days) > today + timedelta(days=1):
+    if first_day > today or first_day + timedelta(days=days) > today + timedelta(days=1):
         raise Refused(
             f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
             f"--start {today - timedelta(days=days)}"

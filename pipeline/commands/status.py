@@ -12,6 +12,7 @@ from pipeline.local import stack
 from pipeline.sink.warehouse import connect
 
 _LAST = """
+SELECT * FROM (
 SELECT 'purchases' AS topic, toString(max(occurred_at)) AS event, toString(max(_appended_at)) AS received, count() AS n
 FROM raw_purchases
 UNION ALL SELECT 'service-contacts', toString(max(occurred_at)), toString(max(_appended_at)), count()
@@ -19,7 +20,7 @@ FROM raw_service_contacts
 UNION ALL SELECT 'surveys', toString(max(occurred_at)), toString(max(_appended_at)), count() FROM raw_survey_responses
 UNION ALL SELECT 'alert-outcomes', toString(max(occurred_at)), toString(max(_appended_at)), count()
 FROM raw_alert_outcomes
-ORDER BY topic
+) ORDER BY topic
 """
 
 

@@ -36,7 +36,7 @@ _ORDER = ("medium", "high", "critical")
 class ChurnAlert(Struct, frozen=True, kw_only=True):
     """One message to the desk about one issue of one customer. Ids and reasons; no free text of the customer."""
 
-    alert_id: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    alert_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
     customer_id: str
     issue_id: str
     rule: str
@@ -68,7 +68,7 @@ class _Walk(NamedTuple):
 
 def alert_id(customer_id: str, issue_id: str) -> str:
     """The identity of the alert about one issue of one customer: 32 hexadecimal digits."""
-    return sha256(f"{RULE}|{customer_id}|{issue_id}".encode()).hexdigest()[:32]
+    return sha256(f"{RULE}|{len(customer_id)}|{customer_id}|{issue_id}".encode()).hexdigest()[:32]
 
 
 def reassess(after: Customer, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:

@@ -21,7 +21,7 @@ Currency = Literal[
 UNITS = 10_000
 """Money in the state is an integer count of 1/10,000 of the currency: exact for every ISO 4217 currency."""
 
-AMOUNT_PATTERN = r"^-?(0|[1-9][0-9]{0,10})(\.[0-9]{1,4})?$"
+AMOUNT_PATTERN = r"^-?(0|[1-9][0-9]{0,10})(\.[0-9]{1,4})?\Z"
 """An amount written as a string: below 10^11 either way, at most four decimals."""
 AMOUNT_LIMIT = 1e11
 """An amount written as a JSON number is below this; so a 64-bit float holds it exactly to four decimals."""

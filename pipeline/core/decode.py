@@ -105,9 +105,13 @@ def _parse_problem(value: bytes, broken: Exception) -> str:
     return f"not JSON ({position.group()})" if position else "not JSON"
 
 
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A JSON string, or an unfinished one up to the end; possessive, so that no input is read twice."""
+
+
 def _depth(value: bytes) -> int:
     deepest = depth = 0
-    for bracket in re.findall(rb"[\[{\]}]", re.sub(rb'"(?:[^"\\]|\\.)*"', b"", value)):
+    for bracket in re.findall(rb"[\[{\]}]", _STRING.sub(b"", value)):
         depth += 1 if bracket in b"[{" else -1
         deepest = max(deepest, depth)
     return deepest

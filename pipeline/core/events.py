@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from pipeline.core.currencies import AMOUNT_LIMIT, AMOUNT_PATTERN, Currency
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 """An identifier or a name: 1 to 200 characters, no control characters."""
 Instant = Annotated[datetime, Meta(tz=True)]
 """RFC 3339 with an offset; the source's clock."""

@@ -37,8 +37,8 @@ _TRANSPORT = frozenset(
     }
 )  # fmt: skip
 _INSERT = re.compile(
-    rb"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?\s*(?:SETTINGS\s+[^\n]+?)?\s*"
-    rb"\bFORMAT\s+(\w+)[ \t\r;]*(?:\n|$)",
+    rb"\s*+INSERT\s++INTO\s++(?:TABLE\s++)?[^\s(]++\s*+(?:\([^)]*+\)\s*+)?(?:SETTINGS\s++[^\n]+?\s)?"
+    rb"FORMAT\s++(\w++)[ \t\r;]*+(?:\n|$)",
     re.IGNORECASE,
 )
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -81,11 +81,11 @@ class Server:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
         """Keep web pages out: a browser names the page's own host in ``Origin``, and in ``Host`` after rebinding."""
-        for name in ("Host", "Origin"):
-            value = request.headers.get(name, "")
-            host = urlsplit(value if "//" in value else f"//{value}").hostname
-            if value and host not in self._hosts:
-                return web.Response(status=403, text=f"{name} {value!r} is not this machine\n")
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin", "")
+        if host and _hostname(host) not in self._hosts:
+            return web.Response(status=403, text="Host is not this machine\n")
+        if origin and origin.partition("//")[2] != host:
+            return web.Response(status=403, text="Origin is another page\n")
         answer: web.StreamResponse = await handler(request)
         return answer
 
@@ -147,6 +147,13 @@ class Server:
         finally:
             await step(chunks.close)  # type: ignore[attr-defined]
         return response
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _headers(result_format: str | None, summary: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 librdkafka delivers; one thread serves its callbacks; a batch wakes the event loop once, when all of it is confirmed.
 A record that cannot be delivered is fatal for the worker: it must not commit past it.
+A compressed record may be larger than any topic takes once it is read; of such a dead letter the first 16 MiB are kept.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter
 from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, DEAD_LETTERS, STATES
+from pipeline.topics import ALERTS, DEAD_LETTERS, MAX_RECORD_BYTES, STATES
 
 _alert_encoder = msgspec.json.Encoder()
 
@@ -55,7 +56,7 @@ class KafkaOutputs:
             sending.send(
                 self._topics[DEAD_LETTERS],
                 letter.record.key,
-                letter.record.value,
+                letter.record.value and letter.record.value[:MAX_RECORD_BYTES],
                 error_headers(letter, self._settings),
             )
 
@@ -91,6 +92,7 @@ def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
         "appended_at_ms": str(letter.record.appended_at_ms),
         "reason": letter.reason.value,
         "detail": letter.detail,
+        "bytes": str(len(letter.record.value or b"")),
         "version": __version__,
     }
     original = [(name, value) for name, value in letter.record.headers if not name.startswith(PREFIX)]

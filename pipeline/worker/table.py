@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import faust
+import msgspec
 
 from pipeline.core.customer import Customer, decode_state
-from pipeline.errors import Refused
+from pipeline.errors import BadEvent, Reason, Refused
 
 
 class CustomerTable(faust.Table):  # type: ignore[misc]
@@ -25,10 +26,7 @@ class CustomerTable(faust.Table):  # type: ignore[misc]
             return None
         value = self.data.data.get(customer_id)
         if isinstance(value, bytes):
-            try:
-                value = decode_state(value)
-            except ValueError as unknown:
-                raise Refused(f"the state in customer-states cannot be read: {unknown}") from None
+            value = _decoded(value)
             self.data.data[customer_id] = value
         return value  # type: ignore[no-any-return]
 
@@ -40,3 +38,13 @@ class CustomerTable(faust.Table):  # type: ignore[misc]
     def on_key_set(self, key: Any, value: Any) -> None:
         """Refuse Faust's unconfirmed write."""
         raise TypeError("customers are written through CustomerTable.write, after their changelog was confirmed")
+
+
+def _decoded(value: bytes) -> Customer:
+    """A state of another version stops the worker, for it concerns every customer; a broken one concerns its own."""
+    try:
+        return decode_state(value)
+    except msgspec.MsgspecError:  # is a ValueError too
+        raise BadEvent(Reason.STATE_UNREADABLE, "the customer's state in customer-states is not one of ours") from None
+    except ValueError as unknown:
+        raise Refused(f"the state in customer-states cannot be read: {unknown}") from None

@@ -141,19 +141,26 @@ def test_records_that_somebody_else_wrote_into_our_topics_stop_nothing(
     demo: Demo, letters: list[dict[str, Any]]
 ) -> None:
     assert letters
-    producer = Producer({"bootstrap.servers": demo.kafka})
+    producer = Producer({"bootstrap.servers": demo.kafka, "partitioner": "murmur2_random"})
     spoofed: list[tuple[str, str | bytes | None]] = [
         (f"__loyalty.errors.{name}", b"\xff-1") for name in ("topic", "partition", "offset", "reason")
     ]
     for topic in ("churn-alerts", "customer-states", "dead-letters"):
         producer.produce(topic, b"\xff garbage", "stranger", headers=spoofed)
         producer.produce(topic, None, None, headers=[("__loyalty.errors.topic", None)])
+    huge = Producer({"bootstrap.servers": demo.kafka, "compression.type": "lz4", "message.max.bytes": 100_000_000})
+    huge.produce("purchases", b"\0" * 40_000_000, "stranger")
+    slow = b'{"a":"' + b'\\"' * 130_000
+    producer.produce("purchases", slow, "stranger")
     producer.produce("purchases", purchase(990, customer_id="after-garbage"), "after-garbage")
     producer.flush(10)
+    huge.flush(20)
 
     def stored() -> bool:
         return bool(demo.rows("SELECT 1 AS one FROM customers WHERE customer_id = 'after-garbage'"))
 
     eventually(stored, 20, "what came after the garbage")
+    cut = "SELECT count() AS n FROM dead_letters FINAL WHERE reason = 'too-large' AND length(value) = 16777216"
+    eventually(lambda: int(demo.rows(cut)[0]["n"]) == 1, 30, "the first 16 MiB of a record that was compressed")
     assert all(process["restarts"] == 0 for process in demo.json("status")["processes"])
     assert demo.run("dead-letters", "list").returncode == 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from confluent_kafka import Producer
 
 from tests.conftest import ROOT, Demo
 from tests.stacks import eventually, free_ports
@@ -70,7 +71,10 @@ def ask(demo: Demo, prometheus_tools: Path, tmp_path_factory: pytest.TempPathFac
 
     try:
         eventually(lambda: len(ask_("up == 1")) == 4, 30, "all four processes scraped")
-        time.sleep(3)
+        producer = Producer({"bootstrap.servers": demo.kafka})
+        producer.produce("surveys", b"not JSON", b"somebody")
+        producer.flush(10)
+        time.sleep(4)
         yield ask_
     finally:
         process.terminate()
