@@ -26,6 +26,7 @@ from pipeline.topics import INPUTS, STATES, Topic
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
+from pipeline.worker.watchdog import Watchdog
 
 CRASHED = 70
 """Exit code after an unforeseen failure."""
@@ -94,7 +95,7 @@ class Engine:
         self._facts.customers(len(self._table.data.data))
 
 
-def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
+def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
     app = faust.App(
         settings.group("worker"),
@@ -124,7 +125,9 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics) -> faust.App:
     engine = Engine(settings, table, KafkaOutputs(settings), facts)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
-    _add_observers(app, settings, table, facts)
+    watchdog = Watchdog(loop, lambda: _recovered(app, table))
+    _add_observers(app, settings, table, facts, watchdog)
+    watchdog.start()
     return app
 
 
@@ -164,19 +167,29 @@ def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine)
             await engine.handle(topic, slice_)
 
 
-def _add_observers(app: faust.App, settings: Settings, table: CustomerTable, facts: metrics.WorkerMetrics) -> None:
+def _recovered(app: faust.App, table: CustomerTable) -> tuple[int, int]:
+    """What changes while state is being recovered."""
+    offsets = app.tables.recovery.active_offsets
+    return len(table.data.data), sum(offset or 0 for offset in list(offsets.values()))
+
+
+def _add_observers(
+    app: faust.App, settings: Settings, table: CustomerTable, facts: metrics.WorkerMetrics, watchdog: Watchdog
+) -> None:
     log = structlog.get_logger()
     inputs = {settings.topic(topic.name) for topic in INPUTS}
 
     @table.on_recover  # type: ignore[untyped-decorator]
     async def recovered() -> None:
         facts.became_ready(ready=True)
+        watchdog.became_ready(ready=True)
         facts.customers(len(table.data.data))
         log.info("worker ready", customers=len(table.data.data))
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         facts.became_ready(ready=False)
+        watchdog.became_ready(ready=False)
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:
@@ -202,7 +215,7 @@ def run(settings: Settings) -> None:
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    app = create_app(settings, metrics.WorkerMetrics(made))
+    app = create_app(settings, metrics.WorkerMetrics(made), loop)
     faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
     ).execute_from_commandline()

@@ -32,6 +32,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 MAX_SLICE = 2_000
+STUCK_FETCH_SECONDS = 3.0
+"""When a fetch that waits for something else than records is given up and begun again."""
 FETCH_SECONDS = 0.25
 """How long a fetch waits for records, and so the longest a seek waits for a fetch."""
 
@@ -100,6 +102,21 @@ class Ledger:
             self._positions.pop(known, None)
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread with a bound on every fetch.
+
+    aiokafka waits without one for an assignment that a second rebalance may have replaced; all calls into the thread
+    queue up behind that wait. A fetch that is cancelled has taken nothing.
+    """
+
+    async def _fetch_records(self, consumer: Any, active_partitions: Any, **kwargs: Any) -> dict[TP, list[Any]]:
+        fetch = super()._fetch_records(consumer, active_partitions, **kwargs)
+        try:
+            return await asyncio.wait_for(fetch, STUCK_FETCH_SECONDS)
+        except TimeoutError:
+            return {}
+
+
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's aiokafka consumer, with slices."""
 
@@ -108,6 +125,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._seeks = 0
         self._fetch_or_seek = asyncio.Lock()
         super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch, and yield one message per slice, partition by partition."""

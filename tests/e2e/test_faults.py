@@ -1,6 +1,7 @@
 """Processes killed in the middle of the replay: the same figures in the end, and every state equal to a reference."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -32,9 +33,9 @@ def folded(stack: Stack) -> int:
     return int(stack.rows("SELECT sum(purchases) AS n FROM customers")[0]["n"] or 0)
 
 
-def check_figures_and_states(stack: Stack) -> None:
+def check_figures_and_states(stack: Stack, seconds: float = 90) -> None:
     """Every record once, to the cent, and every state equal to a plain fold over the same purchases."""
-    eventually(lambda: folded(stack) >= 69_659 and consumed(stack) >= 69_659, 90, "everything folded and stored")
+    eventually(lambda: folded(stack) >= 69_659 and consumed(stack) >= 69_659, seconds, "everything folded and stored")
     figures = stack.rows(
         "SELECT count() AS records, uniqExact(_topic, _partition, _offset) AS offsets, uniqExact(event_id) AS events, "
         "uniqExact(customer_id) AS customers, toString(sum(amount)) AS usd FROM raw_purchases"
@@ -104,3 +105,15 @@ def test_a_sink_whose_place_was_taken_ends_and_is_started_again(stack: Stack) ->
     assert stack.run("replay", "cdnow", "--sample").returncode == 0
     eventually(lambda: consumed(stack) == 6_919, 60, "the sample stored by the new sink")
     assert not os.path.exists(f"/proc/{before}")
+
+
+def test_a_worker_that_was_frozen_past_its_session_goes_on_and_counts_nothing_twice(stack: Stack) -> None:
+    stack.start()
+    sender = replay(stack, rate=6_000)
+    eventually(lambda: consumed(stack) > 5_000, 60, "the replay under way")
+    worker = stack.pid_of("worker")
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(14)
+    os.kill(worker, signal.SIGCONT)
+    sender.join(200)
+    check_figures_and_states(stack, seconds=150)

@@ -92,6 +92,8 @@ REPLACED = {
     "on_partitions_revoked": (upstream.Consumer.on_partitions_revoked, "d04b7ae72c6fc206"),
     "_drain_messages": (upstream.Consumer._drain_messages, "44a2500309e83c63"),
     "_commit_offsets": (upstream.Consumer._commit_offsets, "1a69799041188441"),
+    "_fetch_records": (driver.AIOKafkaConsumerThread._fetch_records, "39a2c6c79fc1455a"),
+    "_new_consumer_thread": (driver.Consumer._new_consumer_thread, "0870ec53dea75083"),
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
     "_resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "_compile_decode": (faust.Topic._compile_decode, "6474178f8c211c05"),

@@ -1,0 +1,74 @@
+"""Ends a worker that stands still, so that whoever supervises it starts a fresh one.
+
+Two things have no bound inside Faust: a recovery that waits for a record that never comes, and an event loop that is
+blocked. Both look healthy from outside. A thread watches them; ending the process is safe, because nothing is committed
+that is not durable.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+
+import structlog
+
+STUCK = 71
+"""Exit code of a worker that stood still."""
+PATIENCE_SECONDS = 60.0
+
+
+class Watchdog:
+    """Ends the process when the loop does not tick, or recovery makes no progress, for ``patience`` seconds."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, progress: Callable[[], Hashable], patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._loop = loop
+        self._progress = progress
+        self._patience = patience
+        self._ready = False
+        self._ticked_at = self._moved_at = time.monotonic()
+        self._last: Hashable = None
+
+    def start(self) -> None:
+        """Watch from now on."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def became_ready(self, ready: bool) -> None:
+        """The worker consumes, or it has to recover first."""
+        self._ready = ready
+        self._moved_at = time.monotonic()
+
+    def _watch(self) -> None:
+        slept_at = time.monotonic()
+        while True:
+            time.sleep(1.0)
+            now = time.monotonic()
+            if now - slept_at > 10:  # the whole process stood still (suspended machine): that is not its fault
+                self._ticked_at = self._moved_at = now
+            slept_at = now
+            try:
+                self._loop.call_soon_threadsafe(self._tick)
+            except RuntimeError:  # the loop was closed: the worker is on its way out
+                return
+            reason = self.reason(now)
+            if reason:
+                structlog.get_logger().critical("the worker stands still and ends itself", reason=reason)
+                for task in asyncio.all_tasks(self._loop):
+                    task.print_stack(limit=4)
+                os._exit(STUCK)
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+
+    def reason(self, now: float) -> str | None:
+        """Why the worker counts as standing still at ``now``, ``None`` when it does not."""
+        progress = self._progress()
+        if progress != self._last:
+            self._last, self._moved_at = progress, now
+        if now - self._ticked_at > self._patience:
+            return "the event loop is blocked"
+        if not self._ready and now - self._moved_at > self._patience:
+            return "recovery makes no progress"
+        return None
