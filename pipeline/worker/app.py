@@ -125,7 +125,7 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.A
     engine = Engine(settings, table, KafkaOutputs(settings), facts)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
-    watchdog = Watchdog(loop, lambda: _recovered(app, table))
+    watchdog = Watchdog(loop, lambda: _recovered(app, table), lambda: app.should_stop)
     _add_observers(app, settings, table, facts, watchdog)
     watchdog.start()
     return app

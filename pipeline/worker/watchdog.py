@@ -16,19 +16,27 @@ import structlog
 STUCK = 71
 """Exit code of a worker that stood still."""
 PATIENCE_SECONDS = 60.0
+STOP_SECONDS = 10.0
+"""How long a stop may take."""
 
 
 class Watchdog:
     """Ends the process when the loop does not tick, or recovery makes no progress, for ``patience`` seconds."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, progress: Callable[[], Hashable], patience: float = PATIENCE_SECONDS
+        self,
+        loop: asyncio.AbstractEventLoop,
+        progress: Callable[[], Hashable],
+        stopping: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._loop = loop
         self._progress = progress
+        self._stopping = stopping
         self._patience = patience
         self._ready = False
         self._ticked_at = self._moved_at = time.monotonic()
+        self._stopping_since: float | None = None
         self._last: Hashable = None
 
     def start(self) -> None:
@@ -48,16 +56,26 @@ class Watchdog:
             if now - slept_at > 10:  # the whole process stood still (suspended machine): that is not its fault
                 self._ticked_at = self._moved_at = now
             slept_at = now
-            try:
-                self._loop.call_soon_threadsafe(self._tick)
-            except RuntimeError:  # the loop was closed: the worker is on its way out
-                return
+            if self._is_stopping(now):
+                continue
+            self._loop.call_soon_threadsafe(self._tick)
             reason = self.reason(now)
             if reason:
                 structlog.get_logger().critical("the worker stands still and ends itself", reason=reason)
                 for task in asyncio.all_tasks(self._loop):
                     task.print_stack(limit=4)
                 os._exit(STUCK)
+
+    def _is_stopping(self, now: float) -> bool:
+        """Whether a stop is under way; one that takes too long (the broker may be gone) is cut short."""
+        if not (self._stopping() or self._loop.is_closed()):
+            return False
+        if self._stopping_since is None:
+            self._stopping_since = now
+        if now - self._stopping_since > STOP_SECONDS:
+            structlog.get_logger().warning("the stop took too long and was cut short; nothing uncommitted is lost")
+            os._exit(0)
+        return True
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()

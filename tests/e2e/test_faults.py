@@ -87,7 +87,7 @@ def test_workers_that_come_and_are_killed_in_the_middle_of_the_replay_lose_nothi
     for instance in ("worker-1", "worker-0", "worker-1"):
         other = second_worker(stack, instance)
         try:
-            time.sleep(3.5)
+            time.sleep(3.0)
         finally:
             other.kill()
             other.wait(10)
@@ -109,11 +109,11 @@ def test_a_sink_whose_place_was_taken_ends_and_is_started_again(stack: Stack) ->
 
 def test_a_worker_that_was_frozen_past_its_session_goes_on_and_counts_nothing_twice(stack: Stack) -> None:
     stack.start()
-    sender = replay(stack, rate=6_000)
+    sender = replay(stack, rate=9_000)
     eventually(lambda: consumed(stack) > 5_000, 60, "the replay under way")
     worker = stack.pid_of("worker")
     os.kill(worker, signal.SIGSTOP)
-    time.sleep(14)
+    time.sleep(12)
     os.kill(worker, signal.SIGCONT)
     sender.join(200)
     check_figures_and_states(stack, seconds=150)
