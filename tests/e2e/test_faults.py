@@ -107,6 +107,7 @@ def test_a_sink_whose_place_was_taken_ends_and_is_started_again(stack: Stack) ->
     assert not os.path.exists(f"/proc/{before}")
 
 
+@pytest.mark.soak
 def test_a_worker_that_was_frozen_past_its_session_goes_on_and_counts_nothing_twice(stack: Stack) -> None:
     stack.start()
     sender = replay(stack, rate=9_000)
