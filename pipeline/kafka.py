@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -250,8 +250,3 @@ def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[t
     finally:
         reader.close()
     return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
-
-
-def header_map(headers: Sequence[tuple[str, bytes]] | None) -> Mapping[str, bytes]:
-    """Headers as a mapping; of a repeated header the last counts."""
-    return dict(headers or [])

@@ -15,6 +15,9 @@ DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record an input takes: far above the largest valid event, so that oversized ones reach dead letters."""
 
+ERROR_HEADERS = "__loyalty.errors."
+"""What the names of the headers begin with that say why a record became a dead letter."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:

@@ -13,9 +13,8 @@ from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.errors import BadEvent, NotFound, Unreachable
-from pipeline.topics import BY_NAME, DEAD_LETTERS
+from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS
 
-PREFIX = "__loyalty.errors."
 REPLAYED = "__loyalty.replayed_from"
 SHOWN_BYTES = 2_000
 
@@ -79,7 +78,11 @@ def _until(reader: Any, end: int) -> Iterator[Letter]:
 
 def _letter(message: Any) -> Letter:
     headers = message.headers() or []
-    errors = {k.removeprefix(PREFIX): (v or b"").decode(errors="replace") for k, v in headers if k.startswith(PREFIX)}
+    errors = {
+        k.removeprefix(ERROR_HEADERS): (v or b"").decode(errors="replace")
+        for k, v in headers
+        if k.startswith(ERROR_HEADERS)
+    }
     received = _number(errors.get("appended_at_ms"), message.timestamp()[1]) / 1000
     return Letter(
         f"{message.partition()}-{message.offset()}",
@@ -91,7 +94,7 @@ def _letter(message: Any) -> Letter:
         datetime.fromtimestamp(received, UTC).isoformat(timespec="seconds"),
         message.key(),
         message.value(),
-        [(k, v) for k, v in headers if not k.startswith(PREFIX)],
+        [(k, v) for k, v in headers if not k.startswith(ERROR_HEADERS)],
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.core.partition import partition_of
 from pipeline.core.risk import ease
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
+from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -211,12 +212,9 @@ def _amounts(sums: dict[str, int]) -> dict[str, Decimal]:
     return {currency: to_amount(units) for currency, units in sums.items()}
 
 
-PREFIX = "__loyalty.errors."
-
-
 def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     """A rejected record with where it came from; records without our headers are not ours and make no row."""
-    errors = {k.removeprefix(PREFIX): v.decode() for k, v in record.headers if k.startswith(PREFIX)}
+    errors = {k.removeprefix(ERROR_HEADERS): v.decode() for k, v in record.headers if k.startswith(ERROR_HEADERS)}
     if not {"topic", "partition", "offset", "reason"} <= errors.keys():
         return []
     partition, offset = int(errors["partition"]), int(errors["offset"])

@@ -19,7 +19,7 @@ from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter
 from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, DEAD_LETTERS, MAX_RECORD_BYTES, STATES
+from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES
 
 _alert_encoder = msgspec.json.Encoder()
 
@@ -80,9 +80,6 @@ class KafkaOutputs:
         self._thread.join(2)
 
 
-PREFIX = "__loyalty.errors."
-
-
 def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
     """The original headers, then where the record came from and why it was rejected."""
     errors = {
@@ -95,5 +92,5 @@ def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
         "bytes": str(len(letter.record.value or b"")),
         "version": __version__,
     }
-    original = [(name, value) for name, value in letter.record.headers if not name.startswith(PREFIX)]
-    return [*original, *((PREFIX + name, text.encode()) for name, text in errors.items())]
+    original = [(name, value) for name, value in letter.record.headers if not name.startswith(ERROR_HEADERS)]
+    return [*original, *((ERROR_HEADERS + name, text.encode()) for name, text in errors.items())]
