@@ -1,0 +1,64 @@
+"""Places at which a test can end the process without a word, to see that the order of steps keeps its promises.
+
+``CRASH_AT=name:n`` in the environment kills the process (SIGKILL) when it comes through the place ``name`` for the
+``n``-th time. Without the variable a place costs one comparison.
+"""
+
+import os
+import signal
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pipeline.errors import Refused
+
+VARIABLE = "CRASH_AT"
+
+
+class Point(StrEnum):
+    """Every place, in the order in which a record passes them."""
+
+    RECOVERY_BATCH = "recovery-batch"
+    EFFECTS_SENT = "effects-sent"
+    EFFECTS_CONFIRMED = "effects-confirmed"
+    STATES_SENT = "states-sent"
+    STATES_CONFIRMED = "states-confirmed"
+    BEFORE_COMMIT = "before-commit"
+    AFTER_COMMIT = "after-commit"
+    SINK_BEFORE_INTENT = "sink-before-intent"
+    SINK_INTENT_RECORDED = "sink-intent-recorded"
+    SINK_MID_INSERT = "sink-mid-insert"
+    SINK_INSERTED = "sink-inserted"
+    SINK_COMMITTED = "sink-committed"
+
+
+class CrashPoints:
+    """Counts how often the chosen place is passed."""
+
+    def __init__(self, point: Point | None = None, count: int = 1) -> None:
+        self._point = point
+        self._left = count
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "CrashPoints":
+        """The place named in the environment, or none.
+
+        Raises
+        ------
+        Refused
+            There is no such place, or no whole number after the colon.
+        """
+        text = env.get(VARIABLE, "")
+        if not text:
+            return cls()
+        name, _, count = text.partition(":")
+        if name not in set(Point) or not count.isdecimal() or int(count) < 1:
+            raise Refused(f"{VARIABLE} must be one of {', '.join(Point)}, with :n after it, not {text!r}")
+        return cls(Point(name), int(count))
+
+    def reached(self, point: Point) -> None:
+        """The process passes ``point``; it may not survive that."""
+        if point is not self._point:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
