@@ -11,16 +11,16 @@ Rules
 - No alert for a prospect: there is no loyalty to lose before the first purchase.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
 from typing import Annotated, Literal, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, msgpack
 
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
 from pipeline.core.events import Instant
-from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess
+from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess, contributions
 from pipeline.core.words import history, reasons, recommendation
 
 RULE = "risk_after_contact"
@@ -28,9 +28,12 @@ RULE = "risk_after_contact"
 Transition = Literal["raised", "escalated", "eased", "updated", "resolved", "closed", "reopened", "withdrawn"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A probability, 0 to 1."""
+PATIENCE_MS = 30 * DAY_MS
+"""How long after its last contact an answer that names no contact counts as said about an issue."""
 FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
+_content_encoder = msgpack.Encoder()
 
 
 class ChurnAlert(Struct, frozen=True, kw_only=True):
@@ -71,25 +74,27 @@ def alert_id(customer_id: str, issue_id: str) -> str:
     return sha256(f"{RULE}|{len(customer_id)}|{customer_id}|{issue_id}".encode()).hexdigest()[:32]
 
 
-def reassess(after: Customer, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:
-    """Bring ``after.alerts`` (of a customer that is being built) up to its facts; return what is news to the desk."""
+def reassess(
+    after: Customer, cause: str, policy: RiskPolicy = PRIORS, issues: Container[str] | None = None
+) -> tuple[ChurnAlert, ...]:
+    """Bring ``after.alerts`` (of a customer that is being built) up to its facts; return what is news to the desk.
+
+    ``issues`` names those that can have changed; without it all are looked at.
+    """
     told = {state.issue_id: state for state in after.alerts}
     news: list[ChurnAlert] = []
     states: list[AlertState] = []
-    for issue_id, issue in _issues(after.contacts).items():
-        walk = _walk(after, issue_id, issue, policy)
+    for issue_id, issue in issues_of(after.contacts).items():
         before = told.pop(issue_id, None)
+        if issues is not None and issue_id not in issues:
+            states.extend([before] if before is not None else ())
+            continue
+        identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
+        walk = _walk(after, issue, _closing(after, identity), policy)
         if walk is None:
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
-        state = AlertState(
-            issue_id,
-            alert_id(after.customer_id, issue_id),
-            walk.status,
-            walk.severity,
-            walk.raised_at,
-            _content(walk, issue),
-        )
+        state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, _content(walk, issue))
         states.append(state)
         transition = _transition(before, state)
         if transition is not None:
@@ -100,19 +105,21 @@ def reassess(after: Customer, cause: str, policy: RiskPolicy = PRIORS) -> tuple[
     return tuple(news)
 
 
-def _issues(contacts: list[Contact]) -> dict[str, list[Contact]]:
+def issues_of(contacts: list[Contact]) -> dict[str, list[Contact]]:
+    """Contacts by the issue they are about."""
     issues: dict[str, list[Contact]] = {}
     for contact in contacts:
         issues.setdefault(contact.issue_id, []).append(contact)
     return issues
 
 
-def _walk(customer: Customer, issue_id: str, issue: list[Contact], policy: RiskPolicy) -> _Walk | None:
+def _walk(customer: Customer, issue: list[Contact], outcomes: list[Outcome], policy: RiskPolicy) -> _Walk | None:
     """Go through an issue in event time, with hysteresis between raising and clearing."""
-    outcomes = _closing(customer, alert_id(customer.customer_id, issue_id))
     walk: _Walk | None = None
+    if customer.first_purchase_at is None:
+        return walk
     for at in sorted(_moments(customer, issue, outcomes)):
-        if customer.first_purchase_at is None or customer.first_purchase_at > at:
+        if customer.first_purchase_at > at:
             continue
         now = assess(customer, issue, at, policy)
         walk = _next(walk, now, policy)
@@ -130,8 +137,9 @@ def _moments(customer: Customer, issue: list[Contact], outcomes: list[Outcome]) 
     moments = {contact.opened_at for contact in issue} | {contact.last_at for contact in issue}
     ids = {contact.contact_id for contact in issue}
     first, last = issue[0].opened_at, max(contact.last_at for contact in issue)
-    moments.update(answer.at for answer in customer.answers if answer.contact_id in ids)
-    moments.update(a.at for a in customer.answers if a.contact_id is None and first <= a.at <= last + 30 * DAY_MS)
+    for answer in customer.answers:
+        if answer.contact_id in ids or (answer.contact_id is None and first <= answer.at <= last + PATIENCE_MS):
+            moments.add(answer.at)
     moments.update(outcome.at for outcome in outcomes)
     returned = occasion_after(customer, last // DAY_MS)
     if returned is not None:
@@ -165,10 +173,10 @@ def _content(walk: _Walk, issue: list[Contact]) -> int:
         walk.raised_at,
         walk.latest.at,
         round(walk.latest.after, 6),
-        [(c.term, round(c.value, 6)) for c in walk.latest.contributions],
+        [round(value, 6) for value in walk.latest.values],
         [(c.contact_id, c.channel, c.kind, c.origin, c.resolved, c.opened_at, c.synthetic) for c in issue],
     )
-    return int.from_bytes(blake2b(repr(said).encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(_content_encoder.encode(said), digest_size=8).digest(), "little")
 
 
 def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
@@ -200,6 +208,7 @@ def _message(
     cause: str,
     policy: RiskPolicy,
 ) -> ChurnAlert:
+    terms = contributions(now, policy)
     return ChurnAlert(
         alert_id=state.alert_id,
         customer_id=customer.customer_id,
@@ -211,9 +220,9 @@ def _message(
         severity=state.severity,
         churn_risk_0_1=round(now.after, 6),
         churn_risk_before_0_1=round(now.before, 6),
-        contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in now.contributions],
-        reasons=reasons(now.contributions, transition),
-        recommended_action=recommendation(now.contributions, state.status),
+        contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in terms],
+        reasons=reasons(terms, transition),
+        recommended_action=recommendation(terms, state.status),
         history=history(issue),
         contact_ids=[contact.contact_id for contact in issue],
         caused_by_event=cause,

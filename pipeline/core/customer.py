@@ -13,9 +13,9 @@ Rules
 from typing import Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """The version of the encoded value; a reader refuses a version it does not know."""
 
 DAY_MS = 86_400_000
@@ -23,8 +23,10 @@ CONTACTS_KEPT = 32
 ANSWERS_KEPT = 32
 OUTCOMES_KEPT = 32
 CATEGORIES_KEPT = 64
-RECENT_IDS = 512
+RECENT_IDS = 128
 """An event that is produced twice is recognised among this many events of its customer, as they arrived."""
+MARK_BYTES = 8
+"""What is kept of an event id."""
 
 
 Status = Literal["open", "resolved", "closed", "withdrawn"]
@@ -85,11 +87,22 @@ class AlertState(Struct, array_like=True):
     """64 bits that stand for everything the message said, so that news can be told from no news."""
 
 
-class Customer(Struct, kw_only=True, omit_defaults=True):
-    """The state of one customer: facts, then delivery."""
+class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
+    """The state of one customer. Encoded as an array in this order: new fields go to the end."""
 
-    customer_id: str
     version: int = STATE_VERSION
+    customer_id: str
+
+    # delivery
+    applied: dict[str, int] = {}
+    """The last offset applied, by topic."""
+    recent: bytes = b""
+    """Marks of the newest events, :data:`MARK_BYTES` each, oldest first."""
+
+    # facts: the whole
+    events: int = 0
+    last_event_at: int = 0
+    synthetic_events: int = 0
 
     # facts: purchases
     first_purchase_at: int | None = None
@@ -98,30 +111,21 @@ class Customer(Struct, kw_only=True, omit_defaults=True):
     refunds: int = 0
     incentivised: int = 0
     obligated: int = 0
+    occasions_from: int = 0
+    occasions: bytes = b""
     spent: dict[str, int] = {}
     refunded: dict[str, int] = {}
     channels: dict[str, int] = {}
     categories: dict[str, int] = {}
-    occasions_from: int = 0
-    occasions: bytes = b""
 
     # facts: contacts, answers, outcomes
     contact_events: int = 0
-    contacts: list[Contact] = []
     survey_answers: int = 0
+    contacts: list[Contact] = []
     answers: list[Answer] = []
     latest: dict[str, Answer] = {}
-    outcomes: list[Outcome] = []
     alerts: list[AlertState] = []
-
-    # facts: the whole
-    events: int = 0
-    last_event_at: int = 0
-    synthetic_events: int = 0
-
-    # delivery
-    applied: dict[str, int] = field(default_factory=dict)
-    recent: list[int] = field(default_factory=list)
+    outcomes: list[Outcome] = []
 
     @property
     def is_prospect(self) -> bool:

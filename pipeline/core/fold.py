@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
+from pipeline.core.affected import NONE, affected
 from pipeline.core.alerts import ChurnAlert, reassess
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
@@ -15,6 +16,7 @@ from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
     DAY_MS,
+    MARK_BYTES,
     OUTCOMES_KEPT,
     RECENT_IDS,
     Answer,
@@ -28,6 +30,7 @@ from pipeline.errors import BadEvent, Reason
 
 MOST_UNITS = 2**63
 """A customer's total per currency stays below this: it is kept as a 64-bit integer."""
+NEVER = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -53,9 +56,17 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
-def fingerprint(event_id: str) -> int:
+def mark(event_id: str) -> bytes:
     """64 bits that stand for an event id among a customer's recent ones."""
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "little")
+    return blake2b(event_id.encode(), digest_size=MARK_BYTES).digest()
+
+
+def is_recent(marked: bytes, recent: bytes) -> bool:
+    """Whether a mark is among the recent ones; bytes that only look like it across two marks do not count."""
+    found = recent.find(marked)
+    while found >= 0 and found % MARK_BYTES:
+        found = recent.find(marked, found + 1)
+    return found >= 0
 
 
 def step(customer: Customer, event: Event, where: Where) -> Step:
@@ -73,14 +84,16 @@ def step(customer: Customer, event: Event, where: Where) -> Step:
         return Step(customer, redelivered=True)
     after = copy(customer)
     after.applied = {**customer.applied, where.topic: where.offset}
-    mark = fingerprint(event.event_id)
-    if mark in customer.recent:
+    marked = mark(event.event_id)
+    if is_recent(marked, customer.recent):
         return Step(after, duplicate=True)
-    after.recent = [*customer.recent[-(RECENT_IDS - 1) :], mark]
-    _fold(after, event, milliseconds(event.occurred_at))
+    after.recent = customer.recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
+    at = milliseconds(event.occurred_at)
+    _fold(after, event, at)
     if not after.contacts:
         return Step(after)
-    return Step(after, reassess(after, cause=event.event_id))
+    issues = affected(customer, after, event, at)
+    return Step(after, () if issues == NONE else reassess(after, event.event_id, issues=issues))
 
 
 def _fold(after: Customer, event: Event, at: int) -> None:
@@ -132,11 +145,11 @@ def _added(sums: dict[str, int], key: str, amount: int) -> dict[str, int]:
 
 def _categories(known: dict[str, int], event: Purchase, at: int) -> dict[str, int]:
     """Categories with the moment each was first bought; of too many, those bought first stay."""
+    if all(at >= known.get(line.category, NEVER) for line in event.lines):
+        return known
     merged = dict(known)
     for line in event.lines:
         merged[line.category] = min(at, merged.get(line.category, at))
-    if merged == known:
-        return known
     kept = sorted(merged.items(), key=lambda item: (item[1], item[0]))[:CATEGORIES_KEPT]
     return dict(kept)
 

@@ -8,7 +8,7 @@ until they are estimated from a firm's own history.
 Known weakness: the score moves with events only; as time passes in silence it stays where it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import exp, log1p
 from typing import NamedTuple
@@ -16,6 +16,26 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_after, repeat_occasions
+
+TERMS = (
+    "prior_purchases",
+    "contact",
+    "repeat_contact",
+    "transfer",
+    "channel_switch",
+    "information_repeated",
+    "waiting",
+    "self_service_failed",
+    "detractor",
+    "effort",
+    "unresolved",
+    "recovered",
+    "reopened",
+    "cancellation",
+    "earlier_complaint",
+    "bought_again",
+)
+"""Every term but the intercept, in the order in which they are shown and added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +64,16 @@ class RiskPolicy:
     clear_at: float = 0.25
     high_at: float = 0.5
     critical_at: float = 0.7
+    coefficients: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """The coefficient of each of :data:`TERMS`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))
 
 
-PRIORS = RiskPolicy()
 MONTH_MS = 30 * DAY_MS
+EFFORT = ("ces1", "ces2")
+PRIORS = RiskPolicy()
 
 
 class Contribution(Struct, frozen=True):
@@ -64,7 +90,8 @@ class Assessment(NamedTuple):
     at: int
     before: float
     after: float
-    contributions: tuple[Contribution, ...]
+    values: tuple[float, ...]
+    """The plain number of each of :data:`TERMS`."""
 
 
 def sigmoid(logit: float) -> float:
@@ -77,15 +104,26 @@ def sigmoid(logit: float) -> float:
 def assess(customer: Customer, issue: list[Contact], at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     """The risk because of ``issue`` (its contacts, oldest first), from what had happened by ``at`` (milliseconds)."""
     prior = repeat_occasions(customer, at // DAY_MS)
-    baseline = [
-        Contribution("intercept", 1.0, policy.intercept),
-        Contribution("prior_purchases", prior, policy.prior_purchases * log1p(prior)),
-    ]
     begun = [contact for contact in issue if contact.opened_at <= at]
-    terms = [*_effort(begun, at, policy), *_voice(customer, begun, at, policy), *_story(customer, begun, at, policy)]
-    before = sum(term.logit for term in baseline)
-    contributions = (*baseline, *(term for term in terms if term.value))
-    return Assessment(at, sigmoid(before), sigmoid(before + sum(t.logit for t in terms)), contributions)
+    values = (float(prior), *_NOTHING)
+    if begun:
+        values = (float(prior), *_effort(begun, at), *_voice(customer, begun, at), *_story(customer, begun, at))
+    before = policy.intercept + policy.prior_purchases * log1p(prior)
+    logit = before
+    for value, coefficient in zip(values[1:], policy.coefficients[1:], strict=True):
+        if value:
+            logit += value * coefficient
+    return Assessment(at, sigmoid(before), sigmoid(logit), values)
+
+
+def contributions(now: Assessment, policy: RiskPolicy = PRIORS) -> list[Contribution]:
+    """The terms of an assessment that have a value, after the intercept; their logits add up to the score."""
+    shown = [
+        Contribution(term, value, coefficient * (log1p(value) if term == "prior_purchases" else value))
+        for term, value, coefficient in zip(TERMS, now.values, policy.coefficients, strict=True)
+        if value or term == "prior_purchases"
+    ]
+    return [Contribution("intercept", 1.0, policy.intercept), *shown]
 
 
 def ease(answer: Answer) -> float:
@@ -94,62 +132,69 @@ def ease(answer: Answer) -> float:
     return 1 - share if answer.instrument == "ces1" else share
 
 
-def _times(term: str, value: float, coefficient: float) -> Contribution:
-    return Contribution(term, float(value), coefficient * value)
+_NOTHING = (0.0,) * (len(TERMS) - 1)
 
 
-def _effort(begun: list[Contact], at: int, policy: RiskPolicy) -> list[Contribution]:
-    """What the customer had to go through; known for every contact, with no survey."""
-    if not begun:
-        return []
-    recent = sum(contact.opened_at > at - MONTH_MS for contact in begun)
-    return [
-        _times("contact", 1, policy.contact),
-        _times("repeat_contact", min(4, max(0, recent - 1)), policy.repeat_contact),
-        _times("transfer", min(4, sum(contact.transfers for contact in begun)), policy.transfer),
-        _times("channel_switch", min(3, len({contact.channel for contact in begun}) - 1), policy.channel_switch),
-        _times(
-            "information_repeated", any(contact.information_repeated for contact in begun), policy.information_repeated
-        ),
-        _times("waiting", min(6.0, max(contact.waiting_seconds for contact in begun) / 600), policy.waiting),
-        _times("self_service_failed", any(contact.self_service_first for contact in begun), policy.self_service_failed),
-    ]
+def _effort(begun: list[Contact], at: int) -> tuple[float, ...]:
+    """What the customer had to go through; known for every contact, with no survey. ``contact`` to ``self_service``."""
+    recent, transfers, waiting, repeated, tried = 0, 0, 0.0, False, False
+    channels = set()
+    for contact in begun:
+        recent += contact.opened_at > at - MONTH_MS
+        transfers += contact.transfers
+        waiting = max(waiting, contact.waiting_seconds)
+        repeated = repeated or contact.information_repeated
+        tried = tried or contact.self_service_first
+        channels.add(contact.channel)
+    return (
+        1.0,
+        float(min(4, max(0, recent - 1))),
+        float(min(4, transfers)),
+        float(min(3, len(channels) - 1)),
+        float(repeated),
+        min(6.0, waiting / 600),
+        float(tried),
+    )
 
 
-def _voice(customer: Customer, begun: list[Contact], at: int, policy: RiskPolicy) -> list[Contribution]:
+def _voice(customer: Customer, begun: list[Contact], at: int) -> tuple[float, float]:
     """What the customer said: the newest recommendation score, and the effort score about this issue."""
-    ids = {contact.contact_id for contact in begun}
-    said = [answer for answer in customer.answers if answer.at <= at]
-    nps = [answer for answer in said if answer.instrument == "nps"]
-    effort = [answer for answer in said if answer.instrument in ("ces1", "ces2") and answer.contact_id in ids]
-    return [
-        _times("detractor", bool(nps) and nps[-1].score <= 6, policy.detractor),
-        _times("effort", 1 - ease(effort[-1]) if effort else 0, policy.effort),
-    ]
+    detractor, effort = 0.0, 0.0
+    heard_nps = heard_effort = False
+    for answer in reversed(customer.answers):  # newest first
+        if answer.at > at:
+            continue
+        if answer.instrument == "nps" and not heard_nps:
+            heard_nps, detractor = True, float(answer.score <= 6)
+        elif not heard_effort and answer.instrument in EFFORT and _is_about(answer, begun):
+            heard_effort, effort = True, 1 - ease(answer)
+    return detractor, effort
 
 
-def _story(customer: Customer, begun: list[Contact], at: int, policy: RiskPolicy) -> list[Contribution]:
-    """How the issue stands, what came before it, and whether the customer came back."""
-    if not begun:
-        return []
+def _is_about(answer: Answer, begun: list[Contact]) -> bool:
+    return any(contact.contact_id == answer.contact_id for contact in begun)
+
+
+def _story(customer: Customer, begun: list[Contact], at: int) -> tuple[float, ...]:
+    """How the issue stands, what came before it, and whether the customer came back. ``unresolved`` to the end."""
     last = begun[-1]
     solved = last.resolved and last.last_at <= at
+    returned = occasion_after(customer, last.last_at // DAY_MS)
     reopened = any(c.resolved and c.last_at < later.opened_at for c, later in pairwise(begun))
+    return (
+        float(not solved),
+        float(solved),
+        float(reopened),
+        float(any(contact.kind == "cancellation" for contact in begun)),
+        _earlier_complaints(customer, last.issue_id, at) if len(customer.contacts) > len(begun) else 0.0,
+        float(returned is not None and returned * DAY_MS <= at),
+    )
+
+
+def _earlier_complaints(customer: Customer, issue_id: str, at: int) -> float:
     elsewhere = {
         c.issue_id: c.opened_at
         for c in customer.contacts
-        if c.issue_id != last.issue_id and c.kind == "complaint" and c.opened_at <= at
+        if c.issue_id != issue_id and c.kind == "complaint" and c.opened_at <= at
     }
-    returned = occasion_after(customer, last.last_at // DAY_MS)
-    return [
-        _times("unresolved", not solved, policy.unresolved),
-        _times("recovered", solved, policy.recovered),
-        _times("reopened", reopened, policy.reopened),
-        _times("cancellation", any(contact.kind == "cancellation" for contact in begun), policy.cancellation),
-        _times(
-            "earlier_complaint",
-            sum(exp((opened - at) / MONTH_MS) for opened in elsewhere.values()),
-            policy.earlier_complaint,
-        ),
-        _times("bought_again", returned is not None and returned * DAY_MS <= at, policy.bought_again),
-    ]
+    return sum((exp((opened - at) / MONTH_MS) for opened in elsewhere.values()), 0.0)

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.affected import NONE, affected
+from pipeline.core.alerts import reassess
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
+    MARK_BYTES,
     RECENT_IDS,
     Customer,
     decode_state,
@@ -20,7 +23,7 @@ from pipeline.core.customer import (
     repeat_occasions,
 )
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import Where, step
+from pipeline.core.fold import Where, milliseconds, step
 from pipeline.core.risk import PRIORS
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
@@ -194,7 +197,7 @@ def test_the_state_stays_bounded_under_a_hot_customer() -> None:
     events: list[Event] = [bought(n, day=n % 300, lines=[Line(category=f"c{n}")]) for n in range(1_500)]
     events += [contacted(n, day=n / 10, issue=f"i{n}") for n in range(300)]
     customer, _ = replay(events)
-    assert (len(customer.recent), len(customer.contacts), len(customer.categories)) == (
+    assert (len(customer.recent) // MARK_BYTES, len(customer.contacts), len(customer.categories)) == (
         RECENT_IDS,
         CONTACTS_KEPT,
         CATEGORIES_KEPT,
@@ -256,3 +259,20 @@ def test_the_contributions_of_an_alert_add_up_to_its_risk() -> None:
 def test_a_recovery_offsets_less_than_the_failure_added() -> None:
     assert -PRIORS.recovered < PRIORS.unresolved
     assert PRIORS.contact + PRIORS.recovered > 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories)
+def test_looking_only_at_the_issues_an_event_can_change_finds_what_looking_at_all_finds(events: list[Event]) -> None:
+    """Wherever the shortcut leaves an issue out, a full look right after finds nothing new."""
+    for result in replay(events)[1]:
+        again = deepcopy(result.customer)
+        assert not reassess(again, "again")
+        assert again.alerts == result.customer.alerts
+
+
+def test_a_purchase_long_after_everything_leaves_issues_alone_from_which_the_customer_had_returned() -> None:
+    before, _ = replay([bought(1), contacted(1, day=3), bought(2, day=10)])
+    bought_again = bought(3, day=400)
+    after = step(before, bought_again, Where("purchases", 99)).customer
+    assert affected(before, after, bought_again, milliseconds(bought_again.occurred_at)) == NONE
