@@ -1,20 +1,30 @@
 """Which issues an event can change: the shortcut past looking at all of them again.
 
 Everything the risk of an issue rests on has a moment in event time. An event that can only be seen from a moment on
-that is later than every moment of an issue leaves that issue as it was. ``None`` always means: look at all.
+that is later than every moment of an issue leaves that issue as it was.
 """
+
+from typing import NamedTuple
 
 from pipeline.core.alerts import PATIENCE_MS, issues_of
 from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, occasion_after
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 
-NONE: frozenset[str] = frozenset()
+
+class Affected(NamedTuple):
+    """Issues that can have changed (``None``: all), and the moment from which on, later than all that was known."""
+
+    issues: frozenset[str] | None = None
+    since: int | None = None
 
 
-def affected(before: Customer, after: Customer, event: Event, at: int) -> frozenset[str] | None:
-    """The issues of ``after`` that ``event``, which made it from ``before``, can have changed; ``None`` for all."""
+ALL, NONE = Affected(), Affected(frozenset())
+
+
+def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected:
+    """What ``event``, which made ``after`` from ``before``, can have changed."""
     if not before.contacts:
-        return None
+        return ALL
     newest = max(before.last_event_at, before.contacts[-1].opened_at)
     match event:
         case Purchase():
@@ -24,48 +34,53 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> frozen
         case ServiceContact():
             return _by_contact(before, after, event, newest)
         case AlertOutcome():
-            return None
+            return ALL
 
 
-def _by_purchase(before: Customer, after: Customer, at: int, newest: int) -> frozenset[str] | None:
+def _by_purchase(before: Customer, after: Customer, at: int, newest: int) -> Affected:
     """A purchase shows from its day on, as experience and as a return to issues nobody had returned from."""
     if before.first_purchase_at != after.first_purchase_at:
-        return None
+        return ALL
     if before.occasions == after.occasions:
         return NONE
-    if at // DAY_MS * DAY_MS <= newest:
-        return None
-    return frozenset(
+    since = at // DAY_MS * DAY_MS
+    if since <= newest:
+        return ALL
+    issues = frozenset(
         issue_id
         for issue_id, issue in issues_of(after.contacts).items()
         if occasion_after(before, max(contact.last_at for contact in issue) // DAY_MS) is None
     )
+    return Affected(issues, since)
 
 
-def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> frozenset[str] | None:
+def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected:
     """An answer shows from its moment on, and adds a moment to the issue it is about."""
     if at <= newest or len(before.answers) >= ANSWERS_KEPT:
-        return None
+        return ALL
     if event.contact_id is not None:
-        return frozenset(c.issue_id for c in before.contacts if c.contact_id == event.contact_id)
-    return frozenset(
+        return Affected(frozenset(c.issue_id for c in before.contacts if c.contact_id == event.contact_id), at)
+    issues = frozenset(
         issue_id
         for issue_id, issue in issues_of(before.contacts).items()
         if issue[0].opened_at <= at <= max(contact.last_at for contact in issue) + PATIENCE_MS
     )
+    return Affected(issues, at)
 
 
-def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> frozenset[str] | None:
+def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> Affected:
     """A contact changes its own issue; others only as a complaint, from the moment it was opened."""
     known = _contact(before, event.contact_id)
     now = _contact(after, event.contact_id)
-    own = frozenset((event.issue_id,))
+    own = Affected(frozenset((event.issue_id,)))
     if now is None or (known is None and len(before.contacts) >= CONTACTS_KEPT):
-        return None
+        return ALL
     if known is None:
-        return own if now.kind != "complaint" or now.opened_at > newest else None
+        if min(now.opened_at, now.last_at) > newest:
+            return Affected(own.issues, min(now.opened_at, now.last_at))
+        return own if now.kind != "complaint" else ALL
     same = (known.issue_id, known.kind, known.opened_at) == (now.issue_id, now.kind, now.opened_at)
-    return own if same and now.issue_id == event.issue_id else None
+    return own if same and now.issue_id == event.issue_id else ALL
 
 
 def _contact(customer: Customer, contact_id: str) -> Contact | None:

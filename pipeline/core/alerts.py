@@ -20,7 +20,7 @@ from msgspec import Meta, Struct, msgpack
 
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
 from pipeline.core.events import Instant
-from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess, contributions
+from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess, case_of, contributions
 from pipeline.core.words import history, reasons, recommendation
 
 RULE = "risk_after_contact"
@@ -34,6 +34,7 @@ FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
 _content_encoder = msgpack.Encoder()
+_UNKNOWN = Assessment(0, 0.0, 0.0, ())
 
 
 class ChurnAlert(Struct, frozen=True, kw_only=True):
@@ -75,11 +76,16 @@ def alert_id(customer_id: str, issue_id: str) -> str:
 
 
 def reassess(
-    after: Customer, cause: str, policy: RiskPolicy = PRIORS, issues: Container[str] | None = None
+    after: Customer,
+    cause: str,
+    policy: RiskPolicy = PRIORS,
+    issues: Container[str] | None = None,
+    since: int | None = None,
 ) -> tuple[ChurnAlert, ...]:
     """Bring ``after.alerts`` (of a customer that is being built) up to its facts; return what is news to the desk.
 
-    ``issues`` names those that can have changed; without it all are looked at.
+    ``issues`` names those that can have changed; without it all are looked at. ``since`` says that everything before
+    that moment is as it was, and that nothing was known of it or later: the walk goes on from where it ended.
     """
     told = {state.issue_id: state for state in after.alerts}
     news: list[ChurnAlert] = []
@@ -90,7 +96,7 @@ def reassess(
             states.extend([before] if before is not None else ())
             continue
         identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
-        walk = _walk(after, issue, _closing(after, identity), policy)
+        walk = _walk(after, issue, identity, policy, _so_far(before) if since is not None else None, since)
         if walk is None:
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
@@ -113,19 +119,28 @@ def issues_of(contacts: list[Contact]) -> dict[str, list[Contact]]:
     return issues
 
 
-def _walk(customer: Customer, issue: list[Contact], outcomes: list[Outcome], policy: RiskPolicy) -> _Walk | None:
+def _walk(
+    customer: Customer, issue: list[Contact], identity: str, policy: RiskPolicy, so_far: _Walk | None, since: int | None
+) -> _Walk | None:
     """Go through an issue in event time, with hysteresis between raising and clearing."""
-    walk: _Walk | None = None
-    if customer.first_purchase_at is None:
-        return walk
+    first = customer.first_purchase_at
+    if first is None:
+        return None
+    if so_far is not None and so_far.status != "open":
+        so_far = since = None  # what it takes to reopen is not in the state
+    walk, case, outcomes = so_far, case_of(customer, issue), _closing(customer, identity)
     for at in sorted(_moments(customer, issue, outcomes)):
-        if customer.first_purchase_at > at:
+        if first > at or (since is not None and at < since):
             continue
-        now = assess(customer, issue, at, policy)
-        walk = _next(walk, now, policy)
+        walk = _next(walk, assess(case, at, policy), policy)
         if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
             walk = walk._replace(status="closed")
     return walk
+
+
+def _so_far(told: AlertState | None) -> _Walk | None:
+    """Where the walk of an open alert ended."""
+    return None if told is None else _Walk(told.raised_at, told.status, told.severity, _UNKNOWN)
 
 
 def _closing(customer: Customer, identity: str) -> list[Outcome]:
@@ -196,7 +211,7 @@ def _withdrawn(
     if told is not None:
         gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at, 0)
         at = max((contact.last_at for contact in issue), default=told.raised_at)
-        yield _message(customer, issue, gone, assess(customer, issue, at, policy), "withdrawn", cause, policy)
+        yield _message(customer, issue, gone, assess(case_of(customer, issue), at, policy), "withdrawn", cause, policy)
 
 
 def _message(

@@ -133,12 +133,17 @@ class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
         return self.first_purchase_at is None
 
 
+def occasion_bits(customer: Customer) -> int:
+    """The days with a voluntary purchase: bit ``n`` is the day ``occasions_from + n``."""
+    return int.from_bytes(customer.occasions, "little")
+
+
 def repeat_occasions(customer: Customer, until_day: int | None = None) -> int:
     """``x``: days with a voluntary purchase after the first such day, up to and including ``until_day``.
 
     An occasion is a calendar day in UTC, as in Fader & Hardie's CDNOW summary; obligated purchases do not count.
     """
-    bits = int.from_bytes(customer.occasions, "little")
+    bits = occasion_bits(customer)
     if until_day is not None:
         bits &= (1 << max(0, until_day - customer.occasions_from + 1)) - 1
     return max(0, bits.bit_count() - 1)
@@ -146,12 +151,12 @@ def repeat_occasions(customer: Customer, until_day: int | None = None) -> int:
 
 def recency_days(customer: Customer) -> int:
     """``t_x``: days from the first to the last voluntary purchase occasion."""
-    return max(0, int.from_bytes(customer.occasions, "little").bit_length() - 1)
+    return max(0, occasion_bits(customer).bit_length() - 1)
 
 
 def occasion_after(customer: Customer, day: int) -> int | None:
     """The first day after ``day`` with a voluntary purchase."""
-    bits = int.from_bytes(customer.occasions, "little") >> max(0, day + 1 - customer.occasions_from)
+    bits = occasion_bits(customer) >> max(0, day + 1 - customer.occasions_from)
     if not bits:
         return None
     return max(day + 1, customer.occasions_from) + (bits & -bits).bit_length() - 1
@@ -159,7 +164,7 @@ def occasion_after(customer: Customer, day: int) -> int | None:
 
 def with_occasion(customer: Customer, day: int) -> None:
     """Note a voluntary purchase on ``day`` in a customer that is being built."""
-    bits = int.from_bytes(customer.occasions, "little")
+    bits = occasion_bits(customer)
     if not bits:
         start, bits = day, 1
     elif day < customer.occasions_from:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
-from pipeline.core.affected import NONE, affected
+from pipeline.core.affected import affected
 from pipeline.core.alerts import ChurnAlert, reassess
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
@@ -92,8 +92,10 @@ def step(customer: Customer, event: Event, where: Where) -> Step:
     _fold(after, event, at)
     if not after.contacts:
         return Step(after)
-    issues = affected(customer, after, event, at)
-    return Step(after, () if issues == NONE else reassess(after, event.event_id, issues=issues))
+    issues, since = affected(customer, after, event, at)
+    if issues is not None and not issues:
+        return Step(after)
+    return Step(after, reassess(after, event.event_id, issues=issues, since=since))
 
 
 def _fold(after: Customer, event: Event, at: int) -> None:

@@ -8,14 +8,14 @@ until they are estimated from a firm's own history.
 Known weakness: the score moves with events only; as time passes in silence it stays where it was.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import exp, log1p
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_after, repeat_occasions
+from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 
 TERMS = (
     "prior_purchases",
@@ -101,14 +101,51 @@ def sigmoid(logit: float) -> float:
     return exp(logit) / (1 + exp(logit))
 
 
-def assess(customer: Customer, issue: list[Contact], at: int, policy: RiskPolicy = PRIORS) -> Assessment:
-    """The risk because of ``issue`` (its contacts, oldest first), from what had happened by ``at`` (milliseconds)."""
-    prior = repeat_occasions(customer, at // DAY_MS)
-    begun = [contact for contact in issue if contact.opened_at <= at]
+class Case(NamedTuple):
+    """What the risk because of one issue rests on, gathered once for all the moments at which it is asked."""
+
+    contacts: Sequence[Contact]
+    """The contacts about the issue, oldest first."""
+    occasions: int
+    """Bitmap of the days with a voluntary purchase, from ``first_day`` on."""
+    first_day: int
+    detractor: Sequence[tuple[int, float]]
+    """When a recommendation score was given, and whether it was a detractor's; newest first."""
+    effort: Sequence[tuple[int, float, str]]
+    """When an effort score about one of the contacts was given, the effort in 0..1, and the contact; newest first."""
+    elsewhere: Sequence[tuple[str, int]]
+    """Other issues with when a complaint about them was opened, oldest first."""
+
+
+def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
+    """The facts about ``issue`` (its contacts, oldest first)."""
+    detractor: list[tuple[int, float]] = []
+    effort: list[tuple[int, float, str]] = []
+    if customer.answers:
+        ids = {contact.contact_id for contact in issue}
+        for answer in reversed(customer.answers):
+            if answer.instrument == "nps":
+                detractor.append((answer.at, float(answer.score <= 6)))
+            elif answer.contact_id in ids and answer.instrument in EFFORT:
+                effort.append((answer.at, 1 - ease(answer), answer.contact_id or ""))
+    elsewhere: list[tuple[str, int]] = []
+    if issue and len(customer.contacts) > len(issue):
+        own = issue[0].issue_id
+        elsewhere = [
+            (c.issue_id, c.opened_at) for c in customer.contacts if c.issue_id != own and c.kind == "complaint"
+        ]
+    return Case(issue, occasion_bits(customer), customer.occasions_from, detractor, effort, elsewhere)
+
+
+def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
+    """The risk because of an issue, from what had happened by ``at`` (milliseconds)."""
+    seen_days = max(0, at // DAY_MS - case.first_day + 1)
+    prior = max(0, (case.occasions & ((1 << seen_days) - 1)).bit_count() - 1)
+    before = policy.intercept + policy.prior_purchases * log1p(prior)
+    begun = [contact for contact in case.contacts if contact.opened_at <= at]
     values = (float(prior), *_NOTHING)
     if begun:
-        values = (float(prior), *_effort(begun, at), *_voice(customer, begun, at), *_story(customer, begun, at))
-    before = policy.intercept + policy.prior_purchases * log1p(prior)
+        values = (float(prior), *_effort(begun, at), *_voice(case, begun, at), *_story(case, begun, at))
     logit = before
     for value, coefficient in zip(values[1:], policy.coefficients[1:], strict=True):
         if value:
@@ -135,7 +172,7 @@ def ease(answer: Answer) -> float:
 _NOTHING = (0.0,) * (len(TERMS) - 1)
 
 
-def _effort(begun: list[Contact], at: int) -> tuple[float, ...]:
+def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
     """What the customer had to go through; known for every contact, with no survey. ``contact`` to ``self_service``."""
     recent, transfers, waiting, repeated, tried = 0, 0, 0.0, False, False
     channels = set()
@@ -157,44 +194,47 @@ def _effort(begun: list[Contact], at: int) -> tuple[float, ...]:
     )
 
 
-def _voice(customer: Customer, begun: list[Contact], at: int) -> tuple[float, float]:
+def _voice(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, float]:
     """What the customer said: the newest recommendation score, and the effort score about this issue."""
     detractor, effort = 0.0, 0.0
-    heard_nps = heard_effort = False
-    for answer in reversed(customer.answers):  # newest first
-        if answer.at > at:
-            continue
-        if answer.instrument == "nps" and not heard_nps:
-            heard_nps, detractor = True, float(answer.score <= 6)
-        elif not heard_effort and answer.instrument in EFFORT and _is_about(answer, begun):
-            heard_effort, effort = True, 1 - ease(answer)
+    for said_at, is_detractor in case.detractor:
+        if said_at <= at:
+            detractor = is_detractor
+            break
+    for said_at, hard, contact_id in case.effort:
+        if said_at <= at and any(contact.contact_id == contact_id for contact in begun):
+            effort = hard
+            break
     return detractor, effort
 
 
-def _is_about(answer: Answer, begun: list[Contact]) -> bool:
-    return any(contact.contact_id == answer.contact_id for contact in begun)
-
-
-def _story(customer: Customer, begun: list[Contact], at: int) -> tuple[float, ...]:
+def _story(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, ...]:
     """How the issue stands, what came before it, and whether the customer came back. ``unresolved`` to the end."""
     last = begun[-1]
     solved = last.resolved and last.last_at <= at
-    returned = occasion_after(customer, last.last_at // DAY_MS)
-    reopened = any(c.resolved and c.last_at < later.opened_at for c, later in pairwise(begun))
+    reopened = cancels = False
+    before: Contact | None = None
+    for contact in begun:
+        cancels = cancels or contact.kind == "cancellation"
+        reopened = reopened or (before is not None and before.resolved and before.last_at < contact.opened_at)
+        before = contact
     return (
         float(not solved),
         float(solved),
         float(reopened),
-        float(any(contact.kind == "cancellation" for contact in begun)),
-        _earlier_complaints(customer, last.issue_id, at) if len(customer.contacts) > len(begun) else 0.0,
-        float(returned is not None and returned * DAY_MS <= at),
+        float(cancels),
+        _earlier_complaints(case.elsewhere, at) if case.elsewhere else 0.0,
+        float(_returned(case, last.last_at // DAY_MS, at // DAY_MS)),
     )
 
 
-def _earlier_complaints(customer: Customer, issue_id: str, at: int) -> float:
-    elsewhere = {
-        c.issue_id: c.opened_at
-        for c in customer.contacts
-        if c.issue_id != issue_id and c.kind == "complaint" and c.opened_at <= at
-    }
-    return sum((exp((opened - at) / MONTH_MS) for opened in elsewhere.values()), 0.0)
+def _returned(case: Case, after_day: int, until_day: int) -> bool:
+    """Whether there was a purchase occasion after one day and up to another."""
+    window = case.occasions >> max(0, after_day + 1 - case.first_day)
+    days = until_day - max(after_day, case.first_day - 1)
+    return days > 0 and window & ((1 << days) - 1) != 0
+
+
+def _earlier_complaints(elsewhere: Sequence[tuple[str, int]], at: int) -> float:
+    newest = {issue_id: opened for issue_id, opened in elsewhere if opened <= at}
+    return sum((exp((opened - at) / MONTH_MS) for opened in newest.values()), 0.0)
