@@ -57,7 +57,7 @@ OUTCOMES = Topic(
     name="alert-outcomes", role="input", schema="alert_outcome.v1", kind="alert_outcome", retention_days=365
 )
 ALERTS = Topic(name="churn-alerts", role="output", schema="churn_alert.v1", retention_days=365)
-STATES = Topic(name="customer-states", role="state", schema="customer_state.v1", compacted=True)
+STATES = Topic(name="customer-states", role="state", schema="customer_state.v2", compacted=True)
 DEAD_LETTERS = Topic(
     name="dead-letters",
     role="output",

@@ -10,7 +10,7 @@ Rules
   money is an integer count of 1/10,000 units.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -180,7 +180,7 @@ _decoder = msgspec.msgpack.Decoder(Customer)
 
 
 def encode_state(customer: Customer) -> bytes:
-    """The customer as a changelog value: MessagePack, described by ``schemas/events/customer_state.v1.json``."""
+    """The customer as a changelog value: MessagePack, described by ``schemas/events/customer_state.v2.json``."""
     return _encoder.encode(customer)
 
 
@@ -196,3 +196,20 @@ def decode_state(value: bytes) -> Customer:
     if customer.version != STATE_VERSION:
         raise ValueError(f"customer state has version {customer.version}; this program reads version {STATE_VERSION}")
     return customer
+
+
+def encode_named(customer: Customer) -> bytes:
+    """The customer as a JSON object with the names of its fields, for people and the warehouse."""
+    return msgspec.json.encode(msgspec.structs.asdict(customer))
+
+
+def decode_named(value: bytes | str) -> Customer:
+    """The inverse of :func:`encode_named`.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        It is no such object.
+    """
+    named = msgspec.json.decode(value, type=dict[str, Any])
+    return msgspec.convert([named[name] for name in Customer.__struct_fields__], Customer)

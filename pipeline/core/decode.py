@@ -9,15 +9,14 @@ Rules
 """
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
-from msgspec import Meta
+from msgspec import NODEFAULT, Meta
 
 from pipeline.core.currencies import to_units
-from pipeline.core.events import SCALES, AlertOutcome, Event, Line, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.events import SCALES, AlertOutcome, Event, Line, Purchase, ServiceContact, SurveyResponse, Text
 from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
@@ -31,6 +30,9 @@ CLOCK_TOLERANCE = timedelta(days=1)
 LONGEST_PROMISE = timedelta(days=366)
 """How far ahead a call back can be promised."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+Clean = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A text of which the bytes already said that it holds no control character."""
 
 EVENTS: dict[Kind, type[Event]] = {
     "purchase": Purchase,
@@ -48,13 +50,16 @@ class Decoded(NamedTuple):
 
 
 class Decoder:
-    """Reads one kind of event; holds msgspec's compiled decoders."""
+    """Reads one kind of event; holds msgspec's compiled decoders.
+
+    Control characters get into a JSON string only through a backslash (the delete character also as it is). Bytes that
+    hold neither are read by a decoder that does not look for them, which takes half the time.
+    """
 
     def __init__(self, kind: Kind) -> None:
         declared = EVENTS[kind]
-        line = _strict(Line)
-        lines = Annotated[list[line], Meta(max_length=1_000)]  # type: ignore[valid-type]
-        self._strict = msgspec.json.Decoder(_strict(declared, [("lines", lines, [])] if declared is Purchase else []))
+        self._strict = msgspec.json.Decoder(_strict(declared))
+        self._clean = msgspec.json.Decoder(_strict(declared, Clean))
         self._tolerant = msgspec.json.Decoder(declared)
 
     def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
@@ -75,8 +80,9 @@ class Decoder:
         return decoded
 
     def _read(self, value: bytes) -> Decoded:
+        strict = self._strict if b"\\" in value or b"\x7f" in value else self._clean
         try:
-            return Decoded(cast(Event, self._strict.decode(value)), unplanned=False)
+            return Decoded(cast(Event, strict.decode(value)), unplanned=False)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # either unknown fields or broken: the tolerant decoder tells them apart
         if _depth(value) > MAX_DEPTH:
@@ -89,8 +95,17 @@ class Decoder:
             raise BadEvent(Reason.UNPARSEABLE, _parse_problem(value, broken)) from None
 
 
-def _strict(declared: type[msgspec.Struct], fields: Sequence[Any] = ()) -> type[msgspec.Struct]:
-    """The same struct, refusing unknown fields."""
+def _strict(declared: type[msgspec.Struct], text: Any = Text) -> type[msgspec.Struct]:
+    """The same struct, refusing unknown fields, with ``text`` in place of :data:`~pipeline.core.events.Text`."""
+    kinds: dict[Any, Any] = {Text: text, Text | None: text | None}
+    if declared is Purchase:
+        lines = Annotated[list[_strict(Line, text)], Meta(max_length=1_000)]  # type: ignore[misc,valid-type]
+        kinds[Annotated[list[Line], Meta(max_length=1_000)]] = lines
+    fields = [
+        (f.name, kinds[f.type], *(() if f.required else (f.default if f.default is not NODEFAULT else [],)))
+        for f in msgspec.structs.fields(declared)
+        if f.type in kinds
+    ]
     return msgspec.defstruct(
         f"Strict{declared.__name__}", fields, bases=(declared,), forbid_unknown_fields=True, frozen=True, kw_only=True
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.core.alerts import ChurnAlert
 from pipeline.core.currencies import to_amount, to_units
-from pipeline.core.customer import Customer, decode_state, recency_days, repeat_occasions
+from pipeline.core.customer import Customer, decode_state, encode_named, recency_days, repeat_occasions
 from pipeline.core.decode import Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.partition import partition_of
@@ -201,7 +201,7 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
         moment(customer.last_event_at),
         customer.events,
         customer.synthetic_events,
-        msgspec.json.encode(customer),
+        encode_named(customer),
         deleted,
         *_log(place, record),
     )

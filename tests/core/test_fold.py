@@ -16,7 +16,9 @@ from pipeline.core.customer import (
     MARK_BYTES,
     RECENT_IDS,
     Customer,
+    decode_named,
     decode_state,
+    encode_named,
     encode_state,
     occasion_after,
     recency_days,
@@ -121,6 +123,7 @@ def test_a_step_never_changes_what_it_is_given(events: list[Event]) -> None:
 def test_the_encoded_state_comes_back_as_it_was(events: list[Event]) -> None:
     customer, _ = replay(events)
     assert decode_state(encode_state(customer)) == customer
+    assert decode_named(encode_named(customer)) == customer
 
 
 def test_a_state_of_another_version_is_refused() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pipeline import resources
-from pipeline.core.customer import Customer
+from pipeline.core.customer import Customer, decode_named
 from pipeline.core.decode import EVENTS
 from pipeline.core.fold import Where, step
 from pipeline.simulate import cdnow, population
@@ -75,7 +75,7 @@ def test_everything_sent_was_folded_and_stored(demo: Demo) -> None:
 def test_every_state_and_every_alert_equal_a_reference_fold(demo: Demo) -> None:
     customers, alerts = reference()
     stored = {
-        row["customer_id"]: msgspec.json.decode(row["state"], type=Customer)
+        row["customer_id"]: decode_named(row["state"])
         for row in demo.rows("SELECT customer_id, state FROM customer_states FINAL")
         if row["customer_id"] in customers
     }

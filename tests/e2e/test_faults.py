@@ -7,11 +7,10 @@ import sys
 import threading
 import time
 
-import msgspec
 import pytest
 from confluent_kafka import Consumer
 
-from pipeline.core.customer import Customer
+from pipeline.core.customer import decode_named
 from tests.e2e.test_demo import facts, reference
 from tests.stacks import Stack, eventually, free_ports
 
@@ -49,7 +48,7 @@ def check_figures_and_states(stack: Stack, seconds: float = 90) -> None:
     }
     expected, _ = reference(service=False)
     rows = stack.rows("SELECT customer_id, state FROM customer_states FINAL")
-    stored = {row["customer_id"]: msgspec.json.decode(row["state"], type=Customer) for row in rows}
+    stored = {row["customer_id"]: decode_named(row["state"]) for row in rows}
     assert {name: facts(c) for name, c in stored.items()} == {name: facts(c) for name, c in expected.items()}
 
 
