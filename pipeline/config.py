@@ -33,6 +33,9 @@ class Settings:
     topic_prefix: str = _setting("", "put before every topic and consumer group name")
     partitions: int = _setting(4, "partitions of every topic; fixed once the topics exist")
     replication: int = _setting(1, "replicas of every topic")
+    store: str = _setting("memory", "where a worker keeps its copy of the states: memory or disk")
+    store_cache_mb: int = _setting(256, "memory for reading states from disk, per worker")
+    fuse_percent: int = _setting(50, "a worker stops when more of a thousand records than this cannot be used")
     instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")
     listen: str = _setting("127.0.0.1", "address the metrics servers listen on")
     worker_metrics_port: int = _setting(19101, "port of the worker's metrics")
@@ -135,9 +138,13 @@ def _checked(settings: Settings) -> Settings:
     ):
         if not 1 <= getattr(settings, name) <= 65535:
             raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
-    for name in ("partitions", "replication"):
+    for name in ("partitions", "replication", "store_cache_mb"):
         if getattr(settings, name) < 1:
             raise Refused(f"{variable(name)} must be at least 1")
+    if settings.store not in ("memory", "disk"):
+        raise Refused(f"{variable('store')} must be memory or disk, not {settings.store!r}")
+    if not 1 <= settings.fuse_percent <= 100:
+        raise Refused(f"{variable('fuse_percent')} must be 1 to 100, not {settings.fuse_percent}")
     for address in settings.kafka.split(","):
         if not re.fullmatch(r"\s*(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}\s*", address):
             raise Refused(f"{variable('kafka')} must be host:port[,host:port...], not {settings.kafka!r}")

@@ -12,7 +12,8 @@ A worker handles one *slice* at a time: consecutive records of one topic partiti
 guarantees rest on:
 
 1. decode every record; what cannot be used becomes a dead letter, its neighbours go on
-2. fold every event into its customer, in memory
+2. fold every event into its customer, in memory; news about a customer waits while the log of alerts is ahead of the
+   state (:mod:`pipeline.core.told`)
 3. effects (alerts, dead letters) are sent and confirmed by the broker
 4. changed customers are sent to the state's changelog and confirmed by the broker
 5. only then does the slice count as done, and its offsets may be committed
@@ -21,17 +22,21 @@ A crash before 4 repeats the slice from the old state and sends the same effects
 after 4 finds the applied offsets inside the state and folds nothing twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from pipeline.core.alerts import ChurnAlert
-from pipeline.core.customer import Customer
+from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.fold import Where, step
 from pipeline.core.partition import partition_of
+from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Record(NamedTuple):
@@ -41,7 +46,27 @@ class Record(NamedTuple):
     appended_at_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
+
+    @property
+    def timestamp(self) -> int:
+        """The name that clients give to ``appended_at_ms``."""
+        return self.appended_at_ms
+
+
+class Arrived(Protocol):
+    """A record as a consumer hands it over."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 class Slice(NamedTuple):
@@ -50,7 +75,7 @@ class Slice(NamedTuple):
     topic: str
     partition: int
     partitions: int
-    records: Sequence[Record]
+    records: Sequence[Arrived]
 
 
 class DeadLetter(NamedTuple):
@@ -63,20 +88,33 @@ class DeadLetter(NamedTuple):
     detail: str
 
 
+class News(NamedTuple):
+    """A message to the desk, with the record that led to it and when the broker received that."""
+
+    alert: ChurnAlert
+    offset: int
+    appended_at_ms: int
+
+
 class States(Protocol):
     """Where customers are kept: one partition's worth is read and written by one slice at a time."""
 
     def read(self, partition: int, customer_id: bytes) -> Customer | None: ...
 
-    def write(self, partition: int, changed: Mapping[bytes, Customer]) -> None: ...
+    def write(
+        self, partition: int, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int
+    ) -> None:
+        """Show customers whose ``values`` are in the changelog, the last of them at the offset ``last``."""
 
 
 class Outputs(Protocol):
     """Where a slice's results go; each call returns when the broker has confirmed everything it was given."""
 
-    async def effects(self, alerts: Sequence[ChurnAlert], dead: Sequence[DeadLetter]) -> None: ...
+    async def effects(self, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter]) -> None: ...
 
-    async def states(self, partition: int, changed: Mapping[bytes, Customer]) -> None: ...
+    async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
+        """Send values to the changelog; returns the offset of the last."""
+        ...
 
 
 @dataclass(slots=True)
@@ -84,8 +122,7 @@ class Outcome:
     """What a slice came to, in memory, before anything left the process."""
 
     changed: dict[bytes, Customer] = field(default_factory=dict)
-    alerts: list[tuple[ChurnAlert, int]] = field(default_factory=list)
-    """Alerts, each with the moment (ms) at which the broker received the event that caused it."""
+    news: list[News] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     folded: int = 0
     duplicates: int = 0
@@ -94,41 +131,88 @@ class Outcome:
     newest_event_ms: int = 0
 
 
-def fold_slice(slice_: Slice, decoder: Decoder, states: States) -> Outcome:
-    """Steps 1 and 2: decode and fold, touching nothing outside the returned outcome."""
+def fold_slice(slice_: Slice, decoder: Decoder, states: States, told: Told, processed: dict[str, int]) -> Outcome:
+    """Steps 1 and 2: decode and fold, touching nothing outside the returned outcome but ``told`` and ``processed``.
+
+    ``processed`` holds the last offset processed of each topic of the partition.
+    """
     outcome = Outcome()
+    appended_at_ms, appended_at = -1, EPOCH
     for record in slice_.records:
+        if record.timestamp != appended_at_ms:  # records of one batch share it
+            appended_at_ms = record.timestamp
+            appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
         try:
-            _apply(record, slice_, decoder, states, outcome)
+            _apply(record, appended_at, slice_, decoder, states, told, outcome)
         except BadEvent as bad:
-            outcome.dead.append(DeadLetter(slice_.topic, slice_.partition, record, bad.reason, bad.detail))
+            kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
+            outcome.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
+    processed[slice_.topic] = slice_.records[-1].offset
+    if told:
+        _settle(slice_, states, told, processed, outcome)
     return outcome
 
 
-def _apply(record: Record, slice_: Slice, decoder: Decoder, states: States, outcome: Outcome) -> None:
-    event, unplanned = decoder(record.value, datetime.fromtimestamp(record.appended_at_ms / 1000, UTC))
+def _apply(
+    record: Arrived,
+    appended_at: datetime,
+    slice_: Slice,
+    decoder: Decoder,
+    states: States,
+    told: Told,
+    outcome: Outcome,
+) -> None:
+    event, unplanned = decoder(record.value, appended_at)
     key = event.customer_id.encode()
     customer = outcome.changed.get(key) or states.read(slice_.partition, key)
     if customer is None:
         if partition_of(key, slice_.partitions) != slice_.partition:
             raise BadEvent(Reason.WRONG_PARTITION, "the record's partition is not that of $.customer_id (murmur2)")
         customer = Customer(customer_id=event.customer_id)
-    result = step(customer, event, Where(slice_.topic, record.offset))
+    after, alerts, redelivered, duplicate = step(customer, event, Where(slice_.topic, record.offset))
     outcome.unplanned += unplanned
-    outcome.duplicates += result.duplicate
-    if result.redelivered:
+    if redelivered:
         outcome.redelivered += 1
         return
-    outcome.folded += not result.duplicate
-    outcome.changed[key] = result.customer
-    outcome.alerts.extend((alert, record.appended_at_ms) for alert in result.alerts)
-    outcome.newest_event_ms = max(outcome.newest_event_ms, result.customer.last_event_at)
+    if duplicate:
+        outcome.duplicates += 1
+    else:
+        outcome.folded += 1
+    outcome.changed[key] = after
+    if alerts and not told.holds(key):
+        outcome.news.extend(News(alert, record.offset, record.timestamp) for alert in alerts)
+    outcome.newest_event_ms = max(outcome.newest_event_ms, after.last_event_at)
 
 
-async def process(slice_: Slice, decoder: Decoder, states: States, outputs: Outputs) -> Outcome:
-    """Steps 1 to 4 for one slice. The caller holds the partition for itself and does step 5."""
-    outcome = fold_slice(slice_, decoder, states)  # 1, 2
-    await outputs.effects([alert for alert, _ in outcome.alerts], outcome.dead)  # 3
-    await outputs.states(slice_.partition, outcome.changed)  # 4
-    states.write(slice_.partition, outcome.changed)
+def _settle(slice_: Slice, states: States, told: Told, processed: dict[str, int], outcome: Outcome) -> None:
+    """Let go of the customers whose state has caught up with what the desk was told."""
+    last = slice_.records[-1]
+    for key in told.due(processed):
+        customer, alerts = told.settle(key, outcome.changed.get(key) or states.read(slice_.partition, key))
+        if customer is not None:
+            outcome.changed[key] = customer
+        outcome.news.extend(News(alert, last.offset, last.timestamp) for alert in alerts)
+
+
+async def process(
+    slice_: Slice,
+    decoder: Decoder,
+    states: States,
+    outputs: Outputs,
+    told: Told,
+    processed: dict[str, int],
+    accept: Callable[[Slice, Outcome], None] = lambda _slice, _outcome: None,
+) -> Outcome:
+    """Steps 1 to 4 for one slice. The caller holds the partition for itself and does step 5.
+
+    ``accept`` may refuse what a slice came to by raising, before anything left the process.
+    """
+    outcome = fold_slice(slice_, decoder, states, told, processed)  # 1, 2
+    accept(slice_, outcome)
+    if outcome.news or outcome.dead:
+        await outputs.effects(slice_, outcome.news, outcome.dead)  # 3
+    if outcome.changed:
+        values = {key: encode_state(customer) for key, customer in outcome.changed.items()}
+        last = await outputs.states(slice_.partition, values)  # 4
+        states.write(slice_.partition, outcome.changed, values, last)
     return outcome  # 5: the caller's

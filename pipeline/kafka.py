@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -79,25 +80,53 @@ class Sending:
         self._when_done: Callable[[str | None], object] | None = None
 
     def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None, partition: int = -1
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        partition: int = -1,
+        confirmed: Callable[[int], object] | None = None,
     ) -> None:
-        """Hand over one record; waits when librdkafka's queue is full."""
+        """Hand over one record; waits when librdkafka's queue is full. ``confirmed`` is told its offset."""
         with self._lock:
             self._pending += 1
+        delivered = self._delivered if confirmed is None else partial(self._delivered, confirmed=confirmed)
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, self._delivered, headers=headers)
+                self._producer.produce(topic, value, key, partition, delivered, headers=headers)
             except BufferError:
                 self._producer.poll(0.05)
             else:
                 return
+
+    def send_batch(
+        self, topic: str, partition: int, messages: list[dict[str, Any]], confirmed: Callable[[int], object]
+    ) -> None:
+        """Hand over records (``key`` and ``value``) of one partition; the first and the last are told to ``confirmed``.
+
+        The producer is idempotent and keeps the order of a partition: where the last lies as far behind the first as
+        there are records between them, all of them are in the log.
+        """
+        ends = messages[:1] if len(messages) == 1 else [messages[0], messages[-1]]
+        with self._lock:
+            self._pending += len(ends)
+        for message in ends:
+            message["callback"] = partial(self._delivered, confirmed=confirmed)
+        taken = self._producer.produce_batch(topic, messages, partition)
+        if taken != len(messages):
+            raise Transient(f"{topic}: librdkafka took {taken} of {len(messages)} records")
 
     def finish(self, when_done: Callable[[str | None], object]) -> None:
         """No more records follow; ``when_done`` is called once, from any thread, with a failure or ``None``."""
         self._when_done = when_done
         self._settle(None)
 
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+    def _delivered(
+        self, error: KafkaError | None, message: Any, confirmed: Callable[[int], object] | None = None
+    ) -> None:
+        if error is None and confirmed is not None:
+            confirmed(message.offset())
         self._settle(f"{message.topic()}: {error.str()}" if error is not None else None)
 
     def _settle(self, failure: str | None) -> None:

@@ -18,6 +18,12 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 ERROR_HEADERS = "__loyalty.errors."
 """What the names of the headers begin with that say why a record became a dead letter."""
 
+CAUSE_HEADER = "__loyalty.cause"
+"""The header of an alert that says which record led to it: logical topic, slash, offset."""
+
+COMPACTION_LAG_MS = 3_600_000
+"""How long superseded states are kept at least: a worker that was frozen may write an old one after a newer one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
@@ -43,6 +49,8 @@ class Topic:
             "max.message.bytes": str(self.max_record_bytes),
             "cleanup.policy": "compact" if self.compacted else "delete",
         }
+        if self.compacted:
+            settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
         if self.retention_days is not None:
             settings["retention.ms"] = str(self.retention_days * DAY_MS)
         return settings

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer, decode_state, encode_state
 from pipeline.errors import Transient
-from pipeline.flow import DeadLetter
+from pipeline.flow import DeadLetter, News, Slice
 
 
 class MemoryStates:
@@ -18,8 +18,11 @@ class MemoryStates:
         value = self.values.get((partition, customer_id))
         return decode_state(value) if value is not None else None
 
-    def write(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
-        self.values.update({(partition, key): encode_state(customer) for key, customer in changed.items()})
+    def write(
+        self, partition: int, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int
+    ) -> None:
+        assert values == {key: encode_state(customer) for key, customer in changed.items()}
+        self.values.update({(partition, key): value for key, value in values.items()})
 
 
 class RecordingOutputs:
@@ -29,7 +32,7 @@ class RecordingOutputs:
         self.steps: list[str] = []
         self.alerts: list[ChurnAlert] = []
         self.dead: list[DeadLetter] = []
-        self.changed: dict[bytes, Customer] = {}
+        self.changed: dict[bytes, bytes] = {}
         self._fail_at = fail_at
 
     def _step(self, name: str) -> None:
@@ -37,11 +40,12 @@ class RecordingOutputs:
             raise Transient(f"{name} could not be sent")
         self.steps.append(name)
 
-    async def effects(self, alerts: Sequence[ChurnAlert], dead: Sequence[DeadLetter]) -> None:
+    async def effects(self, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
         self._step("effects")
-        self.alerts.extend(alerts)
+        self.alerts.extend(item.alert for item in news)
         self.dead.extend(dead)
 
-    async def states(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
+    async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         self._step("states")
-        self.changed.update(changed)
+        self.changed.update(values)
+        return len(self.steps)

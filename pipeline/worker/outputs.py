@@ -1,25 +1,36 @@
 """What leaves the worker: alerts, dead letters and the state's changelog, each confirmed by the broker.
 
-librdkafka delivers; one thread serves its callbacks; a batch wakes the event loop once, when all of it is confirmed.
-A record that cannot be delivered is fatal for the worker: it must not commit past it.
-A compressed record may be larger than any topic takes once it is read; of such a dead letter the first 16 MiB are kept.
+Rules
+-----
+- librdkafka delivers; one thread serves its callbacks; a batch wakes the event loop once, when all of it is confirmed.
+- A record that cannot be delivered is fatal for the worker: it must not commit past it.
+- A partition of ``customer-states`` and of ``churn-alerts`` has one writer, the worker that holds the partition. Each
+  batch must therefore lie in the log right behind the one before it, without a gap; only its first and last record
+  are asked for their offsets. Where that is not so, somebody else wrote: another worker, and this one ends; or a
+  stranger, whose records are left alone.
+- A compressed record may be larger than any topic takes once it is read; of such a dead letter the first 16 MiB are
+  kept.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
+import structlog
+from confluent_kafka import Message
 
 from pipeline import __version__
 from pipeline.config import Settings
-from pipeline.core.alerts import ChurnAlert
-from pipeline.core.customer import Customer, encode_state
+from pipeline.core.customer import applied_of
+from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
-from pipeline.flow import DeadLetter
+from pipeline.flow import DeadLetter, News, Slice
 from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES
+from pipeline.topics import ALERTS, CAUSE_HEADER, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES, Topic
+from pipeline.worker.reading import is_message, records_between
 
 _alert_encoder = msgspec.json.Encoder()
 
@@ -27,31 +38,58 @@ _alert_encoder = msgspec.json.Encoder()
 class KafkaOutputs:
     """Implements :class:`pipeline.flow.Outputs` on Kafka."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, crash: CrashPoints) -> None:
         self._settings = settings
-        self._producer = producer(settings, "worker")
+        self._crash = crash
+        self._producer = producer(settings, "worker", **{"linger.ms": 1})
         self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES, DEAD_LETTERS)}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="outputs", daemon=True)
-        self._thread.start()
+        self._next: dict[tuple[Topic, int], int] = {}
+        threading.Thread(target=self._serve, name="outputs", daemon=True).start()
 
     def _serve(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             self._producer.poll(0.1)
 
-    async def effects(self, alerts: Sequence[ChurnAlert], dead: Sequence[DeadLetter]) -> None:
+    def next_offset(self, topic: Topic, partition: int) -> int | None:
+        """Where the next record of a partition of ours will lie, ``None`` when that is not known."""
+        return self._next.get((topic, partition))
+
+    def expect(self, topic: Topic, partition: int, offset: int) -> None:
+        """Our next record of a partition lies at ``offset``, unless somebody else writes there."""
+        self._next[topic, partition] = offset
+
+    def forget(self) -> None:
+        """Partitions were given up: others may write there."""
+        self._next.clear()
+
+    async def effects(self, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
         """Send alerts and dead letters; return when the broker has them."""
-        if alerts or dead:
-            await self._confirmed(lambda sending: self._send_effects(sending, alerts, dead))
+        batch = _Batch()
+        await self._confirmed(lambda sending: self._send_effects(sending, slice_, news, dead, batch))
+        self._crash.reached(Point.EFFECTS_CONFIRMED)
+        if news:
+            await self._check(ALERTS, slice_.partition, batch, len(news))
 
-    async def states(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
-        """Send changed customers to the changelog's same partition; return when the broker has them."""
-        if changed:
-            await self._confirmed(lambda sending: self._send_states(sending, partition, changed))
+    async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
+        """Send changed customers to the changelog's same partition; return the last offset once all are there."""
+        batch = _Batch()
+        await self._confirmed(lambda sending: self._send_states(sending, partition, values, batch))
+        self._crash.reached(Point.STATES_CONFIRMED)
+        await self._check(STATES, partition, batch, len(values))
+        return batch.last
 
-    def _send_effects(self, sending: Sending, alerts: Sequence[ChurnAlert], dead: Sequence[DeadLetter]) -> None:
-        for alert in alerts:
-            sending.send(self._topics[ALERTS], alert.customer_id.encode(), _alert_encoder.encode(alert))
+    def _send_effects(
+        self, sending: Sending, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
+    ) -> None:
+        for item in news:
+            sending.send(
+                self._topics[ALERTS],
+                item.alert.customer_id.encode(),
+                _alert_encoder.encode(item.alert),
+                [(CAUSE_HEADER, f"{slice_.topic}/{item.offset}".encode())],
+                slice_.partition,
+                batch.confirmed,
+            )
         for letter in dead:
             sending.send(
                 self._topics[DEAD_LETTERS],
@@ -59,10 +97,12 @@ class KafkaOutputs:
                 letter.record.value and letter.record.value[:MAX_RECORD_BYTES],
                 error_headers(letter, self._settings),
             )
+        self._crash.reached(Point.EFFECTS_SENT)
 
-    def _send_states(self, sending: Sending, partition: int, changed: Mapping[bytes, Customer]) -> None:
-        for key, customer in changed.items():
-            sending.send(self._topics[STATES], key, encode_state(customer), partition=partition)
+    def _send_states(self, sending: Sending, partition: int, values: Mapping[bytes, bytes], batch: "_Batch") -> None:
+        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in values.items()]
+        sending.send_batch(self._topics[STATES], partition, messages, batch.confirmed)
+        self._crash.reached(Point.STATES_SENT)
 
     async def _confirmed(self, send: Callable[[Sending], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -74,10 +114,53 @@ class KafkaOutputs:
         if failure is not None:
             raise Transient(f"Kafka did not take a record: {failure}")
 
-    def close(self) -> None:
-        """Stop serving callbacks; everything handed over was confirmed before its slice counted as done."""
-        self._stopping.set()
-        self._thread.join(2)
+    async def _check(self, topic: Topic, partition: int, batch: "_Batch", count: int) -> None:
+        """A batch lies right behind the one before it, as one piece.
+
+        Raises
+        ------
+        Transient
+            It does not, because another worker writes into the partition: this one must start again from the log.
+        """
+        expected = self._next.get((topic, partition), batch.first)
+        self._next[topic, partition] = batch.last + 1
+        if (batch.first, batch.last) != (expected, expected + count - 1):
+            await self.examine(topic, partition, expected, batch.last + 1, count)
+
+    async def examine(self, topic: Topic, partition: int, first: int, end: int, ours: int) -> None:
+        """Look at records among which only ``ours`` should be a worker's; anything else in them is only reported."""
+        records = await asyncio.to_thread(records_between, self._settings, topic, partition, first, end)
+        written = sum(map(is_message if topic is ALERTS else is_state, records))
+        if written != ours:
+            raise Transient(
+                f"another worker writes into {topic.name}, partition {partition}, offsets {first} to {end - 1}; "
+                "this one starts again from the log"
+            )
+        structlog.get_logger().warning(
+            "records that no worker wrote lie in a topic of ours; they change nothing",
+            topic=topic.name,
+            partition=partition,
+            first=first,
+            last=end - 1,
+        )
+
+
+def is_state(record: Message) -> bool:
+    """Whether a record of ``customer-states`` was written by a worker."""
+    return record.value() is None or applied_of(record.value()) is not None
+
+
+class _Batch:
+    """Where the records of a batch were put."""
+
+    def __init__(self) -> None:
+        self.first = -1
+        self.last = -1
+
+    def confirmed(self, offset: int) -> None:
+        """One of its records, in the order of the log."""
+        self.first = offset if self.first < 0 else self.first
+        self.last = offset
 
 
 def error_headers(letter: DeadLetter, settings: Settings) -> Headers:

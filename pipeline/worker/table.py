@@ -4,36 +4,172 @@ Rules
 -----
 - A value is written to the changelog and confirmed by the broker before the table shows it (``pipeline.flow``, step 4);
   Faust's own changelog producer, which does not wait, is not used.
-- Values that came back through recovery stay bytes until they are needed.
+- Each partition has a store of encoded states that knows up to which offset of the changelog it is right. A partition
+  that stays after a rebalance, or lies on disk, is brought up to date from there instead of from the beginning.
+- Decoded customers are kept for those in use only, so memory is bounded by the encoded states, or by the store's cache.
+- A worker that was frozen may have written an old state after a newer one. The applied offsets inside tell which is
+  newer: recovery keeps that one, whatever their order, and ``Partition.superseded`` names what must be written again.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import faust
 import msgspec
+import structlog
+from faust.stores import memory
+from faust.types import TP
 
-from pipeline.core.customer import Customer, decode_state
+from pipeline.core.customer import Customer, applied_of, decode_state
+from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, Reason, Refused
+from pipeline.worker.stores import Store
+
+HOT_CUSTOMERS = 8_000
+"""Decoded customers kept per generation and partition; there are two generations."""
+UNREPLAYABLE = 72
+"""Exit code when the changelog cannot be brought into the store: Faust would only log it and go on."""
+
+OpenStore = Callable[[int], Store]
+
+
+class Partition:
+    """One partition's customers: encoded in a store, and those in use decoded, in two generations."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.superseded: set[bytes] = set()
+        self._young: dict[bytes, Customer] = {}
+        self._old: dict[bytes, Customer] = {}
+
+    def read(self, key: bytes) -> Customer | None:
+        """A customer, ``None`` when nothing is known of them here."""
+        customer = self._young.get(key)
+        if customer is not None:
+            return customer
+        customer = self._old.get(key)
+        if customer is None:
+            value = self.store.get(key)
+            if value is None:
+                return None
+            customer = _decoded(value)
+        self._young[key] = customer
+        self._age()
+        return customer
+
+    def write(self, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int) -> None:
+        """Show customers whose values are in the changelog, the last of them at ``last``."""
+        self.store.put(values, last)
+        self._young.update(changed)
+        self._age()
+
+    def _age(self) -> None:
+        if len(self._young) > HOT_CUSTOMERS:
+            self._young, self._old = {}, self._young
+
+    def replay(self, records: Iterable[Any]) -> None:
+        """Take records of the changelog; those that are in the store already are skipped."""
+        self._young.clear()
+        self._old.clear()
+        values: dict[bytes, bytes | None] = {}
+        last = self.store.last
+        for record in records:
+            if record.offset <= last:
+                continue
+            last, key, value = record.offset, record.key, record.value
+            if key is None:
+                continue
+            before = values[key] if key in values else self.store.get(key)
+            if before is not None and value is not None and not _is_newer(value, before):
+                self.superseded.add(key)
+                continue
+            values[key] = value
+        self.store.put(values, last)
+
+
+def _is_newer(value: bytes, before: bytes) -> bool:
+    """Whether every record that was applied to ``before`` was applied to ``value``; what is no state is not newer."""
+    was = applied_of(before)
+    now = applied_of(value)
+    if was is None or now is None:
+        return was is None
+    return all(now.get(topic, -1) >= offset for topic, offset in was.items())
+
+
+class Customers(memory.Store):  # type: ignore[misc]
+    """What Faust knows as the table's storage: the partitions this worker holds."""
+
+    def open_with(self, open_store: OpenStore, crash: CrashPoints) -> None:
+        """How a partition's store is opened."""
+        self._open_store = open_store
+        self.crash = crash
+        self.partitions: dict[int, Partition] = {}
+
+    def partition(self, number: int) -> Partition:
+        """A partition, opened when it is not."""
+        found = self.partitions.get(number)
+        if found is None:
+            found = self.partitions[number] = Partition(self._open_store(number))
+        return found
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The last offset of the changelog that is in a partition's store."""
+        last = self.partition(tp.partition).store.last
+        return last if last >= 0 else None
+
+    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
+        """Take slices of the changelog. A failure ends the process: Faust would log it and count them as taken."""
+        try:
+            for event in batch:
+                self.crash.reached(Point.RECOVERY_BATCH)
+                self.partition(event.message.partition).replay(event.message.value)
+        except Exception:
+            structlog.get_logger().critical("the changelog cannot be replayed", exc_info=True)
+            os._exit(UNREPLAYABLE)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Let go of partitions that others hold now."""
+        held = {tp.partition for tp in active_tps}
+        for number in [number for number in self.partitions if number not in held]:
+            self.partitions.pop(number).store.close()
+
+    def close(self) -> None:
+        """Close every store."""
+        for partition in self.partitions.values():
+            partition.store.close()
+        self.partitions.clear()
 
 
 class CustomerTable(faust.Table):  # type: ignore[misc]
     """Faust's table with reads and writes per partition."""
 
+    open_store: OpenStore
+    crash: CrashPoints
+
+    def _new_store(self) -> Customers:
+        store = Customers("memory://", self.app, self, table_name=self.name, key_type=bytes, value_type=bytes)
+        store.open_with(self.open_store, self.crash)
+        return store
+
+    @property
+    def customers(self) -> Customers:
+        """The partitions."""
+        return self.data  # type: ignore[no-any-return]
+
+    def count(self) -> int:
+        """How many customers this worker knows."""
+        return sum(len(partition.store) for partition in list(self.customers.partitions.values()))
+
     def read(self, partition: int, customer_id: bytes) -> Customer | None:
         """A customer of a partition; ``None`` when nothing is known of them *there*, whatever is known elsewhere."""
-        if self.data._key_partition.get(customer_id) != partition:
-            return None
-        value = self.data.data.get(customer_id)
-        if isinstance(value, bytes):
-            value = _decoded(value)
-            self.data.data[customer_id] = value
-        return value  # type: ignore[no-any-return]
+        return self.customers.partition(partition).read(customer_id)
 
-    def write(self, partition: int, changed: Mapping[bytes, Customer]) -> None:
+    def write(
+        self, partition: int, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int
+    ) -> None:
         """Show confirmed customers."""
-        self.data.data.update(changed)
-        self.data._key_partition.update(dict.fromkeys(changed, partition))
+        self.customers.partition(partition).write(changed, values, last)
 
     def on_key_set(self, key: Any, value: Any) -> None:
         """Refuse Faust's unconfirmed write."""
@@ -47,4 +183,6 @@ def _decoded(value: bytes) -> Customer:
     except msgspec.MsgspecError:  # is a ValueError too
         raise BadEvent(Reason.STATE_UNREADABLE, "the customer's state in customer-states is not one of ours") from None
     except ValueError as unknown:
-        raise Refused(f"the state in customer-states cannot be read: {unknown}") from None
+        raise Refused(
+            f"the state in customer-states cannot be read: {unknown}. Rebuild it from the events: loyalty rebuild"
+        ) from None

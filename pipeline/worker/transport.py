@@ -15,21 +15,26 @@ Rules
   was fetched before a seek is not handed out after it (it would overtake what was cleared), and what is fetched after
   it is never thrown away (nothing would bring it back). The flow stays stopped from the seek until Faust has cleared
   its queues. ``in_order`` lets the agent check.
-- Changelog topics keep Faust's own path: recovery reads record by record.
+- Records of a changelog travel as slices too, so that recovery takes them by the thousand.
+- A commit carries, as metadata, what the application knows at that moment (``app.commit_note``).
 
 Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.py`` fails when one of them changes.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import faust
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+
+from pipeline.crashpoints import Point
 
 MAX_SLICE = 2_000
 STUCK_FETCH_SECONDS = 3.0
@@ -51,6 +56,7 @@ class Ledger:
     def __init__(self) -> None:
         self._slices: dict[TP, deque[_Slice]] = {}
         self._positions: dict[TP, int] = {}
+        self._due: dict[TP, int] = {}
 
     def opened(self, tp: TP, first_appended_ms: int, last_offset: int) -> None:
         """A slice was handed to its agent."""
@@ -67,10 +73,14 @@ class Ledger:
     def committable(self, tp: TP) -> int | None:
         """The offset to commit: one after the finished prefix, or ``None``. Forgets that prefix."""
         slices = self._slices.get(tp, deque())
-        offset = None
+        offset = self._due.pop(tp, None)
         while slices and slices[0].finished:
             offset = self._positions[tp] = slices.popleft().last_offset + 1
         return offset
+
+    def not_committed(self, tp: TP, offset: int) -> None:
+        """A commit failed; it is due again, with what is finished by then."""
+        self._due[tp] = offset
 
     def position(self, tp: TP) -> int | None:
         """The next offset that is not yet finished, when anything was finished at all."""
@@ -100,6 +110,7 @@ class Ledger:
         for known in [tp] if tp is not None else list(self._slices):
             self._slices.pop(known, None)
             self._positions.pop(known, None)
+            self._due.pop(known, None)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -115,6 +126,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return await asyncio.wait_for(fetch, STUCK_FETCH_SECONDS)
         except TimeoutError:
             return {}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer, assigned = self._ensure_consumer(), self.assignment()
+        wanted = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, self.consumer.app.commit_note(tp))
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        self.consumer.app.crash.reached(Point.BEFORE_COMMIT)
+        try:
+            await consumer.commit(wanted)
+        except (CommitFailedError, IllegalStateError, KafkaError) as failed:
+            self.log.warning("a commit failed; what it covered will be read again: %s", type(failed).__name__)
+            return False
+        self.consumer.app.crash.reached(Point.AFTER_COMMIT)
+        return True
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -149,10 +176,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _messages(self, records: dict[TP, list[Any]]) -> Iterator[tuple[TP, ConsumerMessage]]:
         for tp, fetched in records.items():
-            if self._is_changelog_tp(tp):
-                for record in fetched:
-                    yield tp, self._to_message(tp, record)
-                continue
             for start in range(0, len(fetched), MAX_SLICE):
                 yield tp, self._slice_message(tp, fetched[start : start + MAX_SLICE])
 
@@ -191,6 +214,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _new_offset(self, tp: TP) -> int | None:
         return self.ledger.committable(tp)
+
+    def _should_commit(self, tp: TP, offset: int | None) -> bool:
+        return offset is not None  # the ledger gives an offset away once
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        generation = self.app.consumer_generation_id
+        done: bool = await super()._commit(offsets)
+        if not done and generation == self.app.consumer_generation_id:
+            for tp, offset in offsets.items():
+                self.ledger.not_committed(tp, offset)
+        return done
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A slice's offset jumps by its length; that is no gap."""

@@ -1,0 +1,90 @@
+"""What the desk was told that the state may not know of, and how the two are brought together again.
+
+Alerts are told before the state that remembers them. After a crash between the two, or when everything is folded again
+from the start, the log of alerts is ahead of the state. Then:
+
+- news about such a customer is held back until everything that had led to what was told is folded again
+- the state is then compared with what was really told last, and only the difference is told
+
+So a replay that ends where it ended before tells nobody anything, and an alert that another order of the topics would
+never have raised is withdrawn.
+"""
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+
+from pipeline.core.alerts import ChurnAlert, reassess
+from pipeline.core.customer import AlertState, Customer
+from pipeline.core.fold import milliseconds
+
+Processed = Mapping[str, int]
+"""The last offset processed of each topic of a partition."""
+
+
+@dataclass(slots=True)
+class _Customer:
+    alerts: list[AlertState]
+    """What the desk had been told before, by the customer's state."""
+    last: dict[str, ChurnAlert] = field(default_factory=dict)
+    causes: dict[str, int] = field(default_factory=dict)
+
+
+class Told:
+    """The customers of one partition about whom the desk was told something their state may not know of."""
+
+    def __init__(self) -> None:
+        self._customers: dict[bytes, _Customer] = {}
+
+    def __len__(self) -> int:
+        return len(self._customers)
+
+    def note(self, message: ChurnAlert, topic: str, offset: int, state: Customer | None) -> None:
+        """A message in the log of alerts, later than what is known to be settled; ``topic, offset`` led to it."""
+        key = message.customer_id.encode()
+        known = self._customers.get(key)
+        if known is None:
+            known = self._customers[key] = _Customer(list(state.alerts) if state is not None else [])
+        known.last[message.alert_id] = message
+        known.causes[topic] = max(offset, known.causes.get(topic, -1))
+
+    def holds(self, key: bytes) -> bool:
+        """Whether news about a customer has to wait."""
+        return key in self._customers
+
+    def due(self, processed: Processed) -> list[bytes]:
+        """Customers for whom everything that had led to what was told is folded again."""
+        return [
+            key
+            for key, known in self._customers.items()
+            if all(processed.get(topic, -1) >= offset for topic, offset in known.causes.items())
+        ]
+
+    def settle(self, key: bytes, customer: Customer | None) -> tuple[Customer | None, tuple[ChurnAlert, ...]]:
+        """Let a customer go: their state as it is told now, and what is news to the desk."""
+        known = self._customers.pop(key)
+        if customer is None:
+            return None, ()  # what was told rests on records that are gone
+        return reconciled(customer, known.alerts, known.last)
+
+
+def reconciled(
+    customer: Customer, before: list[AlertState], last: Mapping[str, ChurnAlert]
+) -> tuple[Customer, tuple[ChurnAlert, ...]]:
+    """A customer after the desk was told what it does not know, given what it knew ``before`` and heard ``last``."""
+    after = copy(customer)
+    heard = [_state(message) for message in last.values() if message.status != "withdrawn"]
+    after.alerts = [*(state for state in before if state.alert_id not in last), *heard]
+    news = reassess(after, next(iter(last.values())).caused_by_event)
+    return after, tuple(m for m in news if m.alert_id not in last or _says(m) != _says(last[m.alert_id]))
+
+
+def _state(message: ChurnAlert) -> AlertState:
+    at = milliseconds(message.raised_at)
+    return AlertState(message.issue_id, message.alert_id, message.status, message.severity, at, 0)
+
+
+def _says(message: ChurnAlert) -> list[object]:
+    """What a message says, but for how it came to be said."""
+    hidden = ("transition", "caused_by_event")
+    return [getattr(message, name) for name in message.__struct_fields__ if name not in hidden]

@@ -1,0 +1,168 @@
+"""Runs slices through :mod:`pipeline.flow`, one at a time per partition number.
+
+An exception that leaves an agent would make Faust acknowledge the slice it failed on. So none leaves: an unforeseen
+failure ends the process on the spot, with nothing committed, and the slice is read again after the restart. A
+cancellation (shutdown) waits for the slice in hand.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from pipeline import metrics
+from pipeline.config import Settings
+from pipeline.core.customer import Customer
+from pipeline.core.decode import Decoder
+from pipeline.core.told import Told
+from pipeline.errors import BadEvent, LoyaltyError
+from pipeline.flow import Outcome, Slice, process
+from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker.fuse import Fuse
+from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.reading import SETTLED, standing
+from pipeline.worker.table import CustomerTable
+
+CRASHED = 70
+"""Exit code after an unforeseen failure."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """What is known of one partition while this worker holds it."""
+
+    told: Told = field(default_factory=Told)
+    processed: dict[str, int] = field(default_factory=dict)
+    """The last offset processed of each input topic."""
+    settled: int = 0
+    """Alerts below this offset are in the state."""
+
+
+class Engine:
+    """Takes slices from the agents and answers when everything they came to is durable."""
+
+    def __init__(
+        self, settings: Settings, table: CustomerTable, outputs: KafkaOutputs, facts: metrics.WorkerMetrics
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._outputs = outputs
+        self._facts = facts
+        self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
+        self._fuse = Fuse(settings.fuse_percent)
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._lanes: dict[int, Lane] = {}
+        self._log = structlog.get_logger()
+
+    def assigned(self) -> None:
+        """Partitions were assigned and recovered: what others did with them meanwhile has to be read."""
+        self._lanes.clear()
+        self._outputs.forget()
+
+    def note(self, partition: int) -> str:
+        """What a commit of a partition says besides its offset: up to where alerts are in the state."""
+        lane = self._lanes.get(partition)
+        return f"{SETTLED}{lane.settled}" if lane is not None else ""
+
+    def check_order(self, in_order: bool) -> None:
+        """End the process when Faust dropped a slice: going on would skip its records for good."""
+        if not in_order:
+            self._log.critical("a slice was dropped before its agent saw it; nothing of it is committed")
+            os._exit(CRASHED)
+
+    async def handle(self, topic: Topic, records: list[Any]) -> None:
+        """Process a slice to the end, even while being cancelled; a failure ends the process."""
+        task = asyncio.ensure_future(self._or_die(self._process(topic, records), topic.name))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await task
+            raise
+
+    async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:
+        """See whether somebody else wrote behind our last record; ``ends`` is where the partitions end."""
+        if partition in self._lanes and not self._locks[partition].locked():
+            async with self._locks[partition]:
+                await self._or_die(self._examine(partition, ends), "outputs")
+
+    async def _examine(self, partition: int, ends: dict[Topic, int]) -> None:
+        for topic, end in ends.items():
+            expected = self._outputs.next_offset(topic, partition)
+            if expected is not None and end > expected:
+                await self._outputs.examine(topic, partition, expected, end, 0)
+                self._outputs.expect(topic, partition, end)
+
+    async def _or_die(self, work: Any, what: str) -> None:
+        try:
+            await work
+        except BaseException as failure:
+            known = isinstance(failure, LoyaltyError)
+            self._log.critical(
+                "slice failed; nothing of it is committed",
+                topic=what,
+                error=str(failure),
+                exc_info=None if known else failure,
+            )
+            sys.stderr.flush()
+            os._exit(failure.exit_code if isinstance(failure, LoyaltyError) else CRASHED)
+
+    async def _process(self, topic: Topic, records: list[Any]) -> None:
+        slice_ = Slice(topic.name, records[0].partition, self._settings.partitions, records)
+        async with self._locks[slice_.partition]:
+            lane = self._lanes.get(slice_.partition) or await self._open(slice_.partition)
+            started = time.perf_counter()
+            outcome = await process(
+                slice_,
+                self._decoders[topic.name],
+                self._table,
+                self._outputs,
+                lane.told,
+                lane.processed,
+                self._fuse.accept,
+            )
+            if not lane.told:
+                lane.settled = self._outputs.next_offset(ALERTS, slice_.partition) or lane.settled
+            self._record(slice_, outcome, time.perf_counter() - started)
+
+    async def _open(self, partition: int) -> Lane:
+        """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
+        found = await asyncio.to_thread(standing, self._settings, partition)
+        lane = Lane(processed=found.processed, settled=found.settled if found.alerts else found.next_alert)
+        for message in found.alerts:
+            lane.told.note(message.alert, message.topic, message.offset, self._known(partition, message))
+        held = self._table.customers.partition(partition)
+        self._outputs.expect(ALERTS, partition, found.next_alert)
+        self._outputs.expect(STATES, partition, held.store.last + 1)
+        if held.superseded:
+            await self._write_again(partition)
+        self._lanes[partition] = lane
+        return lane
+
+    def _known(self, partition: int, message: Any) -> Customer | None:
+        try:
+            return self._table.read(partition, message.alert.customer_id.encode())
+        except BadEvent:
+            return None
+
+    async def _write_again(self, partition: int) -> None:
+        """Put states that an old one was written after on top of it again, before compaction forgets them."""
+        held = self._table.customers.partition(partition)
+        values = {key: value for key in held.superseded if (value := held.store.get(key)) is not None}
+        self._log.warning(
+            "states were overwritten by older ones; written again", partition=partition, states=len(values)
+        )
+        held.store.put(values, await self._outputs.states(partition, values))
+        held.superseded.clear()
+
+    def _record(self, slice_: Slice, outcome: Outcome, seconds: float) -> None:
+        self._facts.slice_processed(slice_.topic, len(slice_.records), outcome, seconds)
+        if outcome.dead:
+            self._facts.events_rejected(slice_.topic, (letter.reason for letter in outcome.dead))
+        for item in outcome.news:
+            self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
+        self._facts.customers(self._table.count())

@@ -1,0 +1,112 @@
+"""Reading a piece of one of our own topic partitions again, beside the consumer group."""
+
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Found
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.core.alerts import ChurnAlert
+from pipeline.errors import Transient
+from pipeline.topics import ALERTS, CAUSE_HEADER, INPUTS, Topic
+
+SECONDS = 30.0
+SETTLED = "told:"
+"""In the metadata of a commit: alerts below this offset are in the state."""
+
+_alert = msgspec.json.Decoder(ChurnAlert)
+
+
+class Message(NamedTuple):
+    """A message to the desk in the log, and the record that led to it."""
+
+    alert: ChurnAlert
+    topic: str
+    offset: int
+
+
+class Standing(NamedTuple):
+    """What the group had done with a partition when it was last committed."""
+
+    processed: dict[str, int]
+    """The last offset processed of each input topic."""
+    settled: int
+    """Alerts below this offset are in the state."""
+    alerts: list[Message]
+    """Alerts from there on."""
+    next_alert: int
+
+
+def standing(settings: Settings, partition: int) -> Standing:
+    """Read a partition's commits, and the alerts that may be ahead of the state.
+
+    Raises
+    ------
+    Transient
+        The broker does not answer.
+    """
+    reader = kafka.consumer(settings, "standing", settings.group("worker"), **{"enable.partition.eof": True})
+    try:
+        asked = [TopicPartition(settings.topic(topic.name), partition) for topic in INPUTS]
+        answers = reader.committed(asked, timeout=SECONDS)
+        settled = max(settled_of(answer.metadata) for answer in answers)
+        records, end = _read(reader, settings.topic(ALERTS.name), partition, settled)
+        processed = {settings.logical(a.topic): a.offset - 1 for a in answers if a.offset >= 0}
+        return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end)
+    except KafkaException as failed:
+        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+
+
+def settled_of(metadata: str | None) -> int:
+    """The offset in the metadata of a commit, 0 when there is none: then every alert may be ahead of the state."""
+    text = (metadata or "").removeprefix(SETTLED)
+    return int(text) if text.isdecimal() and text.isascii() else 0
+
+
+def records_between(settings: Settings, topic: Topic, partition: int, first: int, end: int) -> list[Found]:
+    """The records of a partition from ``first`` to before ``end``."""
+    reader = kafka.consumer(settings, "records", settings.group("worker"), **{"enable.partition.eof": True})
+    try:
+        records, _ = _read(reader, settings.topic(topic.name), partition, first)
+    finally:
+        reader.close()
+    return [record for record in records if record.offset() < end]
+
+
+def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[list[Found], int]:
+    """The records from ``first`` to the end, and where the end is."""
+    place = TopicPartition(topic, partition)
+    low, high = reader.get_watermark_offsets(place, timeout=SECONDS)
+    if max(first, low) >= high:
+        return [], high
+    reader.assign([TopicPartition(topic, partition, max(first, low))])
+    found: list[Found] = []
+    while True:
+        for record in reader.consume(1_000, 0.05):
+            if record.error() is None:
+                found.append(record)
+            elif record.error().code() == KafkaError._PARTITION_EOF:
+                return found, record.offset()
+            else:
+                raise KafkaException(record.error())
+
+
+def _message(record: Found) -> Message | None:
+    """A message of ours; anything else that lies in the topic is not."""
+    cause = dict(record.headers() or ()).get(CAUSE_HEADER, b"").decode(errors="replace")
+    topic, _, offset = cause.rpartition("/")
+    if not offset.isdecimal() or topic not in {known.name for known in INPUTS}:
+        return None
+    try:
+        return Message(_alert.decode(record.value() or b""), topic, int(offset))
+    except msgspec.MsgspecError:
+        return None
+
+
+def is_message(record: Found) -> bool:
+    """Whether a record of ``churn-alerts`` was written by a worker."""
+    return _message(record) is not None

@@ -1,0 +1,183 @@
+"""Where a partition's encoded states are kept: in memory, or on disk when there are more than memory holds.
+
+A store is a copy of one partition of ``customer-states`` up to an offset, which it keeps together with the values. What
+it has lost, the changelog gives back.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from pipeline.errors import Refused, Transient
+
+Values = Mapping[bytes, bytes | None]
+"""Encoded states by customer; ``None`` is an erasure."""
+
+
+class Store(Protocol):
+    """One partition's encoded states."""
+
+    last: int
+    """The last offset of the changelog that is in it; -1 for none."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def put(self, values: Values, last: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def drop(self) -> None:
+        """Forget everything, on disk too."""
+
+
+class MemoryStore:
+    """States in a dictionary."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self.last = -1
+        self.get = self._values.get
+
+    def put(self, values: Values, last: int) -> None:
+        """Take values that are in the changelog up to ``last``."""
+        self._values.update(values)  # type: ignore[arg-type]
+        if None in values.values():
+            for key in [key for key, value in values.items() if value is None]:
+                del self._values[key]
+        self.last = last
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+        self.last = -1
+
+
+DAMAGED = "DAMAGED"
+"""The file that says that the others cannot be read."""
+_META = b"\x00"
+"""The key of the store's own record: no customer id begins with a control character."""
+
+
+class DiskStore:
+    """States in RocksDB. Values and the offset they stand for are written together, so both survive or neither does.
+
+    The write-ahead log is off: what was not flushed when the process was killed is read from the changelog again.
+    """
+
+    def __init__(self, path: Path, identity: str, cache_bytes: int) -> None:
+        try:
+            import rocksdict  # noqa: PLC0415 - only who keeps states on disk needs it
+        except ImportError:
+            raise Refused(
+                "LOYALTY_STORE=disk needs rocksdict; install the extra: pip install 'loyalty-pipeline[disk]'"
+            ) from None
+        self._rocks: Any = rocksdict
+        self._path, self._identity, self._cache_bytes = path, identity.encode(), cache_bytes
+        self._open_or_rebuild()
+
+    def _open_or_rebuild(self) -> None:
+        """Open what is there; what is damaged or belongs to another topic is removed and built again."""
+        try:
+            if (self._path / DAMAGED).exists():
+                raise ValueError("a block could not be read")
+            self._open()
+            identity, last, count = self._read_meta()
+        except Exception as damaged:  # RocksDB raises bare exceptions
+            if "lock" in str(damaged).lower():
+                raise Refused(
+                    f"the local state in {self._path} is in use by another worker; give each its own LOYALTY_INSTANCE"
+                ) from None
+            self._rebuild(f"damaged: {damaged}")
+        else:
+            if identity not in (b"", self._identity):
+                self._rebuild("of another topic")
+            else:
+                self.last, self._count = last, count
+
+    def _rebuild(self, why: str) -> None:
+        structlog.get_logger().warning("local state is rebuilt from the changelog", path=str(self._path), why=why[:200])
+        self.drop()
+
+    def _open(self) -> None:
+        rocks = self._rocks
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        options = rocks.Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(16 * 1024 * 1024)
+        options.set_max_write_buffer_number(2)
+        options.set_max_open_files(256)
+        options.set_compression_type(rocks.DBCompressionType.lz4())
+        blocks = rocks.BlockBasedOptions()
+        blocks.set_block_cache(rocks.Cache(self._cache_bytes))
+        blocks.set_bloom_filter(10, block_based=False)
+        blocks.set_cache_index_and_filter_blocks(True)
+        options.set_block_based_table_factory(blocks)
+        self._db = rocks.Rdict(str(self._path), options)
+        self._unlogged = rocks.WriteOptions()
+        self._unlogged.disable_wal = True
+
+    def _read_meta(self) -> tuple[bytes, int, int]:
+        meta = self._db.get(_META)
+        if meta is None:
+            if next(iter(self._db.keys()), None) is not None:
+                raise ValueError("it does not say which topic it belongs to")
+            return b"", -1, 0
+        identity, last, count = meta.rsplit(b"|", 2)
+        return identity, int(last), int(count)
+
+    def get(self, key: bytes) -> bytes | None:
+        """A customer's encoded state.
+
+        Raises
+        ------
+        Transient
+            A file is damaged; the next start builds it again.
+        """
+        try:
+            return self._db.get(key)  # type: ignore[no-any-return]
+        except Exception as damaged:  # RocksDB raises bare exceptions
+            (self._path / DAMAGED).touch()
+            raise Transient(f"the local state in {self._path} is damaged and will be rebuilt: {damaged}") from None
+
+    def put(self, values: Values, last: int) -> None:
+        """Take values that are in the changelog up to ``last``."""
+        batch = self._rocks.WriteBatch(raw_mode=True)
+        for key, value in values.items():
+            known = bool(self._db.key_may_exist(key)) and self.get(key) is not None
+            if value is None:
+                batch.delete(key)
+                self._count -= known
+            else:
+                batch.put(key, value)
+                self._count += not known
+        batch.put(_META, b"%b|%d|%d" % (self._identity, last, self._count))
+        self._db.write(batch, self._unlogged)
+        self.last = last
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Write what is in memory to disk and let go of the files."""
+        self._db.flush()
+        self._db.close()
+
+    def drop(self) -> None:
+        """Forget everything and begin again."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        if self._path.exists():
+            shutil.rmtree(self._path)
+        self.last, self._count = -1, 0
+        self._open()
