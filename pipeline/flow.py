@@ -89,11 +89,13 @@ class DeadLetter(NamedTuple):
 
 
 class News(NamedTuple):
-    """A message to the desk, with the record that led to it and when the broker received that."""
+    """A message to the desk."""
 
     alert: ChurnAlert
-    offset: int
+    applied: Mapping[str, int]
+    """The last offset of each topic that was applied to the customer when it was told."""
     appended_at_ms: int
+    """When the broker received the record that led to it."""
 
 
 class States(Protocol):
@@ -180,7 +182,7 @@ def _apply(
         outcome.folded += 1
     outcome.changed[key] = after
     if alerts and not told.holds(key):
-        outcome.news.extend(News(alert, record.offset, record.timestamp) for alert in alerts)
+        outcome.news.extend(News(alert, after.applied, record.timestamp) for alert in alerts)
     outcome.newest_event_ms = max(outcome.newest_event_ms, after.last_event_at)
 
 
@@ -191,7 +193,7 @@ def _settle(slice_: Slice, states: States, told: Told, processed: dict[str, int]
         customer, alerts = told.settle(key, outcome.changed.get(key) or states.read(slice_.partition, key))
         if customer is not None:
             outcome.changed[key] = customer
-        outcome.news.extend(News(alert, last.offset, last.timestamp) for alert in alerts)
+            outcome.news.extend(News(alert, customer.applied, last.timestamp) for alert in alerts)
 
 
 async def process(

@@ -18,8 +18,8 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 ERROR_HEADERS = "__loyalty.errors."
 """What the names of the headers begin with that say why a record became a dead letter."""
 
-CAUSE_HEADER = "__loyalty.cause"
-"""The header of an alert that says which record led to it: logical topic, slash, offset."""
+APPLIED_HEADER = "__loyalty.applied"
+"""The header of an alert that says what it rests on: a JSON object of the last offset of each input topic."""
 
 COMPACTION_LAG_MS = 3_600_000
 """How long superseded states are kept at least: a worker that was frozen may write an old one after a newer one."""

@@ -19,7 +19,7 @@ from pipeline.core.customer import AlertState, Customer
 from pipeline.core.fold import milliseconds
 
 Processed = Mapping[str, int]
-"""The last offset processed of each topic of a partition."""
+"""The last offset of each topic of a partition that was processed."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Customer:
     alerts: list[AlertState]
     """What the desk had been told before, by the customer's state."""
     last: dict[str, ChurnAlert] = field(default_factory=dict)
-    causes: dict[str, int] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
 
 
 class Told:
@@ -39,14 +39,18 @@ class Told:
     def __len__(self) -> int:
         return len(self._customers)
 
-    def note(self, message: ChurnAlert, topic: str, offset: int, state: Customer | None) -> None:
-        """A message in the log of alerts, later than what is known to be settled; ``topic, offset`` led to it."""
+    def note(self, message: ChurnAlert, applied: Processed, state: Customer | None) -> None:
+        """A message in the log of alerts, later than what is known to be settled.
+
+        ``applied`` holds the last offset of each topic that was applied to the customer when it was told.
+        """
         key = message.customer_id.encode()
         known = self._customers.get(key)
         if known is None:
             known = self._customers[key] = _Customer(list(state.alerts) if state is not None else [])
         known.last[message.alert_id] = message
-        known.causes[topic] = max(offset, known.causes.get(topic, -1))
+        for topic, offset in applied.items():
+            known.applied[topic] = max(offset, known.applied.get(topic, -1))
 
     def holds(self, key: bytes) -> bool:
         """Whether news about a customer has to wait."""
@@ -57,7 +61,7 @@ class Told:
         return [
             key
             for key, known in self._customers.items()
-            if all(processed.get(topic, -1) >= offset for topic, offset in known.causes.items())
+            if all(processed.get(topic, -1) >= offset for topic, offset in known.applied.items())
         ]
 
     def settle(self, key: bytes, customer: Customer | None) -> tuple[Customer | None, tuple[ChurnAlert, ...]]:

@@ -134,7 +134,7 @@ class Engine:
         found = await asyncio.to_thread(standing, self._settings, partition)
         lane = Lane(processed=found.processed, settled=found.settled if found.alerts else found.next_alert)
         for message in found.alerts:
-            lane.told.note(message.alert, message.topic, message.offset, self._known(partition, message))
+            lane.told.note(message.alert, message.applied, self._known(partition, message))
         held = self._table.customers.partition(partition)
         self._outputs.expect(ALERTS, partition, found.next_alert)
         self._outputs.expect(STATES, partition, held.store.last + 1)

@@ -29,10 +29,11 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News, Slice
 from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, CAUSE_HEADER, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES, Topic
+from pipeline.topics import ALERTS, APPLIED_HEADER, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES, Topic
 from pipeline.worker.reading import is_message, records_between
 
 _alert_encoder = msgspec.json.Encoder()
+_applied_encoder = msgspec.json.Encoder()
 
 
 class KafkaOutputs:
@@ -86,7 +87,7 @@ class KafkaOutputs:
                 self._topics[ALERTS],
                 item.alert.customer_id.encode(),
                 _alert_encoder.encode(item.alert),
-                [(CAUSE_HEADER, f"{slice_.topic}/{item.offset}".encode())],
+                [(APPLIED_HEADER, _applied_encoder.encode(item.applied))],
                 slice_.partition,
                 batch.confirmed,
             )

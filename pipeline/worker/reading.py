@@ -10,21 +10,21 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.alerts import ChurnAlert
 from pipeline.errors import Transient
-from pipeline.topics import ALERTS, CAUSE_HEADER, INPUTS, Topic
+from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 
 SECONDS = 30.0
 SETTLED = "told:"
 """In the metadata of a commit: alerts below this offset are in the state."""
 
 _alert = msgspec.json.Decoder(ChurnAlert)
+_applied = msgspec.json.Decoder(dict[str, int])
 
 
 class Message(NamedTuple):
-    """A message to the desk in the log, and the record that led to it."""
+    """A message to the desk in the log, and the last offset of each topic that was applied when it was told."""
 
     alert: ChurnAlert
-    topic: str
-    offset: int
+    applied: dict[str, int]
 
 
 class Standing(NamedTuple):
@@ -97,12 +97,9 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
 
 def _message(record: Found) -> Message | None:
     """A message of ours; anything else that lies in the topic is not."""
-    cause = dict(record.headers() or ()).get(CAUSE_HEADER, b"").decode(errors="replace")
-    topic, _, offset = cause.rpartition("/")
-    if not offset.isdecimal() or topic not in {known.name for known in INPUTS}:
-        return None
     try:
-        return Message(_alert.decode(record.value() or b""), topic, int(offset))
+        applied = _applied.decode(dict(record.headers() or ()).get(APPLIED_HEADER) or b"")
+        return Message(_alert.decode(record.value() or b""), applied)
     except msgspec.MsgspecError:
         return None
 

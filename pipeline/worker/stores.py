@@ -4,6 +4,7 @@ A store is a copy of one partition of ``customer-states`` up to an offset, which
 it has lost, the changelog gives back.
 """
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ class DiskStore:
             self._open()
             identity, last, count = self._read_meta()
         except Exception as damaged:  # RocksDB raises bare exceptions
-            if "lock" in str(damaged).lower():
+            if re.search(r"\block (file|hold)", str(damaged)):
                 raise Refused(
                     f"the local state in {self._path} is in use by another worker; give each its own LOYALTY_INSTANCE"
                 ) from None

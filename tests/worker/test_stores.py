@@ -1,0 +1,192 @@
+"""A partition's states: one contract for memory and disk, damaged and foreign files, which of two states is newer."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline.core.customer import Customer, encode_state
+from pipeline.errors import BadEvent, Refused, Transient
+from pipeline.worker.stores import DiskStore, MemoryStore, Store
+from pipeline.worker.table import HOT_CUSTOMERS, Partition
+
+
+class Logged(NamedTuple):
+    """A record of the changelog."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+def state(customer: str, **applied: int) -> bytes:
+    return encode_state(Customer(customer_id=customer, applied=applied, purchases=sum(applied.values())))
+
+
+def on_disk(path: Path, identity: str = "states") -> DiskStore:
+    return DiskStore(path / "states-0", identity, 1_000_000)
+
+
+@pytest.fixture(params=["memory", "disk"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    opened: list[Store] = []
+
+    def open_() -> Store:
+        opened.append(MemoryStore() if request.param == "memory" else on_disk(tmp_path))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+def test_a_store_gives_back_what_it_took_and_knows_up_to_where(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    assert (store.last, len(store), store.get(b"a")) == (-1, 0, None)
+    store.put({b"a": b"1", b"b": b"2"}, 7)
+    store.put({b"a": b"3"}, 9)
+    assert (store.get(b"a"), store.get(b"b"), store.last, len(store)) == (b"3", b"2", 9, 2)
+
+
+def test_an_erasure_leaves_nothing(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    store.put({b"a": b"1", b"b": b"2"}, 1)
+    store.put({b"a": None, b"unknown": None}, 2)
+    assert (store.get(b"a"), len(store), store.last) == (None, 1, 2)
+
+
+def test_a_dropped_store_is_empty_and_usable(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    store.put({b"a": b"1"}, 1)
+    store.drop()
+    assert (store.get(b"a"), len(store), store.last) == (None, 0, -1)
+    store.put({b"b": b"1"}, 0)
+    assert len(store) == 1
+
+
+def test_states_on_disk_come_back_with_their_offset(tmp_path: Path) -> None:
+    store = on_disk(tmp_path)
+    store.put({b"%d" % n: b"x" * 100 for n in range(5_000)}, 41)
+    store.close()
+    again = on_disk(tmp_path)
+    assert (again.last, len(again), again.get(b"77")) == (41, 5_000, b"x" * 100)
+    again.close()
+
+
+def test_files_of_another_topic_are_built_again(tmp_path: Path) -> None:
+    store = on_disk(tmp_path, "other")
+    store.put({b"a": b"1"}, 1)
+    store.close()
+    again = on_disk(tmp_path)
+    assert (again.last, again.get(b"a")) == (-1, None)
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["manifest", "garbage", "foreign"])
+def test_damaged_files_are_built_again(tmp_path: Path, damage: str) -> None:
+    store = on_disk(tmp_path)
+    store.put({b"a": b"1"}, 1)
+    store.close()
+    folder = tmp_path / "states-0"
+    if damage == "manifest":
+        next(folder.glob("MANIFEST-*")).write_bytes(b"\x00" * 64)
+    elif damage == "garbage":
+        (folder / "CURRENT").write_bytes(b"nonsense")
+    else:
+        for file in folder.iterdir():
+            file.unlink()
+        (folder / "CURRENT").write_text("a file of somebody else\n")
+    again = on_disk(tmp_path)
+    assert (again.last, again.get(b"a")) == (-1, None)
+    again.put({b"a": b"2"}, 5)
+    assert again.get(b"a") == b"2"
+    again.close()
+
+
+def test_a_damaged_block_ends_the_worker_and_the_next_start_builds_it_again(tmp_path: Path) -> None:
+    store = on_disk(tmp_path)
+    store.put({b"%06d" % n: b"%d" % n * 50 for n in range(20_000)}, 1)
+    store.close()
+    table = max((tmp_path / "states-0").glob("*.sst"), key=lambda file: file.stat().st_size)
+    content = bytearray(table.read_bytes())
+    for at in range(2_000, len(content) // 2):
+        content[at] ^= 0x5A
+    table.write_bytes(content)
+    broken = on_disk(tmp_path)
+    with pytest.raises(Transient, match="damaged"):
+        list(map(broken.get, (b"%06d" % n for n in range(20_000))))
+    broken.close()
+    again = on_disk(tmp_path)
+    assert (again.last, len(again)) == (-1, 0)
+    again.close()
+
+
+def test_two_workers_on_the_same_files_are_refused_and_nothing_is_removed(tmp_path: Path) -> None:
+    store = on_disk(tmp_path)
+    store.put({b"a": b"1"}, 1)
+    with pytest.raises(Refused, match="LOYALTY_INSTANCE"):
+        on_disk(tmp_path)
+    assert store.get(b"a") == b"1"
+    store.close()
+
+
+def test_replay_skips_what_is_in_the_store(open_store: Callable[[], Store]) -> None:
+    partition = Partition(open_store())
+    partition.replay([Logged(0, b"a", state("a", purchases=1)), Logged(1, b"a", state("a", purchases=2))])
+    partition.replay([Logged(1, b"a", state("a", purchases=9)), Logged(2, b"b", state("b", purchases=1))])
+    known = [partition.read(key) for key in (b"a", b"b")]
+    assert [customer and customer.applied for customer in known] == [{"purchases": 2}, {"purchases": 1}]
+    assert partition.store.last == 2
+
+
+ZOMBIES = {
+    "an older state after a newer one": (state("a", purchases=5, surveys=2), state("a", purchases=4, surveys=2)),
+    "a state that misses a topic": (state("a", purchases=5, surveys=2), state("a", purchases=5)),
+    "bytes that are no state": (state("a", purchases=5), b"\xff\x00"),
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one slice", "in two slices"])
+@pytest.mark.parametrize(("good", "bad"), ZOMBIES.values(), ids=ZOMBIES)
+def test_of_two_states_the_one_with_more_applied_stays(
+    open_store: Callable[[], Store], good: bytes, bad: bytes, apart: bool
+) -> None:
+    partition = Partition(open_store())
+    records = [Logged(0, b"a", good), Logged(1, b"a", bad)]
+    for part in [records[:1], records[1:]] if apart else [records]:
+        partition.replay(part)
+    assert partition.store.get(b"a") == good
+    assert partition.superseded == {b"a"}
+    assert partition.store.last == 1
+
+
+def test_a_newer_state_replaces_an_older_one_and_bytes_that_are_none() -> None:
+    for before in (state("a", purchases=1), b"\xff"):
+        partition = Partition(MemoryStore())
+        after = state("a", purchases=2, surveys=0)
+        partition.replay([Logged(0, b"a", before), Logged(1, b"a", after), Logged(2, None, b"x")])
+        assert partition.store.get(b"a") == after
+        assert not partition.superseded
+
+
+def test_decoded_customers_are_bounded_and_all_can_be_read() -> None:
+    partition = Partition(MemoryStore())
+    count = 3 * HOT_CUSTOMERS
+    partition.replay([Logged(n, b"c%d" % n, state(f"c{n}", purchases=n)) for n in range(count)])
+    for n in range(count):
+        customer = partition.read(b"c%d" % n)
+        assert customer is not None
+        assert customer.applied == {"purchases": n}
+    assert len(partition._young) + len(partition._old) <= 2 * HOT_CUSTOMERS + 1
+
+
+def test_a_state_of_another_version_stops_the_worker_and_a_broken_one_costs_its_customer() -> None:
+    partition = Partition(MemoryStore())
+    other = encode_state(Customer(customer_id="a", version=99))
+    partition.replay([Logged(0, b"a", other), Logged(1, b"b", b"\xff"), Logged(2, b"c", b"\x81\xa7version\x01")])
+    for key in (b"a", b"c"):
+        with pytest.raises(Refused, match="loyalty rebuild"):
+            partition.read(key)
+    with pytest.raises(BadEvent):
+        partition.read(b"b")
