@@ -10,6 +10,7 @@ Rules
 - Acknowledgements are kept per partition in fetch order; what may be committed is the end of the finished prefix.
   Faust's own offset tracker works record by record and is not used for these topics.
 - A message carries the consumer's generation; an acknowledgement from an earlier generation counts for nothing.
+- A seek goes back in every partition: aiokafka leaves those alone for which nothing was committed yet.
 - Slices of a partition are handed out in the order of their offsets, none left out. Faust seeks back to the committed
   offsets and clears its queues when recovery ends and after a rebalance. So a seek and a fetch exclude each other: what
   was fetched before a seek is not handed out after it (it would overtake what was cleared), and what is fetched after
@@ -236,6 +237,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self._seeks += 1
             self.ledger.forget()
             await super().perform_seek()
+            await self._seek_uncommitted_to_beginning()
+
+    async def _seek_uncommitted_to_beginning(self) -> None:
+        """aiokafka goes back only where something was committed; elsewhere it would go on behind what it fetched."""
+        places = [tp for tp in self.assignment() if not self._is_changelog_tp(tp) and not self._committed_offset[tp]]
+        if places:
+            first = await self.earliest_offsets(*places)
+            await self.seek_wait({tp: first[tp] or 0 for tp in places})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give partitions up."""

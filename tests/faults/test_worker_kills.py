@@ -1,11 +1,25 @@
 """The worker, killed at every step and at random: states, alerts and dead letters equal a reference fold."""
 
+import random
+import threading
+import time
+
 import pytest
 
-from tests.faults.field import Field, traffic
+from pipeline.crashpoints import Point
+from tests.faults.field import Field, Running, traffic
 from tests.faults.oracle import check_kafka
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("faults")]
+
+STEPS = [
+    Point.EFFECTS_SENT,
+    Point.EFFECTS_CONFIRMED,
+    Point.STATES_SENT,
+    Point.STATES_CONFIRMED,
+    Point.BEFORE_COMMIT,
+    Point.AFTER_COMMIT,
+]
 
 
 def test_without_any_fault_the_oracle_agrees(field: Field) -> None:
@@ -16,3 +30,69 @@ def test_without_any_fault_the_oracle_agrees(field: Field) -> None:
     assert len(expected.customers) == 300
     assert expected.alerts
     assert expected.letters
+
+
+@pytest.mark.parametrize("point", STEPS)
+def test_killed_at_a_step_again_and_again_it_ends_exact(field: Field, point: Point) -> None:
+    """Every start dies at the step, a little later each time, while records keep coming."""
+    sender = field.sending(traffic(300), rate=1_500)
+    worker = field.worker("worker-0", CRASH_AT=f"{point}:2")
+    for count in (1, 3, 5):
+        assert worker.wait_dead(60) == -9, worker.tail()
+        worker.start(CRASH_AT=f"{point}:{count}")
+    worker.wait_dead(60)
+    sender.join(60)
+    worker.start().wait_ready()
+    field.wait_done()
+    check_kafka(field.settings)
+
+
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_killed_during_recovery_several_times_it_ends_exact(field: Field, store: str) -> None:
+    field.send(traffic(300))
+    worker = field.worker("worker-0", LOYALTY_STORE=store).wait_ready()
+    field.wait_done()
+    worker.kill()
+    for count in (1, 2, 4):
+        if store == "memory":
+            assert worker.start(CRASH_AT=f"recovery-batch:{count}").wait_dead(60) == -9
+    field.send(traffic(300, seed=2))
+    worker.start().wait_ready()
+    field.wait_done()
+    check_kafka(field.settings)
+
+
+def kill_at_random(worker: Running, seconds: float, seed: int) -> int:
+    """Kill and start it again at random moments; returns how often."""
+    chance, end, kills = random.Random(seed), time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        time.sleep(chance.uniform(0.5, 6.0))
+        worker.kill()
+        worker.start()
+        kills += 1
+    return kills
+
+
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_killed_at_random_under_load_it_ends_exact(field: Field, store: str) -> None:
+    sender = field.sending(traffic(800), rate=200)
+    worker = field.worker("worker-0", LOYALTY_STORE=store)
+    assert kill_at_random(worker, 20, seed=1) >= 3
+    sender.join(60)
+    worker.wait_ready()
+    field.wait_done()
+    check_kafka(field.settings)
+
+
+@pytest.mark.soak
+def test_ten_minutes_of_random_kills_of_two_workers_end_exact(field: Field) -> None:
+    sender = field.sending(traffic(40_000), rate=380)
+    workers = [field.worker("worker-0"), field.worker("worker-1")]
+    killers = [threading.Thread(target=kill_at_random, args=(w, 580, n)) for n, w in enumerate(workers)]
+    for killer in killers:
+        killer.start()
+    for killer in killers:
+        killer.join()
+    sender.join(120)
+    field.wait_done(seconds=300)
+    check_kafka(field.settings)
