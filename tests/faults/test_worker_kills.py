@@ -42,7 +42,7 @@ def test_killed_at_a_step_again_and_again_it_ends_exact(field: Field, point: Poi
         worker.start(CRASH_AT=f"{point}:{count}")
     worker.wait_dead(60)
     sender.join(60)
-    worker.start().wait_ready()
+    worker.start(CRASH_AT="").wait_ready()
     field.wait_done()
     check_kafka(field.settings)
 
