@@ -235,6 +235,18 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("dead_letters", row)]
 
 
+TABLES = (
+    "raw_purchases",
+    "raw_service_contacts",
+    "raw_survey_responses",
+    "raw_alert_outcomes",
+    "alert_messages",
+    "alert_states",
+    "customer_states",
+    "dead_letters",
+)
+"""Every table that records become rows of."""
+
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 
 

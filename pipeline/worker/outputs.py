@@ -2,7 +2,6 @@
 
 librdkafka delivers; one thread serves its callbacks; a batch wakes the event loop once, when all of it is confirmed.
 A record that cannot be delivered is fatal for the worker: it must not commit past it.
-A compressed record may be larger than any topic takes once it is read; of such a dead letter the first 16 MiB are kept.
 """
 
 import asyncio
@@ -12,14 +11,14 @@ from functools import partial
 
 import msgspec
 
-from pipeline import __version__
+from pipeline import letters
 from pipeline.config import Settings
 from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter
-from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES
+from pipeline.kafka import Sending, producer
+from pipeline.topics import ALERTS, STATES
 
 _alert_encoder = msgspec.json.Encoder()
 
@@ -30,7 +29,7 @@ class KafkaOutputs:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer = producer(settings, "worker")
-        self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES, DEAD_LETTERS)}
+        self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES)}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="outputs", daemon=True)
         self._thread.start()
@@ -53,12 +52,7 @@ class KafkaOutputs:
         for alert in alerts:
             sending.send(self._topics[ALERTS], alert.customer_id.encode(), _alert_encoder.encode(alert))
         for letter in dead:
-            sending.send(
-                self._topics[DEAD_LETTERS],
-                letter.record.key,
-                letter.record.value and letter.record.value[:MAX_RECORD_BYTES],
-                error_headers(letter, self._settings),
-            )
+            letters.send(sending, letter, self._settings)
 
     def _send_states(self, sending: Sending, partition: int, changed: Mapping[bytes, Customer]) -> None:
         for key, customer in changed.items():
@@ -78,19 +72,3 @@ class KafkaOutputs:
         """Stop serving callbacks; everything handed over was confirmed before its slice counted as done."""
         self._stopping.set()
         self._thread.join(2)
-
-
-def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
-    """The original headers, then where the record came from and why it was rejected."""
-    errors = {
-        "topic": settings.topic(letter.topic),
-        "partition": str(letter.partition),
-        "offset": str(letter.record.offset),
-        "appended_at_ms": str(letter.record.appended_at_ms),
-        "reason": letter.reason.value,
-        "detail": letter.detail,
-        "bytes": str(len(letter.record.value or b"")),
-        "version": __version__,
-    }
-    original = [(name, value) for name, value in letter.record.headers if not name.startswith(ERROR_HEADERS)]
-    return [*original, *((ERROR_HEADERS + name, text.encode()) for name, text in errors.items())]
