@@ -29,6 +29,7 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Reason, Transient
 from pipeline.flow import DeadLetter
 from pipeline.sink import checks
+from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy
 from pipeline.sink.intake import Intake, Lost
 from pipeline.sink.migrations import migrate
@@ -168,9 +169,12 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     checks.windows(warehouses[0])
     made = metrics.registry("sink")
     metrics.serve(made, settings.listen, settings.sink_metrics_port)
-    sink = Sink(settings, metrics.SinkMetrics(made), warehouses, BatchPolicy(), crash)
+    facts = metrics.SinkMetrics(made)
+    sink = Sink(settings, facts, warehouses, BatchPolicy(), crash)
+    auditor = Auditor(settings, facts, lambda: connecting(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sink.stop())
+    auditor.start()
     structlog.get_logger().info("sink ready")
     try:
         sink.run()
@@ -179,3 +183,5 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     except KafkaException as failed:
         # librdkafka cannot go on with this client; a new process can
         raise Transient(f"Kafka ended the sink's membership: {failed.args[0].str()}") from None
+    finally:
+        auditor.stop()

@@ -144,7 +144,7 @@ class Intake:
         for message in messages:
             buffer = self.buffers.get((self._settings.logical(message.topic()), message.partition()))
             if buffer is not None:
-                buffer.add(_record(message), now)
+                buffer.add(record_of(message), now)
 
     def pause(self, seconds: float) -> None:
         """Let time pass without leaving the group: nothing is fetched, but the group is answered."""
@@ -206,7 +206,8 @@ def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
     return answers
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """A message as a record of the log."""
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), _headers(message))
 
 

@@ -247,6 +247,9 @@ TABLES = (
 )
 """Every table that records become rows of."""
 
+FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
+"""What reading a record of one of our own topics raises when somebody else wrote it; such a record makes no row."""
+
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from pipeline import metrics
@@ -20,7 +19,7 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.sink.batches import Batch
 from pipeline.sink.intake import Lost
-from pipeline.sink.rows import TABLES, Place, Row, RowsOf, by_topic
+from pipeline.sink.rows import FOREIGN, TABLES, Place, Row, RowsOf, by_topic
 from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse
 
 LONGEST_PAUSE = 10.0
@@ -97,7 +96,7 @@ class Writer:
         for record in batch.records:
             try:
                 made = self._rows[batch.topic](place, record)
-            except (ValueError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError) as foreign:
+            except FOREIGN as foreign:
                 self._facts.record_unreadable(batch.topic)
                 self._log.error(
                     "a record in a topic of ours is not ours; it makes no row",
