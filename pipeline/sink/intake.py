@@ -212,10 +212,13 @@ def record_of(message: Message) -> Record:
 
 
 def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
-    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
+    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then.
+
+    It says so with either error: its own, or the interpreter's about a result that came with one.
+    """
     try:
         return message.headers() or ()
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, SystemError):
         return ()
 
 

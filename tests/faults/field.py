@@ -98,8 +98,8 @@ class Running:
 
     def said(self) -> list[dict[str, Any]]:
         """Its log lines that are JSON."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def tail(self) -> str:
         """The end of its log."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 
 import pytest
 
@@ -42,7 +43,8 @@ def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(filled: Field
 def steady_traffic(field: Field, rate: float) -> Iterator[None]:
     """Traffic for as long as the block lasts."""
     stop = threading.Event()
-    sending = threading.Thread(target=field.send, args=(traffic(100_000), rate, stop), daemon=True)
+    events = chain.from_iterable(traffic(100, seed=seed) for seed in count(1))
+    sending = threading.Thread(target=field.send, args=(events, rate, stop), daemon=True)
     sending.start()
     try:
         yield
