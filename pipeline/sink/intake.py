@@ -8,6 +8,7 @@ offsets back.
 
 import time
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Any
 
 import structlog
@@ -211,13 +212,14 @@ def record_of(message: Message) -> Record:
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), _headers(message))
 
 
-def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
-    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then.
+_ask_headers = methodcaller("headers")
+"""Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
 
-    It says so with either error: its own, or the interpreter's about a result that came with one.
-    """
+
+def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
+    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
     try:
-        return message.headers() or ()
+        return _ask_headers(message) or ()
     except (UnicodeDecodeError, SystemError):
         return ()
 

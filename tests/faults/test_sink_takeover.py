@@ -35,8 +35,15 @@ def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once
     assert finished(filled) > 1_000
 
 
-@pytest.mark.parametrize("instance", ["", "a"])
-@pytest.mark.parametrize("step", [Point.SINK_INTENT_RECORDED, Point.SINK_MID_INSERT, Point.SINK_INSERTED])
+@pytest.mark.parametrize(
+    ("instance", "step"),
+    [
+        ("", Point.SINK_INTENT_RECORDED),
+        ("", Point.SINK_INSERTED),
+        ("a", Point.SINK_INTENT_RECORDED),
+        ("a", Point.SINK_MID_INSERT),
+    ],
+)
 def test_what_a_dead_sink_had_recorded_another_finishes(filled: Field, instance: str, step: Point) -> None:
     filled.worker().wait_ready()
     with steady_traffic(filled, 200):
