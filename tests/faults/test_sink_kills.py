@@ -17,6 +17,20 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
 STEPS = [point for point in Point if point.startswith("sink-")]
 
 
+@contextmanager
+def steady_traffic(field: Field, rate: float) -> Iterator[None]:
+    """Traffic for as long as the block lasts."""
+    stop = threading.Event()
+    events = chain.from_iterable(traffic(100, seed=seed) for seed in count(1))
+    sending = threading.Thread(target=field.send, args=(events, rate, stop), daemon=True)
+    sending.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sending.join(60)
+
+
 def test_without_any_fault_the_tables_equal_the_log(filled: Field) -> None:
     filled.send(traffic(300))
     filled.worker().wait_ready()
@@ -30,27 +44,12 @@ def test_without_any_fault_the_tables_equal_the_log(filled: Field) -> None:
 def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(filled: Field, step: Point) -> None:
     filled.worker().wait_ready()
     sink = filled.sink("0", **{VARIABLE: f"{step}:2"}).wait_ready()
-    coming = filled.sending(traffic(300), rate=600)
-    assert sink.wait_dead() == -9
-    sink.start(**{VARIABLE: ""}).wait_ready()
-    coming.join()
+    with steady_traffic(filled, 300):  # so that what is read again could end elsewhere
+        assert sink.wait_dead() == -9
+        sink.start(**{VARIABLE: ""}).wait_ready()
     filled.wait_done()
     filled.wait_done("sink")
     check_rows(filled)
-
-
-@contextmanager
-def steady_traffic(field: Field, rate: float) -> Iterator[None]:
-    """Traffic for as long as the block lasts."""
-    stop = threading.Event()
-    events = chain.from_iterable(traffic(100, seed=seed) for seed in count(1))
-    sending = threading.Thread(target=field.send, args=(events, rate, stop), daemon=True)
-    sending.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        sending.join(60)
 
 
 def harass(sink: Running, times: int, seed: int) -> None:
