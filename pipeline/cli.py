@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
-from pipeline.commands import alerts, customers, demo, doctor, letters, local, output, sending, status
+from pipeline.commands import alerts, audit, customers, demo, doctor, letters, local, output, sending, status
 from pipeline.config import TABLE, Settings, from_env
 from pipeline.errors import LoyaltyError, Reason, Refused
 from pipeline.local import stack
@@ -257,6 +257,14 @@ def status_(data_dir: DataDir = None, json_: AsJson = False) -> None:
     found = status.collect(_settings(data_dir, running=True))
     output.as_json(found) if json_ else status.show(found)
     raise typer.Exit(0 if status.is_healthy(found) else 1)
+
+
+@cli.command("audit", epilog=_example("loyalty audit --json"))
+def audit_(data_dir: DataDir = None, json_: AsJson = False) -> None:
+    """Compare the warehouse with the log: every record has its row, once; exit code 1 when one has not."""
+    found = audit.collect(_settings(data_dir, running=True))
+    output.as_json(found) if json_ else audit.show(found)
+    raise typer.Exit(0 if found["ok"] else 1)
 
 
 @cli.command(epilog=_example("loyalty customer 00042"))

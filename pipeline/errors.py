@@ -29,6 +29,7 @@ class Reason(StrEnum):
     FUTURE = "future"
     WRONG_PARTITION = "wrong-partition"
     STATE_UNREADABLE = "state-unreadable"
+    REJECTED_BY_WAREHOUSE = "rejected-by-warehouse"
 
 
 class LoyaltyError(Exception):

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -203,8 +204,16 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
+        _until_known(settings, [topic.topic for topic in new])
     verify_topics(settings)
     return [topic.name for topic in missing]
+
+
+def _until_known(settings: Settings, names: Sequence[str], seconds: float = 20.0) -> None:
+    """Wait for new topics to be in the metadata: the controller creates them, the brokers hear of it a little later."""
+    end = time.monotonic() + seconds
+    while not set(names) <= metadata(settings).topics.keys() and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 def verify_topics(settings: Settings) -> None:

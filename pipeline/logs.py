@@ -10,12 +10,9 @@ import structlog
 
 def configure(process: str) -> None:
     """Set up logging for a process; library loggers below WARNING stay silent."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        force=True,
-        format='{"level":"%(levelname)s","logger":"%(name)s","event":"%(message)s"}',
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_AsJson())
+    logging.basicConfig(level=logging.WARNING, force=True, handlers=[handler])
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -27,6 +24,16 @@ def configure(process: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
     structlog.contextvars.bind_contextvars(process=process)
+
+
+class _AsJson(logging.Formatter):
+    """What a library says, as one JSON object on one line, whatever characters are in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        failure = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        said = {"level": record.levelname, "logger": record.name, "event": record.getMessage()}
+        return _dumps(said | failure)
 
 
 def _dumps(value: Any, **_: Any) -> str:

@@ -5,7 +5,7 @@ it writes to; nothing is registered at import.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
@@ -147,6 +147,26 @@ class SinkMetrics:
             "loyalty_sink_unreadable_records", "Records of our own topics that are not ours", ["topic"], registry=made
         )
         self._retries = Counter("loyalty_sink_retries", "Inserts that were tried again", registry=made)
+        self._unexplained = Counter(
+            "loyalty_sink_unexplained_errors",
+            "Inserts that failed in a way nobody has classified; they are repeated, and somebody should look",
+            registry=made,
+        )
+        self._rejected = Counter(
+            "loyalty_sink_rejected_records", "Records whose rows ClickHouse refuses", ["topic"], registry=made
+        )
+        self._open = Gauge(
+            "loyalty_sink_open_intents", "Batches that are recorded and not yet committed", registry=made
+        )
+        self._mismatches = Gauge(
+            "loyalty_sink_audit_mismatches",
+            "What the audit finds wrong in the warehouse; anything but 0 needs a person",
+            ["check"],
+            registry=made,
+        )
+        self._audited = Gauge(
+            "loyalty_sink_last_audit_timestamp_seconds", "When an audit was last completed", registry=made
+        )
         self._paused = Gauge("loyalty_sink_paused", "1 while ClickHouse is away and consumption waits", registry=made)
         self._visible = Histogram(
             "loyalty_queryable_latency_seconds",
@@ -174,12 +194,12 @@ class SinkMetrics:
         self._rows.labels(table).inc(rows)
         self._insert.labels(table).observe(seconds)
 
-    def batch_committed(self, topic: str, records: int, newest_ms: int, oldest_ms: int) -> None:
-        """A batch is queryable and its offsets are committed."""
+    def batch_committed(self, topic: str, records: int, received_ms: Sequence[int]) -> None:
+        """A batch is queryable and its offsets are committed; ``received_ms`` are those of its ends."""
         self._batches.labels(topic).inc()
         self._size.labels(topic).observe(records)
         now = time.time()
-        for appended_at_ms in (newest_ms, oldest_ms):
+        for appended_at_ms in received_ms:
             self._visible.labels(topic).observe(max(0.0, now - appended_at_ms / 1000))
         self._progress.set_to_current_time()
 
@@ -187,9 +207,30 @@ class SinkMetrics:
         """Somebody else wrote into a topic that only our worker writes."""
         self._unreadable.labels(topic).inc()
 
-    def became_ready(self) -> None:
-        """Partitions are assigned."""
-        self._ready.set(1)
+    def became_ready(self, ready: bool) -> None:
+        """Partitions are assigned, or were taken away; what is known of their lag is somebody else's to say then."""
+        self._ready.set(ready)
+        if not ready:
+            self._lag.clear()
+            self._lag_seconds.clear()
+
+    def insert_unexplained(self) -> None:
+        """An insert failed for a reason that is in no list."""
+        self._unexplained.inc()
+
+    def record_rejected(self, topic: str) -> None:
+        """ClickHouse refuses the row of a record."""
+        self._rejected.labels(topic).inc()
+
+    def intents(self, count: int) -> None:
+        """How many batches are recorded and not yet committed."""
+        self._open.set(count)
+
+    def audited(self, mismatches: Mapping[str, int]) -> None:
+        """An audit was completed; mismatches by check."""
+        for check, count in mismatches.items():
+            self._mismatches.labels(check).set(count)
+        self._audited.set_to_current_time()
 
     def insert_retried(self) -> None:
         """An insert failed in a way that waiting can mend."""

@@ -13,7 +13,7 @@ from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.errors import BadEvent, NotFound, Unreachable
-from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS
+from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
 REPLAYED = "__loyalty.replayed_from"
 SHOWN_BYTES = 2_000
@@ -159,13 +159,15 @@ def show_one(letter: Letter) -> None:
 
 
 def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> int:
-    """Send dead letters to the topic they came from; returns how many. The letters stay where they are.
+    """Send dead letters to the input they came from; returns how many. The letters stay where they are.
+
+    What the worker wrote itself is never sent again: an old state would overwrite the newer one.
 
     A record is sent under its customer's key where that can be read, so one that lay in a wrong partition finds its
     place. An event that was folded meanwhile is recognised by its id.
     """
     producer = kafka.producer(settings, "letters")
-    known = {settings.topic(name) for name in BY_NAME}
+    known = {settings.topic(topic.name) for topic in INPUTS}
     count = 0
     for letter in read(settings):
         if wanted(letter) and letter.topic in known:

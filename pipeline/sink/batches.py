@@ -2,9 +2,14 @@
 
 A batch is a range of one topic partition. Its bounds are written down as an *intent* before it is inserted, so that
 after a crash exactly the same range is inserted again under the same token, and ClickHouse recognises it.
+
+An intent is a plan of one or more parts. It has several when ClickHouse refused a row of a larger range: the range is
+halved until the row is alone, and every part knows which tables already hold its rows, written with the larger range.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.flow import Record
 
@@ -18,12 +23,53 @@ class BatchPolicy:
     seconds: float = 0.7
 
 
+class Part(NamedTuple):
+    """A range that ends at ``last`` and begins where the one before it ended."""
+
+    last: int
+    done: frozenset[str] = frozenset()
+    """Tables that hold its rows already."""
+
+
+Plan = tuple[Part, ...]
+
+
+class Batch(NamedTuple):
+    """A range of one topic partition that is being written, and what of the plan comes after it."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    records: Sequence[Record]
+    done: frozenset[str] = frozenset()
+    rest: Plan = ()
+
+    @property
+    def plan(self) -> Plan:
+        """What must be recorded before it is inserted."""
+        return Part(self.last, self.done), *self.rest
+
+    def token(self, table: str) -> str:
+        """What its insert into a table is recognised by: exactly one range of one topic partition."""
+        return f"{self.topic}/{self.partition}/{self.first}-{self.last}/{table}"
+
+    def halved(self, done: frozenset[str]) -> Plan:
+        """The plan that writes it in two halves; ``done`` tables hold all of it."""
+        middle = self.records[len(self.records) // 2 - 1].offset
+        return Part(middle, done), Part(self.last, done), *self.rest
+
+
 @dataclass(slots=True)
 class Buffer:
     """Records of one topic partition that wait to become a batch."""
 
-    must_end_at: int | None = None
-    """The last offset of an open intent: the next batch ends exactly there."""
+    topic: str = ""
+    partition: int = 0
+    plan: Plan = ()
+    """The open intent: the next batches end exactly where it says."""
+    start: int | None = None
+    """Where the open intent begins; its first record may have been compacted away since it was recorded."""
     records: list[Record] = field(default_factory=list)
     size: int = 0
     since: float = 0.0
@@ -39,40 +85,47 @@ class Buffer:
         """Whether a batch should be taken; an open intent waits for its last record, or one after it."""
         if not self.records:
             return False
-        if self.must_end_at is not None:
-            return self.records[-1].offset >= self.must_end_at
+        if self.plan:
+            return self.records[-1].offset >= self.plan[0].last
         return self.is_full(policy) or now - self.since >= policy.seconds
 
     def is_full(self, policy: BatchPolicy) -> bool:
         """Whether no more should be added before a batch is taken."""
         return len(self.records) >= policy.records or self.size >= policy.bytes
 
-    def take(self, now: float) -> list[Record]:
-        """The records of the next batch; those after an open intent's end stay."""
-        end = self.must_end_at
-        taken = self.records if end is None else [record for record in self.records if record.offset <= end]
-        rest = self.records[len(taken) :]
-        self.must_end_at, self.records, self.size, self.since = None, [], 0, now
-        for record in rest:
+    def take(self, now: float) -> Batch | None:
+        """The next batch; with an open intent its next part, once all of it is there."""
+        if not self.records or (self.plan and self.records[-1].offset < self.plan[0].last):
+            return None
+        part, *rest = self.plan or (Part(self.records[-1].offset),)
+        taken = [record for record in self.records if record.offset <= part.last]
+        first = self.records[0].offset if self.start is None else self.start
+        self._keep(self.records[len(taken) :], tuple(rest), part.last + 1, now)
+        return Batch(self.topic, self.partition, first, part.last, taken, part.done, tuple(rest))
+
+    def put_back(self, batch: Batch, plan: Plan, now: float) -> None:
+        """Take back a batch that has to be written in the parts of ``plan``."""
+        self._keep([*batch.records, *self.records], plan, batch.first, now)
+
+    def _keep(self, records: list[Record], plan: Plan, start: int, now: float) -> None:
+        self.plan, self.start = plan, start if plan else None
+        self.records, self.size = [], 0
+        for record in records:
             self.add(record, now)
-        return taken
 
 
 INTENT = "intent:"
 
 
-def intent_of(last_offset: int) -> str:
-    """An intent as the metadata of the offset commit at its first offset."""
-    return f"{INTENT}{last_offset}"
+def plan_text(plan: Plan) -> str:
+    """A plan as the metadata of the offset commit at its first offset; empty when nothing is intended."""
+    parts = ("+".join((str(part.last), *sorted(part.done))) for part in plan)
+    return INTENT + ",".join(parts) if plan else ""
 
 
-def intended_end(metadata: str | None) -> int | None:
-    """The last offset of the intent in a commit's metadata, ``None`` when there is none."""
+def plan_of(metadata: str | None) -> Plan:
+    """The plan in a commit's metadata."""
     if not metadata or not metadata.startswith(INTENT):
-        return None
-    return int(metadata.removeprefix(INTENT))
-
-
-def token(topic: str, partition: int, first: int, last: int) -> str:
-    """What a batch is recognised by: exactly one range of one topic partition."""
-    return f"{topic}/{partition}/{first}-{last}"
+        return ()
+    parts = (part.split("+") for part in metadata.removeprefix(INTENT).split(","))
+    return tuple(Part(int(last), frozenset(done)) for last, *done in parts)

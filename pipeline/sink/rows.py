@@ -235,6 +235,21 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("dead_letters", row)]
 
 
+TABLES = (
+    "raw_purchases",
+    "raw_service_contacts",
+    "raw_survey_responses",
+    "raw_alert_outcomes",
+    "alert_messages",
+    "alert_states",
+    "customer_states",
+    "dead_letters",
+)
+"""Every table that records become rows of."""
+
+FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
+"""What reading a record of one of our own topics raises when somebody else wrote it; such a record makes no row."""
+
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 
 

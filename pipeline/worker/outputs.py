@@ -8,8 +8,6 @@ Rules
   batch must therefore lie in the log right behind the one before it, without a gap; only its first and last record
   are asked for their offsets. Where that is not so, somebody else wrote: another worker, and this one ends; or a
   stranger, whose records are left alone.
-- A compressed record may be larger than any topic takes once it is read; of such a dead letter the first 16 MiB are
-  kept.
 """
 
 import asyncio
@@ -22,14 +20,14 @@ import msgspec
 import structlog
 from confluent_kafka import Message
 
-from pipeline import __version__
+from pipeline import letters
 from pipeline.config import Settings
 from pipeline.core.customer import applied_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News, Slice
-from pipeline.kafka import Headers, Sending, producer
-from pipeline.topics import ALERTS, APPLIED_HEADER, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES, Topic
+from pipeline.kafka import Sending, producer
+from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.reading import is_message, records_between
 
 _alert_encoder = msgspec.json.Encoder()
@@ -43,7 +41,7 @@ class KafkaOutputs:
         self._settings = settings
         self._crash = crash
         self._producer = producer(settings, "worker", **{"linger.ms": 1})
-        self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES, DEAD_LETTERS)}
+        self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES)}
         self._next: dict[tuple[Topic, int], int] = {}
         threading.Thread(target=self._serve, name="outputs", daemon=True).start()
 
@@ -92,12 +90,7 @@ class KafkaOutputs:
                 batch.confirmed,
             )
         for letter in dead:
-            sending.send(
-                self._topics[DEAD_LETTERS],
-                letter.record.key,
-                letter.record.value and letter.record.value[:MAX_RECORD_BYTES],
-                error_headers(letter, self._settings),
-            )
+            letters.send(sending, letter, self._settings)
         self._crash.reached(Point.EFFECTS_SENT)
 
     def _send_states(self, sending: Sending, partition: int, values: Mapping[bytes, bytes], batch: "_Batch") -> None:
@@ -162,19 +155,3 @@ class _Batch:
         """One of its records, in the order of the log."""
         self.first = offset if self.first < 0 else self.first
         self.last = offset
-
-
-def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
-    """The original headers, then where the record came from and why it was rejected."""
-    errors = {
-        "topic": settings.topic(letter.topic),
-        "partition": str(letter.partition),
-        "offset": str(letter.record.offset),
-        "appended_at_ms": str(letter.record.appended_at_ms),
-        "reason": letter.reason.value,
-        "detail": letter.detail,
-        "bytes": str(len(letter.record.value or b"")),
-        "version": __version__,
-    }
-    original = [(name, value) for name, value in letter.record.headers if not name.startswith(ERROR_HEADERS)]
-    return [*original, *((ERROR_HEADERS + name, text.encode()) for name, text in errors.items())]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
+from tests.faults.warehouses import Embedded
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,26 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
 def field(broker: Brokers, tmp_path: Path) -> Iterator[Field]:
     """Processes and traffic on the one-node Kafka."""
     made = Field(tmp_path, broker.bootstrap)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A warehouse for the session; every field has a database of its own in it. Tests that end it start it again."""
+    made = Embedded(tmp_path_factory.mktemp("warehouse")).start()
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture
+def filled(broker: Brokers, embedded: Embedded, tmp_path: Path) -> Iterator[Field]:
+    """Processes and traffic on the one-node Kafka, with a database."""
+    made = Field(tmp_path, broker.bootstrap, clickhouse=embedded.url)
     try:
         yield made
     finally:

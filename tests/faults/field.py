@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,11 @@ Sent = tuple[str, bytes, bytes]
 class Running:
     """One process of the program."""
 
-    def __init__(self, kind: str, env: Mapping[str, str], log: Path, metrics: int, gauge: str) -> None:
+    def __init__(
+        self, kind: str, env: Mapping[str, str], log: Path, metrics: int, gauge: str, program: Sequence[str] = ()
+    ) -> None:
         self.kind, self.log, self.metrics = kind, log, metrics
+        self._program = program or ("-m", "pipeline", kind)
         self._env, self._gauge = dict(env), gauge
         self.starts = 0
         self.start()
@@ -47,7 +50,7 @@ class Running:
         self.starts += 1
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", self.kind],
+                [sys.executable, *self._program],
                 env=self._env | more, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         return self
@@ -95,8 +98,8 @@ class Running:
 
     def said(self) -> list[dict[str, Any]]:
         """Its log lines that are JSON."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        whole, _, _ = self.log.read_text(errors="replace").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     def tail(self) -> str:
         """The end of its log."""
@@ -122,16 +125,19 @@ class Field:
         """A worker; ``more`` goes into its environment."""
         return self._run("worker", "loyalty_ready", instance, more)
 
-    def sink(self, instance: str = "", **more: str) -> Running:
-        """A sink."""
-        return self._run("sink", "loyalty_sink_ready", instance, more)
+    def sink(self, instance: str = "", program: Sequence[str] = (), clickhouse: str = "", **more: str) -> Running:
+        """A sink; ``program`` runs another than the product's, ``clickhouse`` is an address of its own."""
+        own = {"LOYALTY_CLICKHOUSE": clickhouse} if clickhouse else {}
+        return self._run("sink", "loyalty_sink_ready", instance, own | more, program)
 
-    def _run(self, kind: str, gauge: str, instance: str, more: Mapping[str, str]) -> Running:
+    def _run(
+        self, kind: str, gauge: str, instance: str, more: Mapping[str, str], program: Sequence[str] = ()
+    ) -> Running:
         port = free_ports(1)[0]
         log = self.directory / f"{kind}-{len(self.running)}.log"
         own = self.settings.with_changes(instance=instance, **{f"{kind}_metrics_port": port}).as_env()
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.running.append(Running(kind, kept | own | dict(more), log, port, gauge))
+        self.running.append(Running(kind, kept | own | dict(more), log, port, gauge, program))
         return self.running[-1]
 
     def send(self, events: Iterator[Sent], rate: float | None = None, stop: threading.Event | None = None) -> int:

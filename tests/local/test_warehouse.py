@@ -97,6 +97,24 @@ def test_the_same_token_again_inserts_nothing(client: Client) -> None:
     assert client.query("SELECT count() FROM d.t WHERE a = 7").result_rows == [(50,)]
 
 
+@pytest.mark.parametrize(
+    ("refusing", "code"),
+    [
+        ("ALTER TABLE refused ADD CONSTRAINT small CHECK n < 9", 469),
+        ("CREATE MATERIALIZED VIEW picky ENGINE = Null AS SELECT throwIf(n > 8) FROM refused", 395),
+        ("ALTER TABLE refused MODIFY SETTING parts_to_throw_insert = 1", 252),
+    ],
+    ids=["constraint", "view", "parts"],
+)
+def test_rows_that_the_engine_does_not_take_are_an_error(client: Client, refusing: str, code: int) -> None:
+    client.command("CREATE OR REPLACE TABLE refused (n UInt8) ENGINE = MergeTree ORDER BY n")
+    client.command("DROP VIEW IF EXISTS picky")
+    client.insert("refused", [[1]], column_names=["n"])
+    client.command(refusing)
+    with pytest.raises(ClickHouseError, match=f"Code: {code}"):
+        client.insert("refused", [[7], [9]], column_names=["n"])
+
+
 def test_parameters_are_values_not_sql(client: Client) -> None:
     text = "it's; DROP TABLE d.t --"
     assert client.query("SELECT {s:String}", parameters={"s": text}).result_rows == [(text,)]

@@ -1,0 +1,54 @@
+"""``loyalty audit``: is every record of the log in the warehouse, once, and nothing else."""
+
+from typing import Any
+
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.sink.audit import disagreements, examine
+from pipeline.sink.warehouse import connect
+
+SHOWN = 5
+
+
+def collect(settings: Settings) -> dict[str, Any]:
+    """What every table holds, what is wrong with it, and whether all is well."""
+    warehouse = connect(settings)
+    findings = examine(settings, warehouse)
+    conclusions = disagreements(warehouse)
+    return {
+        "ok": all(finding.ok for finding in findings) and not any(wrong for _, wrong in conclusions.values()),
+        "tables": [
+            finding._asdict()
+            | {"ok": finding.ok, "missing": [f"{partition}-{offset}" for partition, offset in finding.missing]}
+            for finding in findings
+        ],
+        "conclusions": [
+            {"conclusion": name, "compared": compared, "disagreeing": wrong, "ok": not wrong}
+            for name, (compared, wrong) in conclusions.items()
+        ],
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    """For a person: a line per table, and a sentence per conclusion."""
+    output.table(
+        ["table", "topic", "records", "rows", "no row", "repeated", "missing", "verdict"],
+        [
+            [t["table"], t["topic"], t["records"], t["rows"], t["without_row"] - len(t["missing"]), t["repeated"],
+             len(t["missing"]), _verdict(t)]
+            for t in found["tables"]
+        ],
+    )  # fmt: skip
+    for one in found["conclusions"]:
+        verdict = "OK" if one["ok"] else f"{one['disagreeing']} CONTRADICT what they rest on"
+        output.say(f"{one['conclusion']}: {one['compared']} compared, {verdict}.")
+
+
+def _verdict(table: dict[str, Any]) -> str:
+    wrong = []
+    if table["repeated"]:
+        wrong.append(f"{table['repeated']} rows stand there twice")
+    if table["missing"]:
+        places = ", ".join(table["missing"][:SHOWN])
+        wrong.append(f"{len(table['missing'])} are missing, partition-offset {places}")
+    return "; ".join(wrong) or "OK"

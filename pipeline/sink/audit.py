@@ -1,0 +1,204 @@
+"""Whether every record has its row, once: the warehouse compared with the log.
+
+Everything below the committed offset of the sinks must be there. An offset without a row is right when its record is no
+event, or when it is a dead letter because ClickHouse refused its row. The log itself says which; only the records at
+such offsets are read.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.errors import Reason, Unreachable
+from pipeline.flow import Record
+from pipeline.sink.intake import record_of
+from pipeline.sink.rows import FOREIGN, Place, by_topic
+from pipeline.sink.warehouse import Warehouse
+from pipeline.topics import (
+    ALERTS,
+    CONTACTS,
+    DEAD_LETTERS,
+    ERROR_HEADERS,
+    OUTCOMES,
+    PURCHASES,
+    STATES,
+    SURVEYS,
+    TOPICS,
+)
+
+TABLES = {
+    PURCHASES.name: "raw_purchases",
+    CONTACTS.name: "raw_service_contacts",
+    SURVEYS.name: "raw_survey_responses",
+    OUTCOMES.name: "raw_alert_outcomes",
+    ALERTS.name: "alert_messages",
+    STATES.name: "customer_states",
+    DEAD_LETTERS.name: "dead_letters",
+}
+"""In which table the records of a topic are looked for."""
+NEWEST_ONLY = frozenset({STATES.name, DEAD_LETTERS.name})
+"""Newer rows replace older ones there: only the last record of a partition must still be found."""
+CHUNK = 2_000_000
+"""How many offsets are compared at a time."""
+NEAR = 2_000
+"""An offset up to this far ahead is reached by reading on, a farther one by a look-up."""
+_IN_RANGE = (
+    "FROM {table:Identifier} WHERE _topic = {topic:String} AND _partition = {partition:UInt16} "
+    "AND _offset >= {low:UInt64} AND _offset < {end:UInt64}"
+)
+_ABSENT = (
+    "SELECT number FROM numbers({low:UInt64}, {end:UInt64} - {low:UInt64}) "  # noqa: S608 - no value is in it
+    f"WHERE number NOT IN (SELECT _offset {_IN_RANGE}) ORDER BY number"
+)
+_COUNTS = f"SELECT count(), count() - uniqExact(_offset) {_IN_RANGE}"
+
+
+class Range(NamedTuple):
+    """The offsets of a topic partition that are looked at: from ``low`` to before ``end``."""
+
+    topic: str
+    partition: int
+    low: int
+    end: int
+
+
+class Finding(NamedTuple):
+    """What a table holds of a topic, and what is wrong with it."""
+
+    table: str
+    topic: str
+    records: int
+    rows: int
+    without_row: int
+    repeated: int
+    missing: Sequence[tuple[int, int]]
+    """Partition and offset of records that make a row and have none."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every record has its row, once."""
+        return not self.repeated and not self.missing
+
+
+def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None) -> list[Finding]:
+    """Compare every table with the log, or only the ``newest`` offsets of every partition."""
+    bounds = kafka.end_offsets(settings, TOPICS)
+    committed = kafka.committed(settings, settings.group("sink"), TOPICS)
+    ranges = [
+        Range(topic, partition, low if newest is None else max(low, end - newest), end)
+        for (topic, partition), (low, _) in bounds.items()
+        if (end := committed.get((topic, partition), 0)) > low
+    ]
+    log = _Log(settings)
+    try:
+        return [_finding(warehouse, log, topic, [r for r in ranges if r.topic == topic]) for topic in TABLES]
+    finally:
+        log.close()
+
+
+def disagreements(warehouse: Warehouse, conclusion: str | None = None) -> dict[str, tuple[int, int]]:
+    """Conclusions, each with how many keys were compared and how many contradict what they rest on."""
+    chosen = "" if conclusion is None else " WHERE conclusion = {conclusion:String}"
+    rows = warehouse.query(
+        f"SELECT conclusion, compared, disagreeing FROM audit_conclusions{chosen}",  # noqa: S608 - two fixed texts
+        {"conclusion": conclusion or ""},
+    ).rows
+    return {str(name): (int(compared), int(disagreeing)) for name, compared, disagreeing in rows}
+
+
+def _finding(warehouse: Warehouse, log: "_Log", topic: str, ranges: Sequence[Range]) -> Finding:
+    rows = repeated = without = 0
+    missing: list[tuple[int, int]] = []
+    for range_ in ranges:
+        values = range_._asdict() | {"table": TABLES[topic]}
+        ((count, again),) = warehouse.query(_COUNTS, values).rows
+        absent = list(_absent(warehouse, range_))
+        rows, repeated, without = rows + int(count), repeated + int(again), without + len(absent)
+        missing += [(range_.partition, offset) for offset in log.that_make_rows(range_, absent)]
+    records = sum(range_.end - range_.low for range_ in ranges)
+    return Finding(TABLES[topic], topic, records, rows, without, repeated, missing)
+
+
+def _absent(warehouse: Warehouse, range_: Range) -> Iterator[int]:
+    """Offsets without a row, of those that must have one unless the log explains it."""
+    low = range_.end - 1 if range_.topic in NEWEST_ONLY else range_.low
+    for start in range(low, range_.end, CHUNK):
+        part = range_._replace(low=start, end=min(start + CHUNK, range_.end))
+        for (offset,) in warehouse.query(_ABSENT, part._asdict() | {"table": TABLES[range_.topic]}).rows:
+            yield int(offset)
+
+
+class _Log:
+    """Reads single records of the log."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rows = by_topic()
+        self._refused: set[tuple[str, int, int]] | None = None
+        self._reader: Consumer = kafka.consumer(
+            settings, "audit", settings.group("audit"), **{"enable.partition.eof": True}
+        )
+
+    def that_make_rows(self, range_: Range, offsets: Sequence[int]) -> list[int]:
+        """Those of the offsets whose record makes a row and was not refused by ClickHouse."""
+        wanted = set(offsets)
+        place = Place(range_.topic, range_.partition, self._settings.partitions)
+        suspect = [
+            record.offset
+            for record in self._read(range_, offsets)
+            if record.offset in wanted and self._makes_row(place, record)
+        ]
+        return [offset for offset in suspect if (range_.topic, range_.partition, offset) not in self._refusals()]
+
+    def _makes_row(self, place: Place, record: Record) -> bool:
+        try:
+            return bool(self._rows[place.topic](place, record))
+        except FOREIGN:
+            return False
+
+    def _read(self, range_: Range, offsets: Sequence[int]) -> Iterator[Record]:
+        """The records at ascending offsets, and others that lie between them."""
+        start = 0
+        while start < len(offsets):
+            last = start
+            while last + 1 < len(offsets) and offsets[last + 1] - offsets[last] <= NEAR:
+                last += 1
+            yield from self._between(range_, offsets[start], offsets[last])
+            start = last + 1
+
+    def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
+        self._reader.assign([TopicPartition(self._settings.topic(range_.topic), range_.partition, first)])
+        while True:
+            message = self._reader.poll(10)
+            if message is None:
+                raise Unreachable("Kafka stopped answering while the log was read; try again")
+            if message.error() is not None:
+                if message.error().code() == KafkaError._PARTITION_EOF:
+                    return
+                raise Unreachable(f"the log cannot be read: {message.error().str()}")
+            yield record_of(message)
+            if message.offset() >= last:
+                return
+
+    def _refusals(self) -> set[tuple[str, int, int]]:
+        """Records that ClickHouse refused, by what the dead letters say; read once, and only if it matters."""
+        if self._refused is None:
+            self._refused = set()
+            for (topic, partition), (low, end) in kafka.end_offsets(self._settings, [DEAD_LETTERS]).items():
+                if low < end:
+                    letters = self._between(Range(topic, partition, low, end), low, end - 1)
+                    self._refused.update(place for letter in letters if (place := self._refusal(letter)) is not None)
+        return self._refused
+
+    def _refusal(self, letter: Record) -> tuple[str, int, int] | None:
+        said = {name.removeprefix(ERROR_HEADERS): value for name, value in letter.headers}
+        if said.get("reason") != Reason.REJECTED_BY_WAREHOUSE.value.encode():
+            return None
+        return self._settings.logical(said["topic"].decode()), int(said["partition"]), int(said["offset"])
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()

@@ -1,0 +1,81 @@
+"""The audit in the running sink: the newest offsets and the alerts, once a minute, beside the work.
+
+What is wrong for a moment only, because a record is on its way from one table to the other, is not told: a number
+counts when the round before found one as well.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaException
+
+from pipeline import metrics
+from pipeline.config import Settings
+from pipeline.errors import LoyaltyError, Refused
+from pipeline.sink import audit, checks
+from pipeline.sink.warehouse import Warehouse
+
+SECONDS = 60.0
+NEWEST = 20_000
+"""How far back a round looks in every partition; `loyalty audit` looks at everything."""
+
+
+class Auditor:
+    """Looks at what was written lately, again and again."""
+
+    def __init__(self, settings: Settings, facts: metrics.SinkMetrics, connecting: Callable[[], Warehouse]) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._connecting = connecting
+        self._before: dict[str, int] = {}
+        self._stopping = threading.Event()
+        self._log = structlog.get_logger()
+
+    def start(self) -> None:
+        """Work in a thread of its own until :meth:`stop`."""
+        threading.Thread(target=self._work, name="audit", daemon=True).start()
+
+    def stop(self) -> None:
+        """No further round."""
+        self._stopping.set()
+
+    def _work(self) -> None:
+        while not self._stopping.wait(SECONDS):
+            try:
+                self.round()
+            except (LoyaltyError, KafkaException) as failed:
+                self._log.warning("the audit could not be completed", error=str(failed))
+
+    def round(self) -> dict[str, int]:
+        """One look; returns what is told."""
+        now = self._look()
+        told = {check: min(count, self._before.get(check, 0)) for check, count in now.items()}
+        self._before = now
+        self._facts.audited(told)
+        if any(told.values()):
+            self._log.error("the warehouse is not what the log says; run: loyalty audit", **told)
+        return told
+
+    def _look(self) -> dict[str, int]:
+        warehouse = self._connecting()
+        try:
+            findings = audit.examine(self._settings, warehouse, NEWEST)
+            alerts = audit.disagreements(warehouse, "alert_states")
+            return {
+                "repeated": sum(finding.repeated for finding in findings),
+                "missing": sum(len(finding.missing) for finding in findings),
+                "disagreeing": sum(disagreeing for _, disagreeing in alerts.values()),
+                "window": _windows_gone(warehouse),
+            }
+        finally:
+            warehouse.close()
+
+
+def _windows_gone(warehouse: Warehouse) -> int:
+    """Whether somebody added a view, or changed a table, so that a repeated batch would be counted twice."""
+    try:
+        checks.windows(warehouse)
+    except Refused:
+        return 1
+    return 0

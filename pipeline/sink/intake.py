@@ -1,0 +1,231 @@
+"""What a sink is given to read: partitions, their buffers, and commits that only the holder of a partition can make.
+
+A *term* is the time between two rebalances. What was begun in an earlier term is lost: its partitions may be somebody
+else's, who finishes it from the recorded intent. A commit is sent only in the term of its batch and under the name the
+group gave this process then, because a process that was thrown out of a group that is empty could otherwise set its
+offsets back.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from operator import methodcaller
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pipeline import kafka, metrics
+from pipeline.config import Settings
+from pipeline.errors import Transient
+from pipeline.flow import Record
+from pipeline.sink.batches import Batch, Buffer, Plan, plan_of, plan_text
+from pipeline.topics import TOPICS
+
+Key = tuple[str, int]
+ASSIGN_SECONDS = 60.0
+"""How long an assignment waits for the committed offsets; then the process ends, and a new one asks again."""
+ABANDON_SECONDS = 60.0
+"""How long a sink that lost its partitions waits to be told so; then the process ends, and a new one joins."""
+LOST = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._STATE,
+    }
+)
+"""Commit errors that mean: these partitions are somebody else's now."""
+
+FATAL = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
+"""Errors after which librdkafka cannot go on: another process took this one's place, or the client broke."""
+
+
+class Lost(Exception):
+    """The partitions were given to another process; what was not committed is theirs to write."""
+
+
+class Intake:
+    """Membership in the group of sinks. Everything but :meth:`stop` and :attr:`stopping` belongs to one thread."""
+
+    def __init__(self, settings: Settings, facts: metrics.SinkMetrics) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._log = structlog.get_logger()
+        self._consumer = _consumer(settings)
+        self._member: str | None = None
+        self._starts: list[TopicPartition] = []
+        self.buffers: dict[Key, Buffer] = {}
+        self.term = 0
+        self.stopping = False
+
+    def join(self) -> None:
+        """Join the group."""
+        topics = [self._settings.topic(topic.name) for topic in TOPICS]
+        self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Start where the group stands; an open intent fixes where the first batch ends."""
+        self.term += 1
+        self.buffers = {}
+        committed = self._committed(partitions)
+        for found in committed:
+            buffer = Buffer(self._settings.logical(found.topic), found.partition)
+            if found.offset >= 0 and (plan := plan_of(found.metadata)):
+                buffer.plan, buffer.start = plan, found.offset
+            self.buffers[buffer.topic, buffer.partition] = buffer
+        self._starts = [TopicPartition(c.topic, c.partition, c.offset) for c in committed]
+        consumer.assign(self._starts)
+        self._member = consumer.memberid()
+        self._facts.became_ready(True)
+        intents = sum(bool(buffer.plan) for buffer in self.buffers.values())
+        self._facts.intents(intents)
+        self._log.info("partitions assigned", count=len(partitions), open_intents=intents)
+
+    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where the group stands. Nothing is polled meanwhile: we are inside a poll."""
+        end = time.monotonic() + ASSIGN_SECONDS
+        while True:
+            try:
+                return _each_well(self._consumer.committed(partitions, timeout=10)) if partitions else []
+            except KafkaException as failed:
+                if self.stopping or time.monotonic() > end:
+                    raise Transient(f"the broker does not say where the sinks stand: {failed.args[0].str()}") from None
+                self._log.warning("the broker does not answer; waiting", error=failed.args[0].str())
+                time.sleep(0.5)
+
+    def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self.term += 1
+        self.buffers, self._starts = {}, []
+        self._facts.became_ready(False)
+
+    def abandon(self, term: int) -> None:
+        """Forget what was read in a term whose partitions are lost, and wait for the next one.
+
+        Records that follow a lost batch must not become a batch of their own: its commit would skip the lost one.
+
+        Raises
+        ------
+        Transient
+            The group says that they are lost, and gives no new ones.
+        """
+        end = time.monotonic() + ABANDON_SECONDS
+        while self.term == term and not self.stopping:
+            self.buffers = {}
+            if time.monotonic() > end:
+                raise Transient("the group of sinks took the partitions away and gave no others")
+            self.pause(0.2)
+
+    def collect(self) -> None:
+        """Take what has arrived; waits a moment when nothing has."""
+        self._take(lambda: self._consumer.consume(5_000, 0.1))
+
+    def _take(self, fetch: Callable[[], Sequence[Message]]) -> None:
+        term = self.term
+        messages = list(filter(self._is_well, fetch()))
+        if self.term == term:
+            self._keep(messages)
+        elif messages and self._starts:  # nobody can tell which of the two terms they were read in: start over
+            self._consumer.assign(self._starts)
+
+    def _is_well(self, message: Message) -> bool:
+        error = message.error()
+        if error is not None and error.code() in FATAL:
+            raise KafkaException(error)
+        if error is not None:
+            self._log.warning("consume failed", error=error.str())
+        return error is None
+
+    def _keep(self, messages: Sequence[Message]) -> None:
+        now = time.monotonic()
+        for message in messages:
+            buffer = self.buffers.get((self._settings.logical(message.topic()), message.partition()))
+            if buffer is not None:
+                buffer.add(record_of(message), now)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass without leaving the group: nothing is fetched, but the group is answered."""
+        assignment = self._consumer.assignment()
+        if assignment:
+            self._consumer.pause(assignment)
+        self._take(lambda: [message] if (message := self._consumer.poll(seconds)) is not None else [])
+        if assignment := self._consumer.assignment():
+            self._consumer.resume(assignment)
+
+    def record(self, term: int, batches: Sequence[Batch]) -> None:
+        """Commit every batch's first offset with its plan."""
+        self._commit(term, [self._place(batch, batch.first, batch.plan) for batch in batches])
+
+    def finish(self, term: int, batches: Sequence[Batch]) -> None:
+        """Commit the offset after every batch, with what is left of its plan."""
+        self._commit(term, [self._place(batch, batch.last + 1, batch.rest) for batch in batches])
+
+    def _place(self, batch: Batch, offset: int, plan: Plan) -> TopicPartition:
+        return TopicPartition(self._settings.topic(batch.topic), batch.partition, offset, plan_text(plan))
+
+    def _commit(self, term: int, places: list[TopicPartition]) -> None:
+        """Ask the broker until it answers; waiting is right as long as the partitions are ours."""
+        while places:
+            if term != self.term or self._consumer.memberid() != self._member:
+                raise Lost
+            try:
+                _each_well(self._consumer.commit(offsets=places, asynchronous=False))
+            except KafkaException as failed:
+                self._bear(failed)
+            else:
+                return
+
+    def _bear(self, failed: KafkaException) -> None:
+        error = failed.args[0]
+        if error.code() in FATAL:
+            raise failed
+        if error.code() in LOST or self.stopping:
+            raise Lost from None
+        self._log.warning("the broker does not answer; waiting", error=error.str())
+        self.pause(1.0)
+
+    def observe_lag(self) -> None:
+        """Tell how far each partition is behind."""
+        for position in self._consumer.position(self._consumer.assignment()):
+            topic = self._settings.logical(position.topic)
+            _, end = self._consumer.get_watermark_offsets(position, cached=True)
+            waiting = self.buffers.get((topic, position.partition), Buffer()).records
+            seconds = max(0.0, time.time() - waiting[0].appended_at_ms / 1000) if waiting else 0.0
+            read = position.offset if position.offset >= 0 else end
+            self._facts.lag(topic, position.partition, max(0, end - read) + len(waiting), seconds)
+
+
+def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
+    """The answers, unless one partition failed: librdkafka raises by itself only when all of them did."""
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return answers
+
+
+def record_of(message: Message) -> Record:
+    """A message as a record of the log."""
+    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), _headers(message))
+
+
+_ask_headers = methodcaller("headers")
+"""Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
+
+
+def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
+    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
+    try:
+        return _ask_headers(message) or ()
+    except (UnicodeDecodeError, SystemError):
+        return ()
+
+
+def _consumer(settings: Settings) -> Consumer:
+    more: dict[str, Any] = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 2_000}
+    if settings.instance:
+        more["group.instance.id"] = settings.instance
+    return kafka.consumer(settings, "sink", settings.group("sink"), **more)

@@ -1,0 +1,176 @@
+"""Batches into tables: one block per table, repeated until it is certain that it was written.
+
+An insert that fails leaves one of three things to do. When ClickHouse is away, wait. When nobody knows what happened,
+repeat it, because it may have been written, and let somebody know. When ClickHouse refuses the rows themselves, give
+the batch back: it is written again in halves, until the row is alone.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import NamedTuple
+
+import structlog
+
+from pipeline import metrics
+from pipeline.config import Settings
+from pipeline.crashpoints import CrashPoints, Point
+from pipeline.errors import Transient
+from pipeline.sink.batches import Batch
+from pipeline.sink.intake import Lost
+from pipeline.sink.rows import FOREIGN, TABLES, Place, Row, RowsOf, by_topic
+from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse
+
+LONGEST_PAUSE = 10.0
+
+
+class Rejection(NamedTuple):
+    """A batch that a table refuses, why, and the tables that hold its rows already."""
+
+    batch: Batch
+    detail: str
+    done: frozenset[str]
+
+
+class Writer:
+    """Writes batches side by side, one lane per connection."""
+
+    def __init__(
+        self, settings: Settings, facts: metrics.SinkMetrics, warehouses: Sequence[Warehouse], crash: CrashPoints
+    ) -> None:
+        self._partitions = settings.partitions
+        self._facts = facts
+        self._warehouses = warehouses
+        self._crash = crash
+        self._columns = {table: _columns(warehouses[0], table) for table in TABLES}
+        self._rows: dict[str, RowsOf] = by_topic()
+        self._pool = ThreadPoolExecutor(len(warehouses), "insert")
+        self._log = structlog.get_logger()
+
+    def write(
+        self, batches: Sequence[Batch], is_lost: Callable[[], bool], meanwhile: Callable[[], None]
+    ) -> list[Rejection]:
+        """Write all of them; returns those that ClickHouse refuses. ``meanwhile`` is called every second.
+
+        Raises
+        ------
+        Lost
+            The partitions are not ours any more.
+        """
+        lanes = [batches[i :: len(self._warehouses)] for i in range(len(self._warehouses))]
+        pending = [
+            self._pool.submit(self._lane, lane, warehouse, is_lost)
+            for lane, warehouse in zip(lanes, self._warehouses, strict=True)
+        ]
+        while wait(pending, timeout=1.0).not_done:
+            meanwhile()
+        return [rejection for future in pending for rejection in future.result()]
+
+    def close(self) -> None:
+        """Wait for what is being written."""
+        self._pool.shutdown()
+
+    def _lane(self, batches: Sequence[Batch], warehouse: Warehouse, is_lost: Callable[[], bool]) -> list[Rejection]:
+        written = (self._write(batch, warehouse, is_lost) for batch in batches)
+        return [rejection for rejection in written if rejection is not None]
+
+    def _write(self, batch: Batch, warehouse: Warehouse, is_lost: Callable[[], bool]) -> Rejection | None:
+        done = batch.done
+        for table, rows in self._rows_of(batch).items():
+            if table in batch.done:
+                continue
+            started = time.perf_counter()
+            try:
+                self._until_written(batch, table, rows, warehouse, is_lost)
+            except RowsRejected as refused:
+                return Rejection(batch, str(refused), done)
+            self._facts.rows_inserted(table, len(rows), time.perf_counter() - started)
+            self._crash.reached(Point.SINK_MID_INSERT)
+            done |= {table}
+        return None
+
+    def _rows_of(self, batch: Batch) -> dict[str, list[Row]]:
+        place = Place(batch.topic, batch.partition, self._partitions)
+        rows: dict[str, list[Row]] = {}
+        for record in batch.records:
+            try:
+                made = self._rows[batch.topic](place, record)
+            except FOREIGN as foreign:
+                self._facts.record_unreadable(batch.topic)
+                self._log.error(
+                    "a record in a topic of ours is not ours; it makes no row",
+                    topic=batch.topic,
+                    partition=batch.partition,
+                    offset=record.offset,
+                    error=type(foreign).__name__,
+                )
+                continue
+            for table, row in made:
+                rows.setdefault(table, []).append(row)
+        return rows
+
+    def _until_written(
+        self, batch: Batch, table: str, rows: list[Row], warehouse: Warehouse, is_lost: Callable[[], bool]
+    ) -> None:
+        """Insert until it worked: an insert whose fate is unknown must be repeated, and its token makes that safe."""
+        pause = 0.2
+        while True:
+            try:
+                self._insert(batch, table, rows, warehouse)
+            except (Transient, QueryFailed) as failed:
+                self._failed(failed)
+                if is_lost():
+                    raise Lost from None
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._facts.waiting(paused=False)
+                return
+
+    def _failed(self, failed: Transient | QueryFailed) -> None:
+        self._facts.waiting(paused=True)
+        self._facts.insert_retried()
+        if isinstance(failed, Transient):
+            self._log.warning("ClickHouse does not take the batch; waiting", error=str(failed))
+        else:
+            self._facts.insert_unexplained()
+            self._log.error("ClickHouse refuses a batch, and waiting may not help; trying again", error=str(failed))
+
+    def _insert(self, batch: Batch, table: str, rows: list[Row], warehouse: Warehouse) -> None:
+        """One attempt.
+
+        Rows that are refused although the table holds some of them were refused further on, by a materialized view,
+        or were written by an attempt whose answer was lost. Smaller ranges would write them twice.
+        """
+        try:
+            warehouse.insert(table, self._columns[table], rows, batch.token(table))
+        except RowsRejected as refused:
+            if _holds(warehouse, table, batch):
+                raise QueryFailed(f"{refused}, after the table took them: look at its materialized views") from None
+            raise
+
+
+def _holds(warehouse: Warehouse, table: str, batch: Batch) -> bool:
+    """Whether a table has a row of a batch."""
+    return bool(
+        warehouse.query(
+            "SELECT 1 FROM {table:Identifier} WHERE _topic = {topic:String} AND _partition = {partition:UInt16} "
+            "AND _offset BETWEEN {first:UInt64} AND {last:UInt64} LIMIT 1",
+            {
+                "table": table,
+                "topic": batch.topic,
+                "partition": batch.partition,
+                "first": batch.first,
+                "last": batch.last,
+            },
+        ).rows
+    )
+
+
+def _columns(warehouse: Warehouse, table: str) -> dict[str, str]:
+    rows = warehouse.query(
+        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position",
+        {"d": warehouse.database, "t": table},
+    ).rows
+    return {str(name): str(kind) for name, kind in rows}

@@ -1,0 +1,118 @@
+"""What must stand in ClickHouse, recomputed from the log with JSON and sets: every row, once, with the log's values."""
+
+import json
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES
+from tests.faults.field import Field
+from tests.faults.oracle import Logged, read_log, reference
+
+TABLES = {
+    "purchases": "raw_purchases",
+    "service-contacts": "raw_service_contacts",
+    "surveys": "raw_survey_responses",
+    "alert-outcomes": "raw_alert_outcomes",
+}
+COMPARED = {
+    "purchases": ("event_id", "customer_id", "order_id", "currency", "amount"),
+    "service-contacts": ("event_id", "customer_id", "contact_id", "issue_id", "stage", "channel"),
+    "surveys": ("event_id", "customer_id", "instrument", "score"),
+    "alert-outcomes": ("event_id", "customer_id", "alert_id", "action", "result"),
+}
+Place = tuple[int, int]
+
+
+def check_rows(field: Field, refused: frozenset[tuple[str, int, int]] = frozenset()) -> int:
+    """Every table equals the log; ``refused`` records (topic, partition, offset) have no row. Returns the raw rows."""
+    valid = reference(field.settings).valid
+    count = 0
+    for topic in INPUTS:
+        places = {place for place in valid[topic.name] if (topic.name, *place) not in refused}
+        records = [r for r in read_log(field.settings, topic) if (r.partition, r.offset) in places]
+        _check_raw(field, topic.name, records)
+        count += len(records)
+    check_alerts(field)
+    check_states(field)
+    check_letters(field)
+    return count
+
+
+def _check_raw(field: Field, topic: str, records: list[Logged]) -> None:
+    columns = COMPARED[topic]
+    found = field.rows(f"SELECT _partition, _offset, occurred_at, {', '.join(columns)} FROM {TABLES[topic]}")
+    _once(TABLES[topic], [(row["_partition"], int(row["_offset"])) for row in found], records)
+    by_place = {(row["_partition"], int(row["_offset"])): row for row in found}
+    for record in records:
+        row, event = by_place[record.partition, record.offset], json.loads(record.value or b"", parse_float=Decimal)
+        assert _moment(row["occurred_at"]) == _moment(event["occurred_at"])
+        said = {name: _plain(row[name]) for name in columns}
+        assert said == {name: _plain(event[name]) for name in columns}, (topic, record.partition, record.offset)
+
+
+def _once(table: str, found: list[Place], records: list[Logged]) -> None:
+    repeated = [place for place, count in Counter(found).items() if count > 1]
+    assert not repeated, f"{table}: {len(repeated)} rows stand there more than once, the first: {repeated[0]}"
+    wanted = {(record.partition, record.offset) for record in records}
+    assert set(found) == wanted, f"{table}: missing {len(wanted - set(found))}, foreign {len(set(found) - wanted)}"
+
+
+def _plain(value: Any) -> str:
+    try:
+        return str(Decimal(str(value)).normalize())
+    except ArithmeticError:
+        return str(value)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "").replace(" ", "T").split("+")[0])
+
+
+def check_alerts(field: Field) -> None:
+    """Every message once; the newest message of every alert as its state."""
+    records = read_log(field.settings, ALERTS)
+    messages = field.rows("SELECT _partition, _offset FROM alert_messages")
+    _once("alert_messages", [(row["_partition"], int(row["_offset"])) for row in messages], records)
+    newest: dict[str, tuple[int, Any]] = {}
+    for record in sorted(records, key=lambda r: (r.partition, r.offset)):
+        message = json.loads(record.value or b"")
+        newest[message["alert_id"]] = record.offset, message
+    rows = field.rows("SELECT alert_id, status, severity, churn_risk_0_1, _offset FROM alert_states FINAL")
+    found = {row["alert_id"]: (int(row["_offset"]), row["status"], row["severity"]) for row in rows}
+    assert len(rows) == len(found)
+    assert found == {name: (offset, m["status"], m["severity"]) for name, (offset, m) in newest.items()}
+    assert all(abs(row["churn_risk_0_1"] - newest[row["alert_id"]][1]["churn_risk_0_1"]) < 1e-12 for row in rows)
+
+
+def check_states(field: Field) -> None:
+    """The newest record of every key."""
+    newest = {
+        (r.key or b"").decode(): (r.partition, r.offset)
+        for r in sorted(read_log(field.settings, STATES), key=lambda r: (r.partition, r.offset))
+        if r.value is not None
+    }
+    rows = field.rows("SELECT customer_id, _partition, _offset FROM customer_states FINAL")
+    found = {row["customer_id"]: (row["_partition"], int(row["_offset"])) for row in rows}
+    assert len(rows) == len(found)
+    assert found == newest
+
+
+def check_letters(field: Field) -> None:
+    """Every rejected record, with its bytes."""
+    wanted = {}
+    for record in sorted(read_log(field.settings, DEAD_LETTERS), key=lambda r: (r.partition, r.offset)):
+        said = {name.removeprefix(ERROR_HEADERS): value.decode() for name, value in record.headers.items()}
+        wanted[said["topic"], int(said["partition"]), int(said["offset"])] = (
+            said["reason"], (record.value or b"").hex().upper()
+        )  # fmt: skip
+    rows = field.rows(
+        "SELECT source_topic, source_partition, source_offset, reason, hex(value) AS bytes FROM dead_letters FINAL"
+    )
+    found = {
+        (row["source_topic"], row["source_partition"], int(row["source_offset"])): (row["reason"], row["bytes"])
+        for row in rows
+    }
+    assert len(rows) == len(found)
+    assert found == wanted

@@ -1,0 +1,42 @@
+"""A header whose name is not UTF-8, which some client other than ours may write."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.core.partition import partition_of
+from tests.faults.field import Field
+from tests.faults.test_sink_refusals import purchase
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+SENDER = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+
+class Name(str):
+    def encode(self, *_):
+        return b"\\xff\\xfe"
+
+async def main(bootstrap, topic, partition, value):
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        await producer.send_and_wait(topic, value.encode(), partition=int(partition), headers=[(Name("x"), b"y")])
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_header_whose_name_is_not_utf_8_costs_the_sink_nothing(filled: Field) -> None:
+    filled.send(purchase(n) for n in range(14))
+    topic, key, value = purchase(100)
+    partition = partition_of(key, filled.settings.partitions)
+    subprocess.run(
+        [sys.executable, "-c", SENDER, filled.settings.kafka, filled.settings.topic(topic), str(partition), value],
+        env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30,
+    )  # fmt: skip
+    filled.send(purchase(n) for n in range(14, 28))
+    sink = filled.sink().wait_ready()
+    filled.wait_done("sink")
+    assert sink.alive
+    assert filled.rows("SELECT count() AS n FROM raw_purchases") == [{"n": 29}]

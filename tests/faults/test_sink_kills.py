@@ -1,0 +1,94 @@
+"""The sink, killed at every step and at random: every table equals the log, row for row."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, count
+
+import pytest
+
+from pipeline.crashpoints import VARIABLE, Point
+from tests.faults.field import Field, Running, traffic
+from tests.faults.rows import check_rows
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+STEPS = [point for point in Point if point.startswith("sink-")]
+
+
+@contextmanager
+def steady_traffic(field: Field, rate: float) -> Iterator[None]:
+    """Traffic for as long as the block lasts."""
+    stop = threading.Event()
+    events = chain.from_iterable(traffic(100, seed=seed) for seed in count(1))
+    sending = threading.Thread(target=field.send, args=(events, rate, stop), daemon=True)
+    sending.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sending.join(60)
+
+
+def test_without_any_fault_the_tables_equal_the_log(filled: Field) -> None:
+    filled.send(traffic(300))
+    filled.worker().wait_ready()
+    filled.sink().wait_ready()
+    filled.wait_done()
+    filled.wait_done("sink")
+    assert check_rows(filled) > 1_000
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(filled: Field, step: Point) -> None:
+    filled.worker().wait_ready()
+    sink = filled.sink("0", **{VARIABLE: f"{step}:2"}).wait_ready()
+    with steady_traffic(filled, 300):  # so that what is read again could end elsewhere
+        assert sink.wait_dead() == -9
+        sink.start(**{VARIABLE: ""}).wait_ready()
+    filled.wait_done()
+    filled.wait_done("sink")
+    check_rows(filled)
+
+
+def harass(sink: Running, times: int, seed: int) -> None:
+    """Kill a sink again and again: at a random moment, or at a random step of a random batch, in turns."""
+    chance = random.Random(seed)
+    for number in range(times):
+        sink.wait_ready()
+        if number % 2:
+            assert sink.wait_dead(60) == -9
+            sink.start(**{VARIABLE: ""})
+        else:
+            time.sleep(chance.uniform(0.0, 1.0))
+            sink.kill()
+            sink.start(**{VARIABLE: f"{chance.choice(STEPS)}:{chance.randint(1, 2)}"})
+
+
+def rows_after_kills(field: Field, sink: Running, times: int, seed: int, rate: float = 200) -> int:
+    """Kill the sink under traffic, let it finish, and compare; returns the number of raw rows."""
+    field.worker().wait_ready()
+    with steady_traffic(field, rate):
+        harass(sink, times, seed)
+    if not sink.alive:
+        sink.start(**{VARIABLE: ""})
+    field.wait_done()
+    field.wait_done("sink")
+    return check_rows(field)
+
+
+def test_a_sink_killed_again_and_again_writes_every_row_once(filled: Field) -> None:
+    assert rows_after_kills(filled, filled.sink("0"), times=12, seed=3) > 1_000
+
+
+def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(filled: Field) -> None:
+    sink = filled.sink("0", program=("-m", "tests.faults.forgetful"))
+    with pytest.raises(AssertionError, match="rows stand there more than once"):
+        rows_after_kills(filled, sink, times=12, seed=3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+def test_a_sink_killed_two_hundred_times_writes_every_row_once(filled: Field) -> None:
+    assert rows_after_kills(filled, filled.sink("0"), times=200, seed=random.randrange(10**6), rate=300) > 50_000

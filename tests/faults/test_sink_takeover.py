@@ -1,0 +1,89 @@
+"""Sinks that join, leave, freeze and die while others take their partitions over; and a broker that goes away."""
+
+import signal
+import time
+
+import pytest
+
+from pipeline.crashpoints import VARIABLE, Point
+from tests.faults.brokers import Brokers
+from tests.faults.field import Field
+from tests.faults.rows import check_rows
+from tests.faults.test_sink_kills import steady_traffic
+from tests.stacks import eventually
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+
+
+def finished(field: Field) -> int:
+    """Wait until all is written, and compare."""
+    field.wait_done()
+    field.wait_done("sink")
+    return check_rows(field)
+
+
+def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once(filled: Field) -> None:
+    filled.worker().wait_ready()
+    with steady_traffic(filled, 300):
+        first = filled.sink().wait_ready()
+        others = [filled.sink().wait_ready() for _ in range(2)]
+        time.sleep(2)
+        first.stop()
+        time.sleep(2)
+        others[0].stop()
+        time.sleep(2)
+    assert finished(filled) > 1_000
+
+
+@pytest.mark.parametrize(
+    ("instance", "step"),
+    [
+        ("", Point.SINK_INTENT_RECORDED),
+        ("", Point.SINK_INSERTED),
+        ("a", Point.SINK_INTENT_RECORDED),
+        ("a", Point.SINK_MID_INSERT),
+    ],
+)
+def test_what_a_dead_sink_had_recorded_another_finishes(filled: Field, instance: str, step: Point) -> None:
+    filled.worker().wait_ready()
+    with steady_traffic(filled, 200):
+        dying = filled.sink(instance, **{VARIABLE: f"{step}:3"})
+        other = filled.sink("b" if instance else "").wait_ready()
+        assert dying.wait_dead() == -9
+        eventually(lambda: _taken_over(other.said()), 40, "the other has all partitions")
+    assert finished(filled) > 500
+
+
+def _taken_over(said: list[dict[str, object]]) -> bool:
+    return any(line["event"] == "partitions assigned" and line["count"] == 28 for line in said)
+
+
+def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(filled: Field) -> None:
+    filled.worker().wait_ready()
+    with steady_traffic(filled, 300):
+        frozen = filled.sink().wait_ready()
+        other = filled.sink().wait_ready()
+        time.sleep(2)
+        frozen.signal(signal.SIGSTOP)
+        eventually(lambda: _taken_over(other.said()), 40, "the other has all partitions")
+        time.sleep(2)
+        frozen.signal(signal.SIGCONT)
+        time.sleep(4)
+    assert finished(filled) > 1_000
+    assert frozen.alive
+
+
+@pytest.mark.parametrize("gently", [True, False], ids=["restarted", "killed"])
+def test_a_broker_that_goes_away_and_comes_back_costs_no_row(filled: Field, broker: Brokers, gently: bool) -> None:
+    filled.worker().wait_ready()
+    sink = filled.sink().wait_ready()
+    with steady_traffic(filled, 300):
+        time.sleep(2)
+        node = broker.nodes[0]
+        node.stop() if gently else node.kill()
+        time.sleep(2)
+        node.start()
+        broker.wait_ready()
+        time.sleep(2)
+    assert finished(filled) > 1_000
+    assert sink.alive

@@ -1,0 +1,85 @@
+"""The warehouse killed, away, slow, or cutting connections: the sink stays and repeats what is uncertain."""
+
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.faults.field import Field, traffic
+from tests.faults.rows import check_rows
+from tests.faults.test_sink_refusals import purchase
+from tests.faults.warehouses import Embedded, Proxy
+from tests.stacks import eventually
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+
+
+@pytest.fixture
+def proxy(embedded: Embedded) -> Iterator[Proxy]:
+    """A proxy in front of the warehouse."""
+    made = Proxy(embedded.port)
+    yield made
+    made.close()
+
+
+def rows_in(field: Field) -> int:
+    return int(field.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
+
+
+def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(filled: Field, embedded: Embedded) -> None:
+    filled.worker().wait_ready()
+    filled.sink().wait_ready()
+    coming = filled.sending(traffic(400), rate=500)
+    for _ in range(2):
+        before = rows_in(filled)
+        eventually(lambda: rows_in(filled) > before, 20, "rows arrive")  # noqa: B023 - called at once
+        embedded.kill()
+        embedded.start()
+    coming.join()
+    filled.wait_done()
+    filled.wait_done("sink")
+    assert check_rows(filled) > 1_000
+
+
+def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(filled: Field, embedded: Embedded) -> None:
+    sink = filled.sink().wait_ready()
+    filled.send(traffic(50))
+    filled.wait_done("sink")
+    embedded.kill()
+    try:
+        filled.send(traffic(1_500, seed=3))
+        eventually(lambda: sink.metric("loyalty_sink_paused") == 1, 30, "the sink waits")
+        before = psutil.Process(sink.process.pid).memory_info().rss
+        filled.send(traffic(1_500, seed=4))
+        time.sleep(14)  # longer than a session of the group
+        assert psutil.Process(sink.process.pid).memory_info().rss - before < 100_000_000
+    finally:
+        embedded.start()
+    filled.wait_done("sink")
+    assert check_rows(filled) > 10_000
+    assigned = [line for line in sink.said() if line["event"] == "partitions assigned"]
+    assert len(assigned) == 1, "it left its group"
+
+
+def test_inserts_that_take_five_seconds_are_waited_for(filled: Field, proxy: Proxy) -> None:
+    proxy.slow = 5.0
+    sink = filled.sink(clickhouse=proxy.url)
+    filled.send(purchase(n) for n in range(100))
+    sink.wait_ready()
+    filled.wait_done("sink")
+    assert sink.metric("loyalty_sink_insert_seconds_sum") > 5
+    assert check_rows(filled) == 100
+    assert len([line for line in sink.said() if line["event"] == "partitions assigned"]) == 1
+
+
+def test_an_insert_whose_answer_is_lost_is_repeated_and_written_once(filled: Field, proxy: Proxy) -> None:
+    sink = filled.sink(clickhouse=proxy.url).wait_ready()
+    proxy.cuts = 12
+    filled.send(traffic(200))
+    filled.worker().wait_ready()
+    filled.wait_done()
+    filled.wait_done("sink")
+    assert proxy.cut == 12
+    assert sink.metric("loyalty_sink_retries_total") > 0
+    assert check_rows(filled) > 500
