@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 
 Headers = list[tuple[str, bytes]]
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
+SPREAD_SECONDS = 10.0
+"""How long news of a topic may take to reach every broker of a cluster."""
 
 
 def client_config(settings: Settings, name: str) -> dict[str, Any]:
@@ -163,8 +166,10 @@ def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and verify the others; returns the names of those created."""
     existing = set(metadata(settings).topics)
     missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
+    confirming = {"min.insync.replicas": str(max(1, settings.replication - 1))}  # one replica may be away
     new = [
-        NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config()) for t in missing
+        NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config() | confirming)
+        for t in missing
     ]
     if new:
         client = admin(settings)  # must outlive its futures
@@ -174,8 +179,20 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
-    verify_topics(settings)
+    _verify_once_known(settings, SPREAD_SECONDS if new else 0.0)
     return [topic.name for topic in missing]
+
+
+def _verify_once_known(settings: Settings, seconds: float) -> None:
+    """Verify; the answer may come from a broker that has not heard of a new topic yet."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return verify_topics(settings)
+        except (Refused, Transient):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def verify_topics(settings: Settings) -> None:

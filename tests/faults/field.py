@@ -126,6 +126,10 @@ class Field:
         """A sink."""
         return self._run("sink", "loyalty_sink_ready", instance, more)
 
+    def warehouse(self) -> Running:
+        """The embedded warehouse, at the address of the settings."""
+        return self._run("warehouse", "", "", {})
+
     def _run(self, kind: str, gauge: str, instance: str, more: Mapping[str, str]) -> Running:
         port = free_ports(1)[0]
         log = self.directory / f"{kind}-{len(self.running)}.log"
