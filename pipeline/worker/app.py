@@ -122,6 +122,7 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.A
         consumer_max_fetch_size=1024 * 1024,
     )
     table = _create_table(app, settings)
+    table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     engine = Engine(settings, table, KafkaOutputs(settings), facts)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
