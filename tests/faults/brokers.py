@@ -200,11 +200,12 @@ class Brokers:
 
     def until_in_sync(self, topics: list[str], seconds: float = 60) -> None:
         """Wait until every replica of the topics is in sync."""
-        eventually(lambda: self._in_sync(topics), seconds, "every replica in sync")
+        client = self.admin()
+        eventually(lambda: self._in_sync(client, topics), seconds, "every replica in sync")
 
-    def _in_sync(self, topics: list[str]) -> bool:
+    def _in_sync(self, client: AdminClient, topics: list[str]) -> bool:
         try:
-            known = self.admin().list_topics(timeout=5).topics
+            known = client.list_topics(timeout=5).topics
         except KafkaException:
             return False
         partitions = [p for topic in topics for p in known[topic].partitions.values()]

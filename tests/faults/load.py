@@ -1,5 +1,6 @@
-"""Traffic in the background for so many seconds, and whether every record of it lies in the log, once."""
+"""Traffic in the background while a fault happens, and whether every record of it lies in the log, once."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,33 +9,22 @@ from pipeline.kafka import end_offsets
 from pipeline.topics import INPUTS
 from tests.faults.field import Field, traffic
 
-
-class Load:
-    """Records being sent."""
-
-    def __init__(self, field: Field, customers: int, seconds: float, seed: int) -> None:
-        self._field = field
-        events = list(traffic(customers, seed))
-        self.records = len(events)
-        self._pool = ThreadPoolExecutor(1, "load")
-        self._sending = self._pool.submit(field.send, iter(events), self.records / seconds)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether records are still to be sent: a fault after that would prove little."""
-        return not self._sending.done()
-
-    def join(self, seconds: float = 120) -> None:
-        """Wait until everything was sent; every record must lie in the log, none twice."""
-        assert self._sending.result(seconds) == self.records
-        self._pool.shutdown()
-        ends = end_offsets(self._field.settings, INPUTS)
-        assert sum(end - first for first, end in ends.values()) == self.records, "the log itself lost records"
+CUSTOMERS = 8_000
+DAYS = 60
 
 
 @contextmanager
-def under_load(field: Field, customers: int = 1_000, seconds: float = 8.0, seed: int = 1) -> Iterator[Load]:
-    """Run the block while records are sent, and wait until all of them lie in the log."""
-    load = Load(field, customers, seconds, seed)
-    yield load
-    load.join()
+def under_load(field: Field, rate: float = 400.0, seed: int = 1) -> Iterator[None]:
+    """Send ``rate`` records a second from the beginning of the block to its end; each of them must lie in the log."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, "load") as pool:
+        sending = pool.submit(field.send, traffic(CUSTOMERS, seed, DAYS), rate, stop)
+        try:
+            yield
+            assert not sending.done(), "the traffic ended before the fault was over"
+        finally:
+            stop.set()
+        sent = sending.result(150)
+    ends = end_offsets(field.settings, INPUTS)
+    logged = sum(end - first for first, end in ends.values())
+    assert logged == sent, f"{sent} records were sent and {logged} lie in the log"
