@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from pipeline import credentials
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
@@ -23,6 +24,7 @@ def client_config(settings: Settings, name: str) -> dict[str, Any]:
     """What every client of ours shares; librdkafka's own log lines are left to its error callback."""
     return {
         "bootstrap.servers": settings.kafka,
+        **credentials.for_librdkafka(settings),
         "client.id": f"loyalty-{name}",
         "log_level": 2,
         "error_cb": _ignore,
@@ -137,15 +139,32 @@ def metadata(settings: Settings, seconds: float = 5.0) -> Any:
     ------
     Unreachable
         No broker answered.
+    Refused
+        One did, but not to us.
     """
+    met: list[KafkaError] = []
+    client = AdminClient(client_config(settings, "admin") | {"error_cb": met.append})
     try:
         _check_someone_listens(settings)
-        return admin(settings).list_topics(timeout=seconds)
+        return _asked_in_turns(client, seconds, lambda: credentials.check_refusals(settings, met))
     except (KafkaException, OSError):
         raise Unreachable(
             f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
             "to an address that does."
         ) from None
+
+
+def _asked_in_turns(client: AdminClient, seconds: float, check: Callable[[], None]) -> Any:
+    """The metadata; after each second without them ``check`` is called: it may know that waiting is of no use."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return client.list_topics(timeout=min(seconds, 1.0))
+        except KafkaException:
+            client.poll(0)  # hands over what the client met
+            check()
+            if time.monotonic() > end:
+                raise
 
 
 def _check_someone_listens(settings: Settings) -> None:

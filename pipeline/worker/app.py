@@ -23,6 +23,7 @@ from pipeline.core.decode import Decoder
 from pipeline.errors import LoyaltyError
 from pipeline.flow import Outcome, Record, Slice, process
 from pipeline.topics import INPUTS, STATES, Topic
+from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
@@ -100,6 +101,7 @@ def create_app(settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.A
     app = faust.App(
         settings.group("worker"),
         broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],
+        broker_credentials=broker_credentials(settings),
         store="memory://",
         Topic=SliceTopic,
         Stream=SliceStream,
