@@ -120,6 +120,7 @@ class Sink:
             key = (self._settings.logical(found.topic), found.partition)
             self._buffers[key] = Buffer(must_end_at=intended_end(found.metadata) if found.offset >= 0 else None)
         consumer.assign([TopicPartition(c.topic, c.partition, c.offset) for c in committed])
+        consumer.resume(committed)  # a partition that was lost while paused comes back paused
         self._facts.became_ready()
         self._log.info(
             "partitions assigned",

@@ -20,10 +20,11 @@ from faust.types import TP
 from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
-from pipeline.errors import LoyaltyError
+from pipeline.errors import LoyaltyError, Refused
 from pipeline.flow import Outcome, Record, Slice, process
 from pipeline.topics import INPUTS, STATES, Topic
 from pipeline.worker.credentials import broker_credentials
+from pipeline.worker.membership import own_member_id, place_is_taken
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
@@ -181,6 +182,7 @@ def _add_observers(
 ) -> None:
     log = structlog.get_logger()
     inputs = {settings.topic(topic.name) for topic in INPUTS}
+    was_member: list[bool] = []
 
     @table.on_recover  # type: ignore[untyped-decorator]
     async def recovered() -> None:
@@ -193,12 +195,28 @@ def _add_observers(
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         facts.became_ready(ready=False)
         watchdog.became_ready(ready=False)
+        if settings.instance and was_member:
+            await _end_when_replaced(app, settings)
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def assigned(_app: Any, _assigned: Any, **_: Any) -> None:
+        was_member[:] = [True]  # until then it may take the place of a process that died
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:
         for tp in app.consumer.assignment():
             if tp.topic in inputs:
                 _observe_lag(app, settings, tp, facts)
+
+
+async def _end_when_replaced(app: faust.App, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    if await loop.run_in_executor(None, place_is_taken, settings, own_member_id(app)):
+        structlog.get_logger().critical(
+            "another worker has taken this one's place; give every worker a LOYALTY_INSTANCE of its own",
+            instance=settings.instance,
+        )
+        os._exit(Refused.exit_code)
 
 
 def _observe_lag(app: faust.App, settings: Settings, tp: Any, facts: metrics.WorkerMetrics) -> None:
