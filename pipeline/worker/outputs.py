@@ -20,6 +20,7 @@ from pipeline.errors import Transient
 from pipeline.flow import DeadLetter
 from pipeline.kafka import Headers, Sending, producer
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES, STATES
+from pipeline.worker.pulse import Pulse
 
 _alert_encoder = msgspec.json.Encoder()
 
@@ -31,6 +32,7 @@ class KafkaOutputs:
         self._settings = settings
         self._producer = producer(settings, "worker")
         self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES, DEAD_LETTERS)}
+        self._pulse = Pulse()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="outputs", daemon=True)
         self._thread.start()
@@ -68,6 +70,7 @@ class KafkaOutputs:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[str | None] = loop.create_future()
         sending = Sending(self._producer)
+        self._pulse.check()
         send(sending)
         sending.finish(lambda failure: loop.call_soon_threadsafe(partial(done.set_result, failure)))
         failure = await done
