@@ -202,6 +202,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self._seeks += 1
             self.ledger.forget()
             await super().perform_seek()
+            await self._seek_uncommitted()
+
+    async def _seek_uncommitted(self) -> None:
+        """Where nothing was committed yet, nothing was sought: what was fetched before would be passed over."""
+        for tp in self.assignment():
+            if not self._is_changelog_tp(tp) and not self._committed_offset[tp]:
+                await self._seek(tp, 0)  # no longer there: aiokafka goes to the earliest
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give partitions up."""
