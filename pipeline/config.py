@@ -6,6 +6,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,11 @@ class Settings:
     """Everything a process is told from outside."""
 
     kafka: str = _setting("127.0.0.1:19092", "Kafka bootstrap addresses, comma separated")
+    kafka_security: str = _setting("plaintext", "plaintext, ssl, sasl_ssl, or sasl_plaintext (loopback only)")
+    kafka_mechanism: str = _setting("SCRAM-SHA-512", "with SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    kafka_user: str = _setting("", "with SASL: the user")
+    kafka_password_file: str = _setting("", "with SASL: file that holds the user's password")
+    kafka_ca_file: str = _setting("", "with TLS: file of the authorities that vouch for Kafka; empty: the system's")
     clickhouse: str = _setting("http://127.0.0.1:18123", "ClickHouse HTTP address, without credentials")
     clickhouse_user: str = _setting("default", "ClickHouse user")
     clickhouse_password_file: str = _setting("", "file that holds the ClickHouse password; empty: none")
@@ -63,14 +69,34 @@ class Settings:
         """The data directory."""
         return Path(self.data_dir).expanduser() if self.data_dir else Path(platformdirs.user_data_dir("loyalty"))
 
+    @property
+    def kafka_signs_in(self) -> bool:
+        """Whether Kafka is told a user and a password."""
+        return self.kafka_security.startswith("sasl_")
+
+    @property
+    def kafka_uses_tls(self) -> bool:
+        """Whether the way to Kafka is encrypted."""
+        return self.kafka_security.endswith("ssl")
+
+    def kafka_password(self) -> str:
+        """The password for Kafka, read from its file."""
+        password = self._secret("kafka_password_file")
+        if not password:
+            raise Refused(f"{variable('kafka_password_file')} names an empty file")
+        return password
+
     def clickhouse_password(self) -> str:
-        """The password, read from its file, or an empty string."""
-        if not self.clickhouse_password_file:
-            return ""
+        """The password for ClickHouse, read from its file, or an empty string."""
+        return self._secret("clickhouse_password_file") if self.clickhouse_password_file else ""
+
+    def _secret(self, name: str) -> str:
         try:
-            return Path(self.clickhouse_password_file).read_text().strip()
+            return Path(getattr(self, name)).read_text().strip()
         except OSError as missing:
-            raise Refused(f"LOYALTY_CLICKHOUSE_PASSWORD_FILE cannot be read: {missing}") from None
+            raise Refused(f"{variable(name)} cannot be read: {missing}") from None
+        except UnicodeDecodeError:
+            raise Refused(f"{variable(name)} names a file that is not text") from None
 
     def as_env(self) -> dict[str, str]:
         """The same settings as environment variables, for a child process."""
@@ -150,6 +176,7 @@ def _checked(settings: Settings) -> Settings:
             raise Refused(f"{variable('kafka')} must be host:port[,host:port...], not {settings.kafka!r}")
         if not 1 <= int(address.rpartition(":")[2]) <= 65535:
             raise Refused(f"{variable('kafka')} names a port that does not exist: {address.strip()}")
+    _check_kafka_access(settings)
     if not _is_http_address(settings.clickhouse):
         raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", settings.database):
@@ -157,3 +184,37 @@ def _checked(settings: Settings) -> Settings:
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,60}", settings.topic_prefix):
         raise Refused(f"{variable('topic_prefix')} may hold letters, digits, '.', '_' and '-' only")
     return settings
+
+
+def _check_kafka_access(settings: Settings) -> None:
+    _check_choice(settings, "kafka_security", ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"))
+    _check_choice(settings, "kafka_mechanism", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
+    for name in ("kafka_user", "kafka_password_file"):
+        if settings.kafka_signs_in and not getattr(settings, name):
+            raise Refused(f"{variable('kafka_security')} is {settings.kafka_security}; it needs {variable(name)}")
+        if getattr(settings, name) and not settings.kafka_signs_in:
+            raise Refused(
+                f"{variable(name)} is set, but {variable('kafka_security')} is {settings.kafka_security}: "
+                "nobody would be asked for it"
+            )
+    if settings.kafka_ca_file and not settings.kafka_uses_tls:
+        raise Refused(f"{variable('kafka_ca_file')} is set, but {variable('kafka_security')} has no TLS")
+    hosts = [address.strip().rpartition(":")[0].strip("[]") for address in settings.kafka.split(",")]
+    if settings.kafka_security == "sasl_plaintext" and not all(map(is_loopback, hosts)):
+        raise Refused(
+            f"{variable('kafka_security')} is sasl_plaintext, which would send the password over a network in plain "
+            "text; use sasl_ssl"
+        )
+
+
+def _check_choice(settings: Settings, name: str, choices: tuple[str, ...]) -> None:
+    if getattr(settings, name) not in choices:
+        raise Refused(f"{variable(name)} must be one of {', '.join(choices)}, not {getattr(settings, name)!r}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

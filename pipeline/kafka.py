@@ -10,18 +10,22 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from pipeline import credentials
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 
 Headers = list[tuple[str, bytes]]
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
+SPREAD_SECONDS = 10.0
+"""How long news of a topic may take to reach every broker of a cluster."""
 
 
 def client_config(settings: Settings, name: str) -> dict[str, Any]:
     """What every client of ours shares; librdkafka's own log lines are left to its error callback."""
     return {
         "bootstrap.servers": settings.kafka,
+        **credentials.for_librdkafka(settings),
         "client.id": f"loyalty-{name}",
         "log_level": 2,
         "error_cb": _ignore,
@@ -164,15 +168,32 @@ def metadata(settings: Settings, seconds: float = 5.0) -> Any:
     ------
     Unreachable
         No broker answered.
+    Refused
+        One did, but not to us.
     """
+    met: list[KafkaError] = []
+    client = AdminClient(client_config(settings, "admin") | {"error_cb": met.append})
     try:
         _check_someone_listens(settings)
-        return admin(settings).list_topics(timeout=seconds)
+        return _asked_in_turns(client, seconds, lambda: credentials.check_refusals(settings, met))
     except (KafkaException, OSError):
         raise Unreachable(
             f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
             "to an address that does."
         ) from None
+
+
+def _asked_in_turns(client: AdminClient, seconds: float, check: Callable[[], None]) -> Any:
+    """The metadata; after each second without them ``check`` is called: it may know that waiting is of no use."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return client.list_topics(timeout=min(seconds, 1.0))
+        except KafkaException:
+            client.poll(0)  # hands over what the client met
+            check()
+            if time.monotonic() > end:
+                raise
 
 
 def _check_someone_listens(settings: Settings) -> None:
@@ -193,8 +214,10 @@ def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and verify the others; returns the names of those created."""
     existing = set(metadata(settings).topics)
     missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
+    confirming = {"min.insync.replicas": str(max(1, settings.replication - 1))}  # one replica may be away
     new = [
-        NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config()) for t in missing
+        NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config() | confirming)
+        for t in missing
     ]
     if new:
         client = admin(settings)  # must outlive its futures
@@ -204,16 +227,20 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
-        _until_known(settings, [topic.topic for topic in new])
-    verify_topics(settings)
+    _verify_once_known(settings, SPREAD_SECONDS if new else 0.0)
     return [topic.name for topic in missing]
 
 
-def _until_known(settings: Settings, names: Sequence[str], seconds: float = 20.0) -> None:
-    """Wait for new topics to be in the metadata: the controller creates them, the brokers hear of it a little later."""
+def _verify_once_known(settings: Settings, seconds: float) -> None:
+    """Verify; the answer may come from a broker that has not heard of a new topic yet."""
     end = time.monotonic() + seconds
-    while not set(names) <= metadata(settings).topics.keys() and time.monotonic() < end:
-        time.sleep(0.1)
+    while True:
+        try:
+            return verify_topics(settings)
+        except (Refused, Transient):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def verify_topics(settings: Settings) -> None:

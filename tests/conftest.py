@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.faults.brokers import Brokers
+from tests.faults.field import Field
 from tests.stacks import Stack
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +66,24 @@ def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack of this checkout's own command, not yet started."""
     made = Stack(Path(sys.executable).parent / "loyalty", tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    """A Kafka of three brokers, replication 3, two of them must confirm. A test that ends brokers starts them again."""
+    with Brokers(tmp_path_factory.mktemp("cluster"), 3, heap="256m") as brokers:
+        yield brokers
+
+
+@pytest.fixture
+def cluster_field(cluster: Brokers, tmp_path: Path) -> Iterator[Field]:
+    """Processes and traffic on the three brokers, all of which run and agree."""
+    cluster.mend()
+    made = Field(tmp_path, cluster.bootstrap, replication=3)
     try:
         yield made
     finally:

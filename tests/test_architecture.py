@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SHARED = {
     "config",
     "crashpoints",
+    "credentials",
     "errors",
     "flow",
     "kafka",

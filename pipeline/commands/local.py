@@ -68,6 +68,11 @@ def _check_local(settings: Settings, *, own_broker: bool) -> None:
         raise Refused(
             f"LOYALTY_KAFKA is {settings.kafka}: to use that Kafka say so, loyalty up --kafka {settings.kafka}"
         )
+    if own_broker and settings.kafka_security != "plaintext":
+        raise Refused(
+            f"LOYALTY_KAFKA_SECURITY is {settings.kafka_security}, but the private broker is for this machine only and "
+            "asks nobody; unset it, or use an existing Kafka: loyalty up --kafka HOST:PORT"
+        )
     if warehouse not in LOOPBACK:
         raise Refused(
             f"LOYALTY_CLICKHOUSE is {settings.clickhouse}, but `up` starts its own warehouse here; unset it, or "

@@ -80,6 +80,7 @@ class Intake:
             self.buffers[buffer.topic, buffer.partition] = buffer
         self._starts = [TopicPartition(c.topic, c.partition, c.offset) for c in committed]
         consumer.assign(self._starts)
+        consumer.resume(self._starts)  # a partition that was lost while paused comes back paused
         self._member = consumer.memberid()
         self._facts.became_ready(True)
         intents = sum(bool(buffer.plan) for buffer in self.buffers.values())

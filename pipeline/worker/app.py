@@ -15,8 +15,11 @@ from faust.types import TP
 from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
+from pipeline.errors import Refused
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
+from pipeline.worker.membership import own_member_id, place_is_taken
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
 from pipeline.worker.table import CustomerTable
@@ -31,6 +34,7 @@ def create_app(
     app = faust.App(
         settings.group("worker"),
         broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],
+        broker_credentials=broker_credentials(settings),
         store="memory://",
         Topic=SliceTopic,
         Stream=SliceStream,
@@ -54,6 +58,7 @@ def create_app(
     )
     app.crash = crash
     table = _create_table(app, settings)
+    table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     engine = Engine(settings, table, KafkaOutputs(settings, crash), facts)
     app.commit_note = lambda tp: engine.note(tp.partition)
     for topic in INPUTS:
@@ -127,6 +132,7 @@ def _add_observers(
 ) -> None:
     log = structlog.get_logger()
     inputs = {settings.topic(topic.name) for topic in INPUTS}
+    was_member: list[bool] = []
 
     @table.on_recover  # type: ignore[untyped-decorator]
     async def recovered() -> None:
@@ -141,6 +147,12 @@ def _add_observers(
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         facts.became_ready(ready=False)
         watchdog.became_ready(ready=False)
+        if settings.instance and was_member:
+            await _end_when_replaced(app, settings)
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def assigned(_app: Any, _assigned: Any, **_: Any) -> None:
+        was_member[:] = [True]  # until then it may take the place of a process that died
 
     @app.timer(5.0)  # type: ignore[untyped-decorator]
     async def watch_outputs() -> None:
@@ -155,6 +167,16 @@ def _add_observers(
         for tp in app.consumer.assignment():
             if tp.topic in inputs:
                 _observe_lag(app, settings, tp, facts)
+
+
+async def _end_when_replaced(app: faust.App, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    if await loop.run_in_executor(None, place_is_taken, settings, own_member_id(app)):
+        structlog.get_logger().critical(
+            "another worker has taken this one's place; give every worker a LOYALTY_INSTANCE of its own",
+            instance=settings.instance,
+        )
+        os._exit(Refused.exit_code)
 
 
 def _observe_lag(app: faust.App, settings: Settings, tp: Any, facts: metrics.WorkerMetrics) -> None:

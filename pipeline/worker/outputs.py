@@ -28,6 +28,7 @@ from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News, Slice
 from pipeline.kafka import Sending, producer
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
+from pipeline.worker.pulse import Pulse
 from pipeline.worker.reading import is_message, records_between
 
 _alert_encoder = msgspec.json.Encoder()
@@ -43,6 +44,7 @@ class KafkaOutputs:
         self._producer = producer(settings, "worker", **{"linger.ms": 1})
         self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES)}
         self._next: dict[tuple[Topic, int], int] = {}
+        self._pulse = Pulse()
         threading.Thread(target=self._serve, name="outputs", daemon=True).start()
 
     def _serve(self) -> None:
@@ -102,6 +104,7 @@ class KafkaOutputs:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[str | None] = loop.create_future()
         sending = Sending(self._producer)
+        self._pulse.check()
         send(sending)
         sending.finish(lambda failure: loop.call_soon_threadsafe(partial(done.set_result, failure)))
         failure = await done

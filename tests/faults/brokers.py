@@ -5,12 +5,13 @@ goes on when any one of them is gone.
 """
 
 import base64
+import json
 import os
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -19,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.kafka import MAX_BYTES
 from pipeline.local.broker import _LOG4J, java
 from pipeline.local.jars import classpath, ensure
+from tests.faults.guard import Guard
 from tests.stacks import eventually, free_ports
 
 
@@ -27,7 +29,7 @@ class Node:
 
     def __init__(self, number: int, directory: Path, properties: dict[str, str], jars: Path, heap: str) -> None:
         self.number = number
-        self.port = int(properties["advertised.listeners"].rsplit(":", 1)[1])
+        self.port = int(properties["advertised.listeners"].split(",")[0].rsplit(":", 1)[1])
         self._directory = directory
         self._config = directory / "server.properties"
         directory.mkdir(parents=True)
@@ -39,10 +41,13 @@ class Node:
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
 
-    def format(self, cluster: str) -> None:
-        """Prepare its storage."""
+    def formatting(self, cluster: str, users: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Prepare its storage, and the users it knows; the process that does."""
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
-        subprocess.run([*self._java, *tool], check=True, capture_output=True, timeout=60)
+        scram = [argument for user in users for argument in ("--add-scram", user)]
+        java = [self._java[0], "-XX:TieredStopAtLevel=1", *self._java[1:]]  # it runs for a second
+        with (self._directory / "format.log").open("ab") as log:
+            return subprocess.Popen([*java, *tool, *scram], stdout=log, stderr=log)
 
     def start(self) -> None:
         """Start it; it takes seconds to be of use."""
@@ -59,6 +64,11 @@ class Node:
         """Ask it to end: it hands over what it leads."""
         self._end(signal.SIGTERM)
 
+    def vote(self) -> tuple[int, int]:
+        """The newest epoch of the controllers' quorum it knows of, and who leads it."""
+        noted = json.loads((self._directory / "log/__cluster_metadata-0/quorum-state").read_text())
+        return noted["leaderEpoch"], noted["leaderId"]
+
     def _end(self, number: int) -> None:
         assert self.process is not None
         if self.process.poll() is None:
@@ -73,9 +83,10 @@ class Node:
 class Brokers:
     """A Kafka of ``count`` nodes that lives as long as its ``with`` block."""
 
-    def __init__(self, directory: Path, count: int = 1, heap: str = "384m") -> None:
-        ports = free_ports(2 * count)
-        self._ports, self._controllers = ports[:count], ports[count:]
+    def __init__(self, directory: Path, count: int = 1, heap: str = "384m", guard: Guard | None = None) -> None:
+        ports = free_ports(3 * count)
+        self._ports, self._controllers, self._guarded = ports[:count], ports[count : 2 * count], ports[2 * count :]
+        self._guard = guard
         jars = ensure("", lambda _done, _total: None)
         self.nodes = [
             Node(number + 1, directory / f"kafka-{number + 1}", self._properties(number, directory), jars, heap)
@@ -88,17 +99,27 @@ class Brokers:
         """Every node's address."""
         return ",".join(f"127.0.0.1:{port}" for port in self._ports)
 
+    @property
+    def guarded(self) -> str:
+        """Every node's address for clients that have to say who they are."""
+        return ",".join(f"127.0.0.1:{port}" for port in self._guarded)
+
     def _properties(self, number: int, directory: Path) -> dict[str, str]:
         count = len(self._ports)
         voters = ",".join(f"{n + 1}@127.0.0.1:{port}" for n, port in enumerate(self._controllers))
         mine, controller = f"PLAINTEXT://127.0.0.1:{self._ports[number]}", self._controllers[number]
+        guard = self._guard.properties() if self._guard else {}
+        protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+        if self._guard:
+            mine += f",GUARDED://127.0.0.1:{self._guarded[number]}"
+            protocols += f",GUARDED:{self._guard.protocol}"
         return {
             "process.roles": "broker,controller",
             "node.id": str(number + 1),
             "controller.quorum.voters": voters,
             "listeners": f"{mine},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": mine,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": protocols,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(directory / f"kafka-{number + 1}" / "log"),
@@ -117,12 +138,14 @@ class Brokers:
             "broker.heartbeat.interval.ms": "500",
             "replica.lag.time.max.ms": "5000",
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+            **guard,
         }
 
     def __enter__(self) -> "Brokers":
         cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
-        for node in self.nodes:
-            node.format(cluster)
+        users = self._guard.users() if self._guard else ()
+        formats = [node.formatting(cluster, users) for node in self.nodes]
+        assert [format_.wait(60) for format_ in formats] == [0] * len(formats), "Kafka's storage cannot be formatted"
         for node in self.nodes:
             node.start()
         try:
@@ -141,6 +164,13 @@ class Brokers:
         """Wait until every node is a member of the cluster."""
         eventually(lambda: self._members() == len(self.nodes), seconds, "all brokers in the cluster")
 
+    def mend(self) -> None:
+        """Start the nodes that do not run."""
+        for node in self.nodes:
+            if node.process is None or node.process.poll() is not None:
+                node.start()
+        self.wait_ready()
+
     def _members(self) -> int:
         try:
             return len(self.admin().list_topics(timeout=2).brokers)
@@ -157,17 +187,25 @@ class Brokers:
         return next(node for node in self.nodes if node.number == number)
 
     def controller(self) -> Node:
-        """The node that is the active controller, by the broker's own account."""
-        number = self.admin().describe_cluster().result(10).controller.id
+        """The node that is the active controller; clients are told of any broker, the nodes' own notes are right."""
+        votes = [node.vote() for node in self.nodes if node.process is not None and node.process.poll() is None]
+        _, number = max(votes)
+        return next(node for node in self.nodes if node.number == number)
+
+    def coordinator(self, group: str) -> Node:
+        """The node that coordinates a consumer group."""
+        client = self.admin()  # must outlive its future
+        number = client.describe_consumer_groups([group])[group].result(10).coordinator.id
         return next(node for node in self.nodes if node.number == number)
 
     def until_in_sync(self, topics: list[str], seconds: float = 60) -> None:
         """Wait until every replica of the topics is in sync."""
-        eventually(lambda: self._in_sync(topics), seconds, "every replica in sync")
+        client = self.admin()
+        eventually(lambda: self._in_sync(client, topics), seconds, "every replica in sync")
 
-    def _in_sync(self, topics: list[str]) -> bool:
+    def _in_sync(self, client: AdminClient, topics: list[str]) -> bool:
         try:
-            known = self.admin().list_topics(timeout=5).topics
+            known = client.list_topics(timeout=5).topics
         except KafkaException:
             return False
         partitions = [p for topic in topics for p in known[topic].partitions.values()]

@@ -130,6 +130,10 @@ class Field:
         own = {"LOYALTY_CLICKHOUSE": clickhouse} if clickhouse else {}
         return self._run("sink", "loyalty_sink_ready", instance, own | more, program)
 
+    def warehouse(self) -> Running:
+        """The embedded warehouse, at the address of the settings."""
+        return self._run("warehouse", "", "", {})
+
     def _run(
         self, kind: str, gauge: str, instance: str, more: Mapping[str, str], program: Sequence[str] = ()
     ) -> Running:

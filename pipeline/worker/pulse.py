@@ -1,0 +1,43 @@
+"""Ends a process that stood still so long that another may have its partitions: it must not write what it had in hand.
+
+A process that is frozen past its session (suspended machine, SIGSTOP, a stalled disk) wakes up with slices fetched and
+states folded before somebody else went on from them. Sent now, they would stand in the changelog after the newer ones.
+So everything that leaves the worker asks the pulse first, and the first to ask after a standstill ends the process. A
+thread of its own asks too, so that a long slice does not count as a standstill.
+"""
+
+import os
+import threading
+import time
+
+import structlog
+
+STOOD_STILL = 72
+"""Exit code of a worker that was frozen."""
+STANDSTILL_SECONDS = 6.5
+"""The session (10 s) counts from the last heartbeat, which may be as old as the interval between two (2 s)."""
+
+
+class Pulse:
+    """Remembers when this process ran last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+        threading.Thread(target=self._beat, name="pulse", daemon=True).start()
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(0.25)
+            self.check()
+
+    def check(self) -> None:
+        """Return when no long time has passed since the last check; otherwise the process ends here."""
+        with self._lock:
+            now = time.monotonic()
+            gap, self._last = now - self._last, now
+            if gap > STANDSTILL_SECONDS:
+                structlog.get_logger().critical(
+                    "the worker was frozen and ends itself: another may have its partitions", seconds=round(gap, 1)
+                )
+                os._exit(STOOD_STILL)
