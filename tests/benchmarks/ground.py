@@ -21,6 +21,8 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field, Sent
 
 BROKER_HEAP = "1g"
+PATIENCE = 300.0
+"""Seconds an engine that should come to the end of the log is given from its first commit."""
 
 
 class Ground:
@@ -72,15 +74,19 @@ class Ground:
             worker.process, Commits(field.settings, field.settings.group("worker")), events, worker.log
         )
 
-    def measure(self, module: str, client: str = "librdkafka", decode: bool = True) -> tuple[Rate, Job]:
-        """Another engine over the whole mix."""
+    def measure(
+        self, module: str, client: str = "librdkafka", decode: bool = True, limit: float = PATIENCE
+    ) -> tuple[Rate, Job]:
+        """Another engine over the whole mix, or what it does of it in ``limit`` seconds."""
         with self.job(module, client, decode) as (job, log):
             process = start(module, job, log)
-            return self._measured(process, Commits(self.field.settings, job.group), len(self.events), log), job
+            return self._measured(process, Commits(self.field.settings, job.group), len(self.events), log, limit), job
 
-    def _measured(self, process: subprocess.Popen[bytes], commits: Commits, events: int, log: Path) -> Rate:
+    def _measured(
+        self, process: subprocess.Popen[bytes], commits: Commits, events: int, log: Path, limit: float = PATIENCE
+    ) -> Rate:
         try:
-            samples = watch(process, commits.done, events, self.sizes.limit)
+            samples = watch(process, commits.done, events, limit)
             return rate(samples, resident(process.pid))
         except AssertionError:
             print(log.read_text(errors="replace")[-3000:], file=sys.stderr)

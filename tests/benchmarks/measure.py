@@ -16,7 +16,7 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.topics import INPUTS
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 ANSWER_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 CLOCK_SECONDS = 0.01

@@ -59,6 +59,7 @@ def machine() -> dict[str, str]:
         "python": sys.version.split()[0],
         "kafka": f"{KAFKA_VERSION}, one node, replication 1",
         "packages": ours,
+        "engines": "python -m pipeline worker; python -m tests.benchmarks.{stock_faust,quix,floor} JOB",
         "quix": f"quixstreams {locked('quixstreams')}, confluent-kafka {locked('confluent-kafka')}",
     }
 

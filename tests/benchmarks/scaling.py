@@ -1,17 +1,20 @@
 """What an event costs with few and with many customers in memory."""
 
+from collections.abc import Sequence
+from itertools import islice
+
 from confluent_kafka import TopicPartition
 
 from pipeline import kafka
-from pipeline.topics import INPUTS
+from pipeline.topics import CONTACTS, PURCHASES, SURVEYS
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.measure import Rate
 from tests.benchmarks.report import Table
 from tests.benchmarks.traffic import fill, spread
-from tests.faults.field import Field
+from tests.faults.field import Field, Sent
 
-SKIPPED = 400
-"""Events before the states are there, committed unread; enough to reach every partition."""
+SKIPPED = 100
+"""Events of each topic before the states are there, committed unread; enough to reach every partition."""
 
 
 def run(ground: Ground) -> list[Table]:
@@ -34,19 +37,24 @@ def run(ground: Ground) -> list[Table]:
 
 def _rate(ground: Ground, customers: int) -> Rate:
     field, sizes = ground.new_field(), ground.sizes
-    events = list(spread(ground.events[: sizes.scaling_events + SKIPPED], customers))
-    field.send(iter(events[:SKIPPED]))
+    done = field.send(spread(_first_of_each(ground.events), customers))
     _commit_everything(field)
     fill(field.settings, customers, sizes.days)
-    field.send(iter(events[SKIPPED:]))
-    return ground.measure_worker(field, len(events))
+    sent = field.send(spread(ground.events[: sizes.scaling_events], customers))
+    return ground.measure_worker(field, done + sent)
+
+
+def _first_of_each(events: Sequence[Sent]) -> list[Sent]:
+    kinds = {topic for topic, _, _ in events}
+    return [event for kind in sorted(kinds) for event in islice((e for e in events if e[0] == kind), SKIPPED)]
 
 
 def _commit_everything(field: Field) -> None:
     """Say for the worker that it is done with all there is: a worker that has states has committed offsets too."""
     settings = field.settings
-    ends = kafka.end_offsets(settings, INPUTS)
+    ends = kafka.end_offsets(settings, (PURCHASES, CONTACTS, SURVEYS))
+    offsets = [TopicPartition(settings.topic(topic), p, end) for (topic, p), (_, end) in ends.items()]
+    assert all(each.offset > 0 for each in offsets), "a partition got nothing"
     consumer = kafka.consumer(settings, "bench-commit", settings.group("worker"))
-    offsets = [TopicPartition(settings.topic(topic), p, end) for (topic, p), (_, end) in ends.items() if end]
     consumer.commit(offsets=offsets, asynchronous=False)
     consumer.close()

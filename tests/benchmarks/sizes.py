@@ -11,8 +11,8 @@ class Sizes:
     days: int = 720
     events: int | None = None
     """At most so many events of the mix; ``None``: all, about 5.9 per customer."""
-    limit: float = 60.0
-    """Seconds an engine is watched at most, from its first commit."""
+    faust_seconds: float = 60.0
+    """How long stock Faust is watched, from its first commit: it would need minutes for all."""
     rate: int = 5_000
     rate_seconds: int = 30
     recovered: int = 1_000_000
@@ -23,7 +23,7 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(
-    customers=1_000, limit=15.0, rate=1_000, rate_seconds=2, recovered=3_000, scaling=(100, 1_000),
+    customers=1_000, faust_seconds=15.0, rate=1_000, rate_seconds=2, recovered=3_000, scaling=(100, 1_000),
     scaling_events=3_000, profiled=2_000,
 )  # fmt: skip
 """A smoke run: every part, no figure of use."""
