@@ -24,8 +24,8 @@ def run(ground: Ground) -> list[Table]:
     rates = [_rate(ground, customers) for customers in sizes.scaling]
     how = (
         f"{events:,} events of the mix, each for a customer drawn evenly, over "
-        "customers that were recovered first.\nFewer customers get more events each, so their states grow larger: that "
-        "works against the small rows."
+        "customers that were recovered first.\nFewer customers get more events each, so their states and open issues "
+        "grow: that works against the small rows."
     )
     base = rates[0].cpu_per_million
     rows = [

@@ -17,7 +17,9 @@ class Sizes:
     rate_seconds: int = 30
     recovered: int = 1_000_000
     scaling: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    scaling_events: int = 300_000
+    scaling_events: int = 60_000
+    """Few enough that ten thousand customers are not changed by them beyond recognition: an event costs what a
+    customer's open issues cost."""
     profiled: int = 100_000
 
 
