@@ -1,0 +1,72 @@
+"""The benchmark runs in one command, every engine does the same work, and nothing of a run is left."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks.measure import Sample, rate
+from tests.benchmarks.report import Table
+from tests.conftest import ROOT
+from tests.stacks import children_of
+
+TITLES = [
+    "Throughput", "Latency of alerts", "Recovery and memory", "Cost per event by number of customers",
+    "Where each microsecond goes",
+]  # fmt: skip
+
+
+def test_a_rate_is_taken_from_the_first_commit_to_the_last() -> None:
+    samples = [Sample(0, 0, 0), Sample(10, 3, 1_000), Sample(11, 3.5, 2_000), Sample(14, 5, 9_000)]
+    measured = rate(samples, 0)
+    assert (measured.events, measured.seconds, measured.per_second) == (8_000, 4, 2_000)
+    assert measured.cpu_per_million == 250
+
+
+def test_a_run_that_is_one_commit_counts_from_its_start() -> None:
+    measured = rate([Sample(0, 0, 0), Sample(10, 3, 1_000)], 0)
+    assert (measured.events, measured.seconds, measured.cpu_seconds) == (1_000, 10, 3)
+
+
+def test_a_table_is_aligned_and_shows_figures_as_they_are_worth() -> None:
+    text = Table("T", "how", ("engine", "events/s"), [("a", 12_345.6), ("longer", 1.234), ("none", None)]).text()
+    assert text.splitlines()[-5:] == [
+        "engine  events/s", "-" * 16, "a         12,346", "longer      1.23", "none           -",
+    ]  # fmt: skip
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.xdist_group("benchmarks")
+def test_a_smoke_run_prints_every_table_with_the_same_work_in_every_engine(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "--quick", "--json", str(found)], cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(scratch)}, capture_output=True, text=True, timeout=360, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = {table["title"]: table for table in json.loads(found.read_text())["tables"]}
+    assert list(tables) == TITLES
+    assert all(f"## {title}" in done.stdout and tables[title]["rows"] for title in TITLES)
+    _check_same_work(tables["Throughput"])
+    assert column(tables["Latency of alerts"], "alerts")[0] > 0
+    assert not list(scratch.iterdir())
+    assert not children_of(scratch)
+
+
+def column(table: dict[str, Any], name: str) -> list[Any]:
+    """The cells under a heading."""
+    return [row[table["header"].index(name)] for row in table["rows"]]
+
+
+def _check_same_work(throughput: dict[str, Any]) -> None:
+    events = column(throughput, "events")
+    assert min(events) > max(events) / 2
+    worker, faust, quix, *floors = column(throughput, "alerts")
+    assert worker == faust == quix > 0
+    assert floors == [None, None]
