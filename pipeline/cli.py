@@ -15,6 +15,7 @@ import typer
 
 from pipeline import __version__, kafka
 from pipeline.commands import alerts, audit, customers, demo, doctor, letters, local, output, sending, status
+from pipeline.commands import rebuild as states
 from pipeline.config import TABLE, Settings, from_env
 from pipeline.errors import LoyaltyError, Reason, Refused
 from pipeline.local import stack
@@ -167,6 +168,18 @@ def reset(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", h
         typer.confirm(f"Remove all loyalty data in {directory}?", abort=True)
     removed = stack.reset(directory)
     output.say(f"Removed {', '.join(removed)} from {directory}." if removed else f"Nothing to remove in {directory}.")
+
+
+@cli.command(epilog=_example("loyalty rebuild --yes"))
+def rebuild(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Fold every state again from the events, with no worker running; tells the desk only what differs."""
+    settings = _settings(data_dir, running=True)
+    if not yes:
+        typer.confirm("Erase every customer's state and fold all events again?", abort=True)
+    with output.bar(unit="states") as bar:
+        task = bar.add_task("Erasing states", total=None)
+        erased = states.rebuild(settings, lambda count: bar.update(task, completed=count))
+    output.say(f"Erased {erased} states. Start the workers: they fold all events again and tell only what differs.")
 
 
 # --- the processes

@@ -181,7 +181,7 @@ def _apply(
     else:
         outcome.folded += 1
     outcome.changed[key] = after
-    if alerts and not told.holds(key):
+    if alerts and not told.holds(key, customer):
         outcome.news.extend(News(alert, after.applied, record.timestamp) for alert in alerts)
     outcome.newest_event_ms = max(outcome.newest_event_ms, after.last_event_at)
 

@@ -22,6 +22,7 @@ SHARED = {
     "letters",
     "logs",
     "metrics",
+    "notes",
     "resources",
     "topics",
     "__init__",

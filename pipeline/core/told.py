@@ -3,7 +3,8 @@
 Alerts are told before the state that remembers them. After a crash between the two, or when everything is folded again
 from the start, the log of alerts is ahead of the state. Then:
 
-- news about such a customer is held back until everything that had led to what was told is folded again
+- news about such a customer is held back until everything that had led to what was told is folded again; while
+  everything is folded again from the start, news about anybody is
 - the state is then compared with what was really told last, and only the difference is told
 
 So a replay that ends where it ended before tells nobody anything, and an alert that another order of the topics would
@@ -31,13 +32,17 @@ class _Customer:
 
 
 class Told:
-    """The customers of one partition about whom the desk was told something their state may not know of."""
+    """The customers of one partition about whom the desk was told something their state may not know of.
 
-    def __init__(self) -> None:
+    ``until`` says up to which offset of each topic a replay goes; without it there is none.
+    """
+
+    def __init__(self, until: Processed | None = None) -> None:
         self._customers: dict[bytes, _Customer] = {}
+        self.until = dict(until or {})
 
-    def __len__(self) -> int:
-        return len(self._customers)
+    def __bool__(self) -> bool:
+        return bool(self._customers or self.until)
 
     def note(self, message: ChurnAlert, applied: Processed, state: Customer | None) -> None:
         """A message in the log of alerts, later than what is known to be settled.
@@ -52,12 +57,20 @@ class Told:
         for topic, offset in applied.items():
             known.applied[topic] = max(offset, known.applied.get(topic, -1))
 
-    def holds(self, key: bytes) -> bool:
-        """Whether news about a customer has to wait."""
-        return key in self._customers
+    def holds(self, key: bytes, state: Customer) -> bool:
+        """Whether news about a customer, whose state was ``state`` before it, has to wait."""
+        if key in self._customers:
+            return True
+        if self.until:
+            self._customers[key] = _Customer(list(state.alerts))
+            return True
+        return False
 
     def due(self, processed: Processed) -> list[bytes]:
         """Customers for whom everything that had led to what was told is folded again."""
+        if any(processed.get(topic, -1) < offset for topic, offset in self.until.items()):
+            return []
+        self.until = {}
         return [
             key
             for key, known in self._customers.items()
@@ -79,7 +92,8 @@ def reconciled(
     after = copy(customer)
     heard = [_state(message) for message in last.values() if message.status != "withdrawn"]
     after.alerts = [*(state for state in before if state.alert_id not in last), *heard]
-    news = reassess(after, next(iter(last.values())).caused_by_event)
+    cause = next((message.caused_by_event for message in last.values()), "")
+    news = reassess(after, cause)
     return after, tuple(m for m in news if m.alert_id not in last or _says(m) != _says(last[m.alert_id]))
 
 

@@ -60,7 +60,7 @@ def create_app(
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     engine = Engine(settings, table, KafkaOutputs(settings, crash), facts)
-    app.commit_note = lambda tp: engine.note(tp.partition)
+    app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
     watchdog = Watchdog(loop, lambda: _recovered(app, table), lambda: app.should_stop)

@@ -22,10 +22,11 @@ from pipeline.core.decode import Decoder
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.flow import Outcome, Slice, process
+from pipeline.notes import note_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
-from pipeline.worker.reading import SETTLED, standing
+from pipeline.worker.reading import standing
 from pipeline.worker.table import CustomerTable
 
 CRASHED = 70
@@ -64,10 +65,10 @@ class Engine:
         self._lanes.clear()
         self._outputs.forget()
 
-    def note(self, partition: int) -> str:
-        """What a commit of a partition says besides its offset: up to where alerts are in the state."""
+    def note(self, topic: str, partition: int) -> str:
+        """What a commit says besides its offset: up to where alerts are in the state, how far a replay goes."""
         lane = self._lanes.get(partition)
-        return f"{SETTLED}{lane.settled}" if lane is not None else ""
+        return note_of(lane.settled, lane.told.until.get(self._settings.logical(topic))) if lane is not None else ""
 
     def check_order(self, in_order: bool) -> None:
         """End the process when Faust dropped a slice: going on would skip its records for good."""
@@ -132,7 +133,8 @@ class Engine:
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
         found = await asyncio.to_thread(standing, self._settings, partition)
-        lane = Lane(processed=found.processed, settled=found.settled if found.alerts else found.next_alert)
+        told = Told(found.until)
+        lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)
         for message in found.alerts:
             lane.told.note(message.alert, message.applied, self._known(partition, message))
         held = self._table.customers.partition(partition)

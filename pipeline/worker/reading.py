@@ -10,11 +10,10 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.alerts import ChurnAlert
 from pipeline.errors import Transient
+from pipeline.notes import read_note
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 
 SECONDS = 30.0
-SETTLED = "told:"
-"""In the metadata of a commit: alerts below this offset are in the state."""
 
 _alert = msgspec.json.Decoder(ChurnAlert)
 _applied = msgspec.json.Decoder(dict[str, int])
@@ -37,6 +36,8 @@ class Standing(NamedTuple):
     alerts: list[Message]
     """Alerts from there on."""
     next_alert: int
+    until: dict[str, int]
+    """Up to which offset of each input topic everything is folded again."""
 
 
 def standing(settings: Settings, partition: int) -> Standing:
@@ -51,20 +52,16 @@ def standing(settings: Settings, partition: int) -> Standing:
     try:
         asked = [TopicPartition(settings.topic(topic.name), partition) for topic in INPUTS]
         answers = reader.committed(asked, timeout=SECONDS)
-        settled = max(settled_of(answer.metadata) for answer in answers)
+        notes = {settings.logical(answer.topic): read_note(answer.metadata) for answer in answers}
+        settled = max(settled for settled, _ in notes.values())
+        until = {topic: offset for topic, (_, offset) in notes.items() if offset is not None}
         records, end = _read(reader, settings.topic(ALERTS.name), partition, settled)
         processed = {settings.logical(a.topic): a.offset - 1 for a in answers if a.offset >= 0}
-        return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end)
+        return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
     except KafkaException as failed:
         raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         reader.close()
-
-
-def settled_of(metadata: str | None) -> int:
-    """The offset in the metadata of a commit, 0 when there is none: then every alert may be ahead of the state."""
-    text = (metadata or "").removeprefix(SETTLED)
-    return int(text) if text.isdecimal() and text.isascii() else 0
 
 
 def records_between(settings: Settings, topic: Topic, partition: int, first: int, end: int) -> list[Found]:

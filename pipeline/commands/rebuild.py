@@ -1,0 +1,100 @@
+"""``loyalty rebuild``: fold every state again from the events.
+
+Nobody is told anything twice: the worker holds news back until it is where the last one was, and tells the difference.
+
+The order carries the guarantee:
+
+1. no worker runs
+2. the group goes back to the first records; the commit remembers how far it had been
+3. the states are erased
+
+Interrupted after 2, the states that are left know which records they hold; run again, it finishes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.errors import Refused, Transient
+from pipeline.notes import note_of, read_note
+from pipeline.topics import INPUTS, STATES
+
+SECONDS = 30.0
+
+
+def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
+    """Send the workers' group back to the beginning and erase the states; returns how many were erased.
+
+    Raises
+    ------
+    Refused
+        A worker is running.
+    """
+    _check_no_worker(settings)
+    reader = kafka.consumer(settings, "rebuild", settings.group("worker"), **{"enable.partition.eof": True})
+    try:
+        _go_back(settings, reader)
+        return _erase(settings, reader, progress)
+    except KafkaException as failed:
+        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+
+
+def _check_no_worker(settings: Settings) -> None:
+    group = settings.group("worker")
+    client = kafka.admin(settings)  # must outlive its future
+    try:
+        found: Any = client.describe_consumer_groups([group], request_timeout=SECONDS)[group].result(SECONDS)
+    except KafkaException as failed:
+        if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return
+        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
+    if found.members:
+        raise Refused(f"{len(found.members)} worker(s) run; stop them first, and start them again afterwards")
+
+
+def _go_back(settings: Settings, reader: Consumer) -> None:
+    places = [TopicPartition(settings.topic(t.name), n) for t in INPUTS for n in range(settings.partitions)]
+    back = []
+    for found in reader.committed(places, timeout=SECONDS):
+        low, _ = reader.get_watermark_offsets(found, timeout=SECONDS)
+        _, until = read_note(found.metadata)
+        reached = max(found.offset - 1, -1 if until is None else until)
+        if reached >= low:
+            back.append(TopicPartition(found.topic, found.partition, low, note_of(0, reached)))
+    if back:
+        reader.commit(offsets=back, asynchronous=False)
+
+
+def _erase(settings: Settings, reader: Consumer, progress: Callable[[int], None]) -> int:
+    producer = kafka.producer(settings, "rebuild")
+    sending, failures, erased = kafka.Sending(producer), list[str | None](), 0
+    for partition in range(settings.partitions):
+        for key in _known(settings, reader, partition):
+            sending.send(settings.topic(STATES.name), key, None, partition=partition)
+            erased += 1
+            progress(erased)
+    sending.finish(failures.append)
+    kafka.flush(producer)
+    if failures != [None]:
+        raise Transient(f"Kafka did not take every erasure ({failures}); run it again")
+    return erased
+
+
+def _known(settings: Settings, reader: Consumer, partition: int) -> set[bytes]:
+    """The customers that have a state in a partition."""
+    name = settings.topic(STATES.name)
+    reader.assign([TopicPartition(name, partition, 0)])
+    known: set[bytes] = set()
+    while True:
+        for record in reader.consume(5_000, 0.1):
+            if record.error() is not None:
+                if record.error().code() == KafkaError._PARTITION_EOF:
+                    return known
+                raise KafkaException(record.error())
+            if record.key() is not None:
+                (known.discard if record.value() is None else known.add)(record.key())
