@@ -103,10 +103,8 @@ class States(Protocol):
 
     def read(self, partition: int, customer_id: bytes) -> Customer | None: ...
 
-    def write(
-        self, partition: int, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int
-    ) -> None:
-        """Show customers whose ``values`` are in the changelog, the last of them at the offset ``last``."""
+    def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
+        """Show customers whose encoded ``values`` are in the changelog, the last of them at the offset ``last``."""
 
 
 class Outputs(Protocol):
@@ -216,5 +214,5 @@ async def process(
     if outcome.changed:
         values = {key: encode_state(customer) for key, customer in outcome.changed.items()}
         last = await outputs.states(slice_.partition, values)  # 4
-        states.write(slice_.partition, outcome.changed, values, last)
+        states.write(slice_.partition, values, last)
     return outcome  # 5: the caller's

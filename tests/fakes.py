@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.core.alerts import ChurnAlert
-from pipeline.core.customer import Customer, decode_state, encode_state
+from pipeline.core.customer import Customer, decode_state
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News, Slice
 
@@ -18,10 +18,7 @@ class MemoryStates:
         value = self.values.get((partition, customer_id))
         return decode_state(value) if value is not None else None
 
-    def write(
-        self, partition: int, changed: Mapping[bytes, Customer], values: Mapping[bytes, bytes], last: int
-    ) -> None:
-        assert values == {key: encode_state(customer) for key, customer in changed.items()}
+    def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
         self.values.update({(partition, key): value for key, value in values.items()})
 
 

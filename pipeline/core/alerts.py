@@ -95,11 +95,12 @@ def reassess(
         if issues is not None and issue_id not in issues:
             states.extend([before] if before is not None else ())
             continue
-        identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
-        walk = _walk(after, issue, identity, policy, _so_far(before) if since is not None else None, since)
+        outcomes = _closing(after, issue_id) if after.outcomes else []
+        walk = _walk(after, issue, outcomes, policy, _so_far(before) if since is not None else None, since)
         if walk is None:
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
+        identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
         state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, _content(walk, issue))
         states.append(state)
         transition = _transition(before, state)
@@ -120,7 +121,12 @@ def issues_of(contacts: list[Contact]) -> dict[str, list[Contact]]:
 
 
 def _walk(
-    customer: Customer, issue: list[Contact], identity: str, policy: RiskPolicy, so_far: _Walk | None, since: int | None
+    customer: Customer,
+    issue: list[Contact],
+    outcomes: list[Outcome],
+    policy: RiskPolicy,
+    so_far: _Walk | None,
+    since: int | None,
 ) -> _Walk | None:
     """Go through an issue in event time, with hysteresis between raising and clearing."""
     first = customer.first_purchase_at
@@ -128,7 +134,7 @@ def _walk(
         return None
     if so_far is not None and so_far.status != "open":
         so_far = since = None  # what it takes to reopen is not in the state
-    walk, case, outcomes = so_far, case_of(customer, issue), _closing(customer, identity)
+    walk, case = so_far, case_of(customer, issue)
     for at in sorted(_moments(customer, issue, outcomes)):
         if first > at or (since is not None and at < since):
             continue
@@ -143,7 +149,8 @@ def _so_far(told: AlertState | None) -> _Walk | None:
     return None if told is None else _Walk(told.raised_at, told.status, told.severity, _UNKNOWN)
 
 
-def _closing(customer: Customer, identity: str) -> list[Outcome]:
+def _closing(customer: Customer, issue_id: str) -> list[Outcome]:
+    identity = alert_id(customer.customer_id, issue_id)
     return [o for o in customer.outcomes if o.alert_id == identity and o.result in FINAL_RESULTS]
 
 

@@ -196,7 +196,7 @@ def run(settings: Settings) -> None:
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
-    gc.set_threshold(50_000, 20, 20)  # customers hold no cycles
+    gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
     app = create_app(settings, metrics.WorkerMetrics(made), loop, CrashPoints.from_env(os.environ))
     faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True

@@ -23,6 +23,7 @@ Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.p
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from pipeline.crashpoints import Point
+from pipeline.worker.turns import Turns
 
-MAX_SLICE = 2_000
 STUCK_FETCH_SECONDS = 3.0
 """When a fetch that waits for something else than records is given up and begun again."""
 FETCH_SECONDS = 0.25
@@ -150,6 +151,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger = Ledger()
+        self.turns = Turns()
         self._seeks = 0
         self._fetch_or_seek = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -165,20 +167,33 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if not self.flow_active or self.should_stop:
                 return
             seeks, generation = self._seeks, self.app.consumer_generation_id
-            records, active = await self._wait_next_records(min(timeout, FETCH_SECONDS))
+            records, _ = await self._wait_next_records(min(timeout, FETCH_SECONDS))
+            for tp, fetched in (records or {}).items():
+                if not self._is_changelog_tp(tp):
+                    self.turns.add(tp, fetched)
         for tp, message in self._messages(records or {}):
             if not self.flow_active or self._seeks != seeks or self.app.consumer_generation_id != generation:
                 break  # a seek follows, or has been: these records will be fetched again
-            if active is None or tp in active or tp in self._buffered_partitions:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                if not self._is_changelog_tp(tp):
-                    self.ledger.opened(tp, message.value[0].timestamp, message.offset)
-                yield tp, message
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            if not self._is_changelog_tp(tp):
+                self.ledger.opened(tp, message.value[0].timestamp, message.offset)
+            yield tp, message
 
     def _messages(self, records: dict[TP, list[Any]]) -> Iterator[tuple[TP, ConsumerMessage]]:
         for tp, fetched in records.items():
-            for start in range(0, len(fetched), MAX_SLICE):
-                yield tp, self._slice_message(tp, fetched[start : start + MAX_SLICE])
+            if self._is_changelog_tp(tp):
+                yield tp, self._slice_message(tp, fetched)
+        inputs = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        for tp, slice_ in self.turns.take(inputs, self._has_more, time.monotonic()):
+            yield tp, self._slice_message(tp, slice_)
+
+    def _has_more(self, tp: TP) -> bool:
+        """Whether the broker has records behind those that were fetched; also when that is not known yet."""
+        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(TopicPartition(tp.topic, tp.partition)) if assignment is not None else None
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return True
+        return bool(state.position < state.highwater)
 
     def _slice_message(self, tp: TP, slice_: list[Any]) -> ConsumerMessage:
         last = slice_[-1]
@@ -236,6 +251,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         async with self._fetch_or_seek:
             self._seeks += 1
             self.ledger.forget()
+            self.turns.clear()
             await super().perform_seek()
             await self._seek_uncommitted_to_beginning()
 
@@ -251,6 +267,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self.ledger.forget(tp)
+            self.turns.clear(tp)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

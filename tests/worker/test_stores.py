@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import BadEvent, Refused, Transient
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
-from pipeline.worker.table import HOT_CUSTOMERS, Partition
+from pipeline.worker.table import Partition
 
 
 class Logged(NamedTuple):
@@ -168,17 +168,6 @@ def test_a_newer_state_replaces_an_older_one_and_bytes_that_are_none() -> None:
         partition.replay([Logged(0, b"a", before), Logged(1, b"a", after), Logged(2, None, b"x")])
         assert partition.store.get(b"a") == after
         assert not partition.superseded
-
-
-def test_decoded_customers_are_bounded_and_all_can_be_read() -> None:
-    partition = Partition(MemoryStore())
-    count = 3 * HOT_CUSTOMERS
-    partition.replay([Logged(n, b"c%d" % n, state(f"c{n}", purchases=n)) for n in range(count)])
-    for n in range(count):
-        customer = partition.read(b"c%d" % n)
-        assert customer is not None
-        assert customer.applied == {"purchases": n}
-    assert len(partition._young) + len(partition._old) <= 2 * HOT_CUSTOMERS + 1
 
 
 def test_a_state_of_another_version_stops_the_worker_and_a_broken_one_costs_its_customer() -> None:
