@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.fold import Where, step
+from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason

@@ -9,8 +9,8 @@ import yaml
 
 from pipeline import __version__, metrics, resources
 from pipeline.config import TABLE
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer
+from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Reason
 from pipeline.sink.rows import by_topic
 from pipeline.topics import INPUTS, TOPICS

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.core.alerts import ChurnAlert
+from pipeline.core.messages import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS

@@ -69,16 +69,14 @@ def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) ->
 
 
 def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> Affected:
-    """A contact changes its own issue; others only as a complaint, from the moment it was opened."""
+    """A contact changes its own issue, its past too; others only as a complaint, from the moment it was opened."""
     known = _contact(before, event.contact_id)
     now = _contact(after, event.contact_id)
     own = Affected(frozenset((event.issue_id,)))
     if now is None or (known is None and len(before.contacts) >= CONTACTS_KEPT):
         return ALL
     if known is None:
-        if min(now.opened_at, now.last_at) > newest:
-            return Affected(own.issues, min(now.opened_at, now.last_at))
-        return own if now.kind != "complaint" else ALL
+        return own if now.kind != "complaint" or now.opened_at > newest else ALL
     same = (known.issue_id, known.kind, known.opened_at) == (now.issue_id, now.kind, now.opened_at)
     return own if same and now.issue_id == event.issue_id else ALL
 

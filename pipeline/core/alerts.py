@@ -14,20 +14,17 @@ Rules
 from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b, sha256
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
-from msgspec import Meta, Struct, msgpack
+from msgspec import msgpack
 
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
-from pipeline.core.events import Instant
-from pipeline.core.risk import PRIORS, Assessment, Contribution, RiskPolicy, assess, case_of, contributions
+from pipeline.core.messages import ChurnAlert, Contribution, Transition
+from pipeline.core.risk import PRIORS, Assessment, RiskPolicy, assess, case_of, contributions
 from pipeline.core.words import history, reasons, recommendation
 
 RULE = "risk_after_contact"
 
-Transition = Literal["raised", "escalated", "eased", "updated", "resolved", "closed", "reopened", "withdrawn"]
-Share = Annotated[float, Meta(ge=0, le=1)]
-"""A probability, 0 to 1."""
 PATIENCE_MS = 30 * DAY_MS
 """How long after its last contact an answer that names no contact counts as said about an issue."""
 FINAL_RESULTS = ("retained", "lost", "not_needed")
@@ -35,30 +32,6 @@ FINAL_RESULTS = ("retained", "lost", "not_needed")
 _ORDER = ("medium", "high", "critical")
 _content_encoder = msgpack.Encoder()
 _UNKNOWN = Assessment(0, 0.0, 0.0, ())
-
-
-class ChurnAlert(Struct, frozen=True, kw_only=True):
-    """One message to the desk about one issue of one customer. Ids and reasons; no free text of the customer."""
-
-    alert_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
-    customer_id: str
-    issue_id: str
-    rule: str
-    rule_version: str
-    transition: Transition
-    status: Status
-    severity: Severity
-    churn_risk_0_1: Share
-    churn_risk_before_0_1: Share
-    contributions: list[Contribution]
-    reasons: list[str]
-    recommended_action: str
-    history: str
-    contact_ids: list[str]
-    caused_by_event: str
-    raised_at: Instant
-    occurred_at: Instant
-    synthetic: bool
 
 
 class _Walk(NamedTuple):

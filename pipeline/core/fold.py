@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
 from pipeline.core.affected import affected
-from pipeline.core.alerts import ChurnAlert, reassess
+from pipeline.core.alerts import reassess
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
     ANSWERS_KEPT,
@@ -26,6 +26,7 @@ from pipeline.core.customer import (
     with_occasion,
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.messages import ChurnAlert
 from pipeline.errors import BadEvent, Reason
 
 MOST_UNITS = 2**63

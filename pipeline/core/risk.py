@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from math import exp, log1p
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
+from pipeline.core.messages import Contribution
 
 TERMS = (
     "prior_purchases",
@@ -74,14 +73,6 @@ class RiskPolicy:
 MONTH_MS = 30 * DAY_MS
 EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
-
-
-class Contribution(Struct, frozen=True):
-    """One term of a score: its name, the plain number it rests on, and its share of the logit."""
-
-    term: str
-    value: float
-    logit: float
 
 
 class Assessment(NamedTuple):

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 
-from pipeline.core.alerts import ChurnAlert, reassess
+from pipeline.core.alerts import reassess
 from pipeline.core.customer import AlertState, Customer
 from pipeline.core.fold import milliseconds
+from pipeline.core.messages import ChurnAlert
 
 Processed = Mapping[str, int]
 """The last offset of each topic of a partition that was processed."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pipeline.core.customer import Contact
-from pipeline.core.risk import Contribution
+from pipeline.core.messages import Contribution
 
 _SENTENCES = {
     "unresolved": "The problem is not solved yet.",

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.currencies import to_amount, to_units
 from pipeline.core.customer import Customer, decode_state, encode_named, recency_days, repeat_occasions
 from pipeline.core.decode import Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import ease
 from pipeline.errors import BadEvent

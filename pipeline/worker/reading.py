@@ -8,7 +8,7 @@ from confluent_kafka import Message as Found
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.alerts import ChurnAlert
+from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Transient
 from pipeline.notes import read_note
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import resources
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.decode import MAX_BYTES, Decoder, Kind
+from pipeline.core.messages import ChurnAlert
 from pipeline.errors import BadEvent, Reason
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

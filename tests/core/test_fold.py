@@ -264,7 +264,7 @@ def test_a_recovery_offsets_less_than_the_failure_added() -> None:
     assert PRIORS.contact + PRIORS.recovered > 0
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(histories)
 def test_looking_only_at_the_issues_an_event_can_change_finds_what_looking_at_all_finds(events: list[Event]) -> None:
     """Wherever the shortcut leaves an issue out, a full look right after finds nothing new."""

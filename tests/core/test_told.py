@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event
 from pipeline.core.fold import Where, step
+from pipeline.core.messages import ChurnAlert
 from pipeline.core.told import Told, reconciled
 from tests.core.histories import CUSTOMER, TOPIC_OF, histories, replay
 

@@ -17,10 +17,10 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.config import Settings
-from pipeline.core.alerts import ChurnAlert
 from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.fold import Where, step
+from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent, Reason
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
