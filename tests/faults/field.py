@@ -121,9 +121,9 @@ class Field:
         self.running: list[Running] = []
         kafka.create_topics(self.settings)
 
-    def worker(self, instance: str = "", **more: str) -> Running:
-        """A worker; ``more`` goes into its environment."""
-        return self._run("worker", "loyalty_ready", instance, more)
+    def worker(self, instance: str = "", program: Sequence[str] = (), **more: str) -> Running:
+        """A worker; ``more`` goes into its environment, ``program`` runs another than the product's."""
+        return self._run("worker", "loyalty_ready", instance, more, program)
 
     def sink(self, instance: str = "", program: Sequence[str] = (), clickhouse: str = "", **more: str) -> Running:
         """A sink; ``program`` runs another than the product's, ``clickhouse`` is an address of its own."""

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.field import Field, traffic
 from tests.faults.oracle import check_kafka
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")]
 
 
 def test_topics_that_had_no_commit_yet_are_read_from_the_beginning_after_a_recovery(field: Field) -> None:

@@ -1,7 +1,9 @@
 """The slice transport: its ledger, and the methods of Faust it replaces."""
 
+import asyncio
 import hashlib
 import inspect
+from collections import defaultdict
 from importlib.metadata import version
 
 import faust
@@ -15,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.partition import murmur2
-from pipeline.worker.transport import Ledger
+from pipeline.worker.transport import Consumer, Ledger
+from pipeline.worker.turns import Turns
 
 ONE, TWO = TP("purchases", 0), TP("purchases", 1)
 
@@ -116,3 +119,40 @@ def test_faust_is_the_version_that_was_read() -> None:
 @given(st.binary(max_size=64))
 def test_our_partitioner_is_kafkas(key: bytes) -> None:
     assert murmur2(key) == kafkas_murmur2(key) & 0xFFFFFFFF
+
+
+class Sought(Consumer):
+    """Our consumer without a broker: it remembers where it was sought."""
+
+    def __init__(self, assigned: set[TP], committed: dict[TP, int]) -> None:
+        self.ledger, self.turns, self._seeks = Ledger(), Turns(), 0
+        self._fetch_or_seek = asyncio.Lock()
+        self._read_offset: dict[TP, int | None] = {}
+        self._committed_offset: defaultdict[TP, int | None] = defaultdict(lambda: None)
+        self.assigned, self.committed, self.sought = assigned, committed, dict[TP, int]()
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    def stop_flow(self) -> None:
+        pass
+
+    def _is_changelog_tp(self, tp: TP) -> bool:
+        return bool(tp.topic == "customer-states")
+
+    async def seek_to_committed(self) -> dict[TP, int]:
+        """As aiokafka does it: only where something was committed."""
+        return dict(self.committed)
+
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 17)
+
+    async def seek_wait(self, places: dict[TP, int]) -> None:
+        self.sought.update(places)
+
+
+def test_a_seek_covers_partitions_for_which_nothing_was_committed() -> None:
+    states = TP("customer-states", 0)
+    consumer = Sought({ONE, TWO, states}, {ONE: 40})
+    asyncio.run(consumer.perform_seek())
+    assert consumer.sought == {TWO: 17}

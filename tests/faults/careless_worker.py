@@ -1,0 +1,24 @@
+"""The control arm: the worker, but for one thing. It forgets which records a state holds, as a stock table would."""
+
+from copy import copy
+
+from pipeline import flow
+from pipeline.config import from_env
+from pipeline.core.customer import Customer
+from pipeline.core.events import Event
+from pipeline.core.fold import Step, Where, step
+from pipeline.worker.app import run
+
+
+def forgetful(customer: Customer, event: Event, where: Where) -> Step:
+    """A step on a customer whose applied offsets and recent events are not known."""
+    before = copy(customer)
+    before.applied, before.recent = {}, b""
+    return step(before, event, where)
+
+
+if __name__ == "__main__":
+    import os
+
+    flow.step = forgetful  # type: ignore[attr-defined]
+    run(from_env(os.environ))
