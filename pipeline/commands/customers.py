@@ -8,7 +8,7 @@ import msgspec
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Customer, recency_days, repeat_occasions
+from pipeline.core.customer import Customer, decode_named, recency_days, repeat_occasions
 from pipeline.core.risk import ease
 from pipeline.errors import NotFound
 from pipeline.sink.warehouse import Warehouse, connect
@@ -31,7 +31,7 @@ def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str,
             f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
             "`loyalty status` shows how far behind it is"
         )
-    return msgspec.json.decode(rows[0][0], type=Customer), _alerts(warehouse, customer_id)
+    return decode_named(rows[0][0]), _alerts(warehouse, customer_id)
 
 
 def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
