@@ -11,6 +11,7 @@ The order carries the guarantee:
 Interrupted after 2, the states that are left know which records they hold; run again, it finishes.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipeline.notes import note_of, read_note
 from pipeline.topics import INPUTS, STATES
 
 SECONDS = 30.0
+LEAVING_SECONDS = 12.0
 
 
 def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
@@ -45,16 +47,24 @@ def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
 
 
 def _check_no_worker(settings: Settings) -> None:
+    """A worker with an instance name stays a member until its session is over; that is waited for."""
+    end = time.monotonic() + LEAVING_SECONDS
+    while members := _members(settings):
+        if time.monotonic() > end:
+            raise Refused(f"{members} worker(s) run; stop them first, and start them again afterwards")
+        time.sleep(0.5)
+
+
+def _members(settings: Settings) -> int:
     group = settings.group("worker")
     client = kafka.admin(settings)  # must outlive its future
     try:
         found: Any = client.describe_consumer_groups([group], request_timeout=SECONDS)[group].result(SECONDS)
     except KafkaException as failed:
         if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return
+            return 0
         raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
-    if found.members:
-        raise Refused(f"{len(found.members)} worker(s) run; stop them first, and start them again afterwards")
+    return len(found.members)
 
 
 def _go_back(settings: Settings, reader: Consumer) -> None:

@@ -22,7 +22,7 @@ def rebuild(field: Field) -> subprocess.CompletedProcess[str]:
 
 def test_a_rebuild_ends_in_the_same_states_and_tells_nobody_anything(field: Field) -> None:
     field.send(traffic(400))
-    worker = field.worker("worker-0").wait_ready()
+    worker = field.worker().wait_ready()
     field.wait_done()
     assert worker.stop() == 0
     told, before = len(read_log(field.settings, ALERTS)), stored_states(field.settings)
@@ -43,7 +43,7 @@ def test_a_rebuild_ends_in_the_same_states_and_tells_nobody_anything(field: Fiel
 
 
 def test_a_rebuild_beside_a_running_worker_is_refused(field: Field) -> None:
-    field.worker("worker-0").wait_ready()
+    field.worker().wait_ready()
     done = rebuild(field)
     assert done.returncode == 4
     assert "stop them first" in done.stderr
