@@ -16,6 +16,7 @@ becomes a dead letter, confirmed before step 4.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -38,6 +39,8 @@ from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
 
 WRITERS = 2
+STOP_SECONDS = 15.0
+"""How long a stop may take."""
 
 
 class Connecting(Protocol):
@@ -158,6 +161,14 @@ def _place(batch: Batch) -> dict[str, str | int]:
     return {"topic": batch.topic, "partition": batch.partition, "first": batch.first, "last": batch.last}
 
 
+def _stop(sink: Sink) -> None:
+    """Ask it to stop; a stop that takes too long (the broker may be gone) is cut short: intents are recorded."""
+    sink.stop()
+    deadline = threading.Timer(STOP_SECONDS, os._exit, (0,))
+    deadline.daemon = True
+    deadline.start()
+
+
 def run(settings: Settings, connecting: Connecting = connect) -> None:
     """Run a sink until SIGTERM or SIGINT."""
     logs.configure("sink")
@@ -173,7 +184,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     sink = Sink(settings, facts, warehouses, BatchPolicy(), crash)
     auditor = Auditor(settings, facts, lambda: connecting(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sink.stop())
+        signal.signal(number, lambda *_: _stop(sink))
     auditor.start()
     structlog.get_logger().info("sink ready")
     try:
