@@ -25,7 +25,7 @@ from pipeline.core.customer import (
     repeat_occasions,
 )
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import Where, milliseconds, step
+from pipeline.core.fold import Where, is_recent, milliseconds, step
 from pipeline.core.risk import PRIORS
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
@@ -280,3 +280,11 @@ def test_a_purchase_long_after_everything_leaves_issues_alone_from_which_the_cus
     bought_again = bought(3, day=400)
     after = step(before, bought_again, Where("purchases", 99)).customer
     assert affected(before, after, bought_again, milliseconds(bought_again.occurred_at)).issues == frozenset()
+
+
+def test_bytes_that_look_like_a_mark_across_two_others_are_none() -> None:
+    marked = b"12345678"
+    across = b"0000" + marked + b"9999"
+    assert not is_recent(marked, across)
+    assert is_recent(marked, across + marked)
+    assert not is_recent(marked, b"")
