@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from pipeline import kafka, logs, metrics
@@ -158,7 +159,10 @@ def _add_observers(
     async def watch_outputs() -> None:
         held = {tp.partition for tp in app.consumer.assignment() if tp.topic in inputs}
         places = {(topic, n): TP(settings.topic(topic.name), n) for n in held for topic in (STATES, ALERTS)}
-        ends = await app.consumer.highwaters(*places.values())
+        try:
+            ends = await app.consumer.highwaters(*places.values())
+        except KafkaError:
+            return  # the broker is away; there is a next time
         for n in held:
             await engine.watch_outputs(n, {topic: ends[places[topic, n]] for topic in (STATES, ALERTS)})
 

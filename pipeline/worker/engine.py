@@ -26,7 +26,7 @@ from pipeline.notes import note_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
-from pipeline.worker.reading import standing
+from pipeline.worker.reading import patiently, standing
 from pipeline.worker.table import CustomerTable
 
 CRASHED = 70
@@ -132,7 +132,7 @@ class Engine:
 
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
-        found = await asyncio.to_thread(standing, self._settings, partition)
+        found = await patiently(standing, self._settings, partition)
         told = Told(found.until)
         lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)
         for message in found.alerts:

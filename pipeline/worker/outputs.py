@@ -29,7 +29,7 @@ from pipeline.flow import DeadLetter, News, Slice
 from pipeline.kafka import Sending, producer
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.pulse import Pulse
-from pipeline.worker.reading import is_message, records_between
+from pipeline.worker.reading import is_message, patiently, records_between
 
 _alert_encoder = msgspec.json.Encoder()
 _applied_encoder = msgspec.json.Encoder()
@@ -126,7 +126,7 @@ class KafkaOutputs:
 
     async def examine(self, topic: Topic, partition: int, first: int, end: int, ours: int) -> None:
         """Look at records among which only ``ours`` should be a worker's; anything else in them is only reported."""
-        records = await asyncio.to_thread(records_between, self._settings, topic, partition, first, end)
+        records = await patiently(records_between, self._settings, topic, partition, first, end)
         written = sum(map(is_message if topic is ALERTS else is_state, records))
         if written != ours:
             raise Transient(

@@ -1,8 +1,11 @@
 """Reading a piece of one of our own topic partitions again, beside the consumer group."""
 
-from typing import NamedTuple
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Found
 
@@ -14,6 +17,7 @@ from pipeline.notes import read_note
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 
 SECONDS = 30.0
+Result = TypeVar("Result")
 
 _alert = msgspec.json.Decoder(ChurnAlert)
 _applied = msgspec.json.Decoder(dict[str, int])
@@ -64,11 +68,29 @@ def standing(settings: Settings, partition: int) -> Standing:
         reader.close()
 
 
+async def patiently(read: Callable[..., Result], *arguments: Any) -> Result:
+    """Read in a thread; a broker that is away is waited for."""
+    while True:
+        try:
+            return await asyncio.to_thread(read, *arguments)
+        except Transient as away:
+            structlog.get_logger().warning("the broker does not answer; waiting", error=str(away))
+            await asyncio.sleep(1.0)
+
+
 def records_between(settings: Settings, topic: Topic, partition: int, first: int, end: int) -> list[Found]:
-    """The records of a partition from ``first`` to before ``end``."""
+    """The records of a partition from ``first`` to before ``end``.
+
+    Raises
+    ------
+    Transient
+        The broker does not answer.
+    """
     reader = kafka.consumer(settings, "records", settings.group("worker"), **{"enable.partition.eof": True})
     try:
         records, _ = _read(reader, settings.topic(topic.name), partition, first)
+    except KafkaException as failed:
+        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         reader.close()
     return [record for record in records if record.offset() < end]

@@ -18,7 +18,7 @@ from tests.faults.guard import PASSWORD, USER, Guard
 from tests.faults.oracle import check_kafka
 from tests.faults.warehouse import check_rows, with_warehouse
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("credentials")]
 WRONG = "wrong-horse-battery"
 COMMANDS = (["worker"], ["sink"], ["topics", "create"], ["dead-letters", "list"])
 

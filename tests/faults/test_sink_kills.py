@@ -13,7 +13,7 @@ from pipeline.crashpoints import VARIABLE, Point
 from tests.faults.field import Field, Running, traffic
 from tests.faults.rows import check_rows
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-sink")]
 STEPS = [point for point in Point if point.startswith("sink-")]
 
 

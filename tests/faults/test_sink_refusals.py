@@ -19,7 +19,7 @@ from tests.faults.oracle import read_log
 from tests.faults.rows import check_rows
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-sink")]
 WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 PURCHASES = INPUTS[0].name
 
