@@ -3,11 +3,12 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from pipeline import credentials
@@ -18,6 +19,7 @@ from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 Headers = list[tuple[str, bytes]]
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
 SPREAD_SECONDS = 10.0
+SILENCE_SECONDS = 30.0
 """How long news of a topic may take to reach every broker of a cluster."""
 
 
@@ -141,6 +143,50 @@ class Sending:
             done = self._pending == 0
         if done and self._when_done is not None:
             self._when_done(self._failure)
+
+
+@contextmanager
+def reading(settings: Settings, name: str, group: str) -> Iterator[Consumer]:
+    """A consumer for :func:`records`, beside the group's members.
+
+    Raises
+    ------
+    Unreachable
+        The broker does not answer what is asked inside the block.
+    """
+    reader = consumer(settings, name, group, **{"enable.partition.eof": True})
+    try:
+        yield reader
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+
+
+def records(reader: Consumer, topic: str, partition: int, first: int, last: int | None = None) -> Iterator[Message]:
+    """The records of a partition from ``first`` to its end, or to ``last``; the reader must be told of ends.
+
+    Raises
+    ------
+    Unreachable
+        The broker stopped answering.
+    """
+    reader.assign([TopicPartition(topic, partition, first)])
+    answered = time.monotonic()
+    while time.monotonic() - answered < SILENCE_SECONDS:
+        for message in reader.consume(1_000, 0.05):
+            answered = time.monotonic()
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return
+            if error is not None:
+                raise Unreachable(f"{topic} cannot be read: {error.str()}")
+            if last is not None and message.offset() > last:
+                return
+            yield message
+            if message.offset() == last:
+                return
+    raise Unreachable(f"Kafka stopped answering while {topic} was read; try again")
 
 
 def flush(producer: Producer, seconds: float = 30.0) -> None:

@@ -36,14 +36,9 @@ def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
         A worker is running.
     """
     _check_no_worker(settings)
-    reader = kafka.consumer(settings, "rebuild", settings.group("worker"), **{"enable.partition.eof": True})
-    try:
+    with kafka.reading(settings, "rebuild", settings.group("worker")) as reader:
         _go_back(settings, reader)
         return _erase(settings, reader, progress)
-    except KafkaException as failed:
-        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
-    finally:
-        reader.close()
 
 
 def _check_no_worker(settings: Settings) -> None:
@@ -97,14 +92,8 @@ def _erase(settings: Settings, reader: Consumer, progress: Callable[[int], None]
 
 def _known(settings: Settings, reader: Consumer, partition: int) -> set[bytes]:
     """The customers that have a state in a partition."""
-    name = settings.topic(STATES.name)
-    reader.assign([TopicPartition(name, partition, 0)])
     known: set[bytes] = set()
-    while True:
-        for record in reader.consume(5_000, 0.1):
-            if record.error() is not None:
-                if record.error().code() == KafkaError._PARTITION_EOF:
-                    return known
-                raise KafkaException(record.error())
-            if record.key() is not None:
-                (known.discard if record.value() is None else known.add)(record.key())
+    for record in kafka.records(reader, settings.topic(STATES.name), partition, 0):
+        if record.key() is not None:
+            (known.discard if record.value() is None else known.add)(record.key())
+    return known

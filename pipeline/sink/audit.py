@@ -8,11 +8,11 @@ such offsets are read.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.errors import Reason, Unreachable
+from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.sink.intake import record_of
 from pipeline.sink.rows import FOREIGN, Place, by_topic
@@ -170,18 +170,8 @@ class _Log:
             start = last + 1
 
     def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
-        self._reader.assign([TopicPartition(self._settings.topic(range_.topic), range_.partition, first)])
-        while True:
-            message = self._reader.poll(10)
-            if message is None:
-                raise Unreachable("Kafka stopped answering while the log was read; try again")
-            if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    return
-                raise Unreachable(f"the log cannot be read: {message.error().str()}")
-            yield record_of(message)
-            if message.offset() >= last:
-                return
+        topic = self._settings.topic(range_.topic)
+        yield from map(record_of, kafka.records(self._reader, topic, range_.partition, first, last))
 
     def _refusals(self) -> set[tuple[str, int, int]]:
         """Records that ClickHouse refused, by what the dead letters say; read once, and only if it matters."""

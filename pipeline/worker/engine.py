@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -37,10 +37,10 @@ CRASHED = 70
 class Lane:
     """What is known of one partition while this worker holds it."""
 
-    told: Told = field(default_factory=Told)
-    processed: dict[str, int] = field(default_factory=dict)
+    told: Told
+    processed: dict[str, int]
     """The last offset processed of each input topic."""
-    settled: int = 0
+    settled: int
     """Alerts below this offset are in the state."""
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Found
 
 from pipeline import kafka
@@ -52,8 +52,7 @@ def standing(settings: Settings, partition: int) -> Standing:
     Transient
         The broker does not answer.
     """
-    reader = kafka.consumer(settings, "standing", settings.group("worker"), **{"enable.partition.eof": True})
-    try:
+    with kafka.reading(settings, "standing", settings.group("worker")) as reader:
         asked = [TopicPartition(settings.topic(topic.name), partition) for topic in INPUTS]
         answers = reader.committed(asked, timeout=SECONDS)
         notes = {settings.logical(answer.topic): read_note(answer.metadata) for answer in answers}
@@ -62,10 +61,6 @@ def standing(settings: Settings, partition: int) -> Standing:
         records, end = _read(reader, settings.topic(ALERTS.name), partition, settled)
         processed = {settings.logical(a.topic): a.offset - 1 for a in answers if a.offset >= 0}
         return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
-    except KafkaException as failed:
-        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
-    finally:
-        reader.close()
 
 
 async def patiently(read: Callable[..., Result], *arguments: Any) -> Result:
@@ -86,14 +81,8 @@ def records_between(settings: Settings, topic: Topic, partition: int, first: int
     Transient
         The broker does not answer.
     """
-    reader = kafka.consumer(settings, "records", settings.group("worker"), **{"enable.partition.eof": True})
-    try:
-        records, _ = _read(reader, settings.topic(topic.name), partition, first)
-    except KafkaException as failed:
-        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
-    finally:
-        reader.close()
-    return [record for record in records if record.offset() < end]
+    with kafka.reading(settings, "records", settings.group("worker")) as reader:
+        return list(kafka.records(reader, settings.topic(topic.name), partition, first, end - 1))
 
 
 def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[list[Found], int]:
@@ -102,16 +91,8 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
     low, high = reader.get_watermark_offsets(place, timeout=SECONDS)
     if max(first, low) >= high:
         return [], high
-    reader.assign([TopicPartition(topic, partition, max(first, low))])
-    found: list[Found] = []
-    while True:
-        for record in reader.consume(1_000, 0.05):
-            if record.error() is None:
-                found.append(record)
-            elif record.error().code() == KafkaError._PARTITION_EOF:
-                return found, record.offset()
-            else:
-                raise KafkaException(record.error())
+    found = list(kafka.records(reader, topic, partition, max(first, low)))
+    return found, max([high, *(record.offset() + 1 for record in found[-1:])])
 
 
 def _message(record: Found) -> Message | None:

@@ -112,12 +112,6 @@ class Customers(memory.Store):  # type: ignore[misc]
         for number in [number for number in self.partitions if number not in held]:
             self.partitions.pop(number).store.close()
 
-    def close(self) -> None:
-        """Close every store."""
-        for partition in self.partitions.values():
-            partition.store.close()
-        self.partitions.clear()
-
 
 class CustomerTable(faust.Table):  # type: ignore[misc]
     """Faust's table with reads and writes per partition."""

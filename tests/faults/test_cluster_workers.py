@@ -10,7 +10,8 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
-from tests.faults.warehouse import check_rows, with_warehouse
+from tests.faults.rows import check_rows
+from tests.faults.warehouse import with_warehouse
 
 pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("cluster")]
 
@@ -34,7 +35,8 @@ def test_two_workers_and_two_sinks_bring_everything_into_the_warehouse_once(clus
         time.sleep(4)
     cluster_field.wait_done("worker")
     cluster_field.wait_done("sink")
-    check_rows(cluster_field, check_kafka(cluster_field.settings))
+    check_kafka(cluster_field.settings)
+    check_rows(cluster_field)
 
 
 def become_four_and_then_one(field: Field, names: list[str]) -> None:

@@ -16,7 +16,8 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field, traffic
 from tests.faults.guard import PASSWORD, USER, Guard
 from tests.faults.oracle import check_kafka
-from tests.faults.warehouse import check_rows, with_warehouse
+from tests.faults.rows import check_rows
+from tests.faults.warehouse import with_warehouse
 
 pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("credentials")]
 WRONG = "wrong-horse-battery"
@@ -79,7 +80,8 @@ def test_worker_sink_and_commands_work_with_the_right_password(guarded_field: Gu
     said = doctor.stdout + doctor.stderr + "".join(process.log.read_text() for process in running)
     assert PASSWORD not in said
     guarded_field.settings = guarded_field.open.with_changes(clickhouse=guarded_field.settings.clickhouse)
-    check_rows(guarded_field, check_kafka(guarded_field.settings))
+    check_kafka(guarded_field.settings)
+    check_rows(guarded_field)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
