@@ -8,17 +8,17 @@
                    alert-outcomes ─┘                                             │
                          └──────────────────── raw events ───────────────────────┘
 
-A worker handles one *slice* at a time: consecutive records of one topic partition. The order of its steps is what the
-guarantees rest on:
+A worker handles the *slices* of a partition that have arrived, together: a slice is consecutive records of one topic.
+The order of the steps is what the guarantees rest on:
 
 1. decode every record; what cannot be used becomes a dead letter, its neighbours go on
-2. fold every event into its customer, in memory; news about a customer waits while the log of alerts is ahead of the
-   state (:mod:`pipeline.core.told`)
+2. fold every event into its customer, in memory; then look once at every customer whose risk they can have changed.
+   News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`)
 3. effects (alerts, dead letters) are sent and confirmed by the broker
 4. changed customers are sent to the state's changelog and confirmed by the broker
-5. only then does the slice count as done, and its offsets may be committed
+5. only then do the slices count as done, and their offsets may be committed
 
-A crash before 4 repeats the slice from the old state and sends the same effects again, under the same ids. A crash
+A crash before 4 repeats them from the old state and sends the same effects again, under the same ids. A crash
 after 4 finds the applied offsets inside the state and folds nothing twice.
 """
 
@@ -27,9 +27,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
+from pipeline.core.affected import Affected
 from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import Decoder
-from pipeline.core.fold import Where, step
+from pipeline.core.fold import Where, apply, look_again
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.told import Told
@@ -108,9 +109,9 @@ class States(Protocol):
 
 
 class Outputs(Protocol):
-    """Where a slice's results go; each call returns when the broker has confirmed everything it was given."""
+    """Where results go; each call returns when the broker has confirmed everything it was given."""
 
-    async def effects(self, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter]) -> None: ...
+    async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None: ...
 
     async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         """Send values to the changelog; returns the offset of the last."""
@@ -118,39 +119,83 @@ class Outputs(Protocol):
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a slice came to, in memory, before anything left the process."""
+class Seen:
+    """What became of the records of one slice."""
 
-    changed: dict[bytes, Customer] = field(default_factory=dict)
-    news: list[News] = field(default_factory=list)
-    dead: list[DeadLetter] = field(default_factory=list)
     folded: int = 0
     duplicates: int = 0
     redelivered: int = 0
     unplanned: int = 0
     newest_event_ms: int = 0
+    dead: list[DeadLetter] = field(default_factory=list)
 
 
-def fold_slice(slice_: Slice, decoder: Decoder, states: States, told: Told, processed: dict[str, int]) -> Outcome:
-    """Steps 1 and 2: decode and fold, touching nothing outside the returned outcome but ``told`` and ``processed``.
+class Concern(NamedTuple):
+    """Why a customer has to be looked at again."""
 
-    ``processed`` holds the last offset processed of each topic of the partition.
+    affected: Affected
+    cause: str
+    """The last event that can have changed the customer's risk."""
+    appended_at_ms: int
+    """When the broker received it."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What slices of a partition came to, in memory, before anything left the process."""
+
+    changed: dict[bytes, Customer] = field(default_factory=dict)
+    news: list[News] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    """Of each slice."""
+    concerned: dict[bytes, Concern] = field(default_factory=dict)
+
+    @property
+    def dead(self) -> list[DeadLetter]:
+        """What cannot be used, of all slices."""
+        return [letter for seen in self.seen for letter in seen.dead]
+
+
+def fold(
+    slices: Sequence[Slice],
+    decoders: Mapping[str, Decoder],
+    states: States,
+    told: Told,
+    processed: dict[str, int],
+) -> Outcome:
+    """Steps 1 and 2: touch nothing outside the returned outcome but ``told`` and ``processed``.
+
+    ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
+    topic of the partition.
     """
     outcome = Outcome()
+    for slice_ in slices:
+        outcome.seen.append(_fold_slice(slice_, decoders[slice_.topic], states, outcome))
+        processed[slice_.topic] = slice_.records[-1].offset
+    for key, concern in outcome.concerned.items():
+        after = outcome.changed[key]
+        known = after.alerts
+        news = look_again(after, concern.affected, concern.cause)
+        if news and not told.holds(key, known):
+            outcome.news.extend(News(alert, after.applied, concern.appended_at_ms) for alert in news)
+    if told:
+        _settle(slices[-1], states, told, processed, outcome)
+    return outcome
+
+
+def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcome) -> Seen:
+    seen = Seen()
     appended_at_ms, appended_at = -1, EPOCH
     for record in slice_.records:
         if record.timestamp != appended_at_ms:  # records of one batch share it
             appended_at_ms = record.timestamp
             appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
         try:
-            _apply(record, appended_at, slice_, decoder, states, told, outcome)
+            _apply(record, appended_at, slice_, decoder, states, outcome, seen)
         except BadEvent as bad:
             kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
-            outcome.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
-    processed[slice_.topic] = slice_.records[-1].offset
-    if told:
-        _settle(slice_, states, told, processed, outcome)
-    return outcome
+            seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
+    return seen
 
 
 def _apply(
@@ -159,8 +204,8 @@ def _apply(
     slice_: Slice,
     decoder: Decoder,
     states: States,
-    told: Told,
     outcome: Outcome,
+    seen: Seen,
 ) -> None:
     event, unplanned = decoder(record.value, appended_at)
     key = event.customer_id.encode()
@@ -169,19 +214,21 @@ def _apply(
         if partition_of(key, slice_.partitions) != slice_.partition:
             raise BadEvent(Reason.WRONG_PARTITION, "the record's partition is not that of $.customer_id (murmur2)")
         customer = Customer(customer_id=event.customer_id)
-    after, alerts, redelivered, duplicate = step(customer, event, Where(slice_.topic, record.offset))
-    outcome.unplanned += unplanned
+    after, affected, redelivered, duplicate = apply(customer, event, Where(slice_.topic, record.offset))
+    seen.unplanned += unplanned
     if redelivered:
-        outcome.redelivered += 1
+        seen.redelivered += 1
         return
     if duplicate:
-        outcome.duplicates += 1
+        seen.duplicates += 1
     else:
-        outcome.folded += 1
+        seen.folded += 1
     outcome.changed[key] = after
-    if alerts and not told.holds(key, customer):
-        outcome.news.extend(News(alert, after.applied, record.timestamp) for alert in alerts)
-    outcome.newest_event_ms = max(outcome.newest_event_ms, after.last_event_at)
+    seen.newest_event_ms = max(seen.newest_event_ms, after.last_event_at)
+    if not affected.nothing:
+        known = outcome.concerned.get(key)
+        both = affected if known is None else known.affected.merged(affected)
+        outcome.concerned[key] = Concern(both, event.event_id, record.timestamp)
 
 
 def _settle(slice_: Slice, states: States, told: Told, processed: dict[str, int], outcome: Outcome) -> None:
@@ -195,24 +242,27 @@ def _settle(slice_: Slice, states: States, told: Told, processed: dict[str, int]
 
 
 async def process(
-    slice_: Slice,
-    decoder: Decoder,
+    slices: Sequence[Slice],
+    decoders: Mapping[str, Decoder],
     states: States,
     outputs: Outputs,
     told: Told,
     processed: dict[str, int],
-    accept: Callable[[Slice, Outcome], None] = lambda _slice, _outcome: None,
+    accept: Callable[[Slice, Seen], None] = lambda _slice, _seen: None,
 ) -> Outcome:
-    """Steps 1 to 4 for one slice. The caller holds the partition for itself and does step 5.
+    """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5.
 
     ``accept`` may refuse what a slice came to by raising, before anything left the process.
     """
-    outcome = fold_slice(slice_, decoder, states, told, processed)  # 1, 2
-    accept(slice_, outcome)
-    if outcome.news or outcome.dead:
-        await outputs.effects(slice_, outcome.news, outcome.dead)  # 3
+    partition = slices[0].partition
+    outcome = fold(slices, decoders, states, told, processed)  # 1, 2
+    for slice_, seen in zip(slices, outcome.seen, strict=True):
+        accept(slice_, seen)
+    dead = outcome.dead
+    if outcome.news or dead:
+        await outputs.effects(partition, outcome.news, dead)  # 3
     if outcome.changed:
         values = {key: encode_state(customer) for key, customer in outcome.changed.items()}
-        last = await outputs.states(slice_.partition, values)  # 4
-        states.write(slice_.partition, values, last)
+        last = await outputs.states(partition, values)  # 4
+        states.write(partition, values, last)
     return outcome  # 5: the caller's

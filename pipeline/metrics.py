@@ -93,16 +93,16 @@ class WorkerMetrics:
         self._ready = Gauge("loyalty_ready", "1 when recovered and consuming", registry=made)
         self._newest: dict[str, int] = {}
 
-    def slice_processed(self, topic: str, records: int, outcome: Any, seconds: float) -> None:
-        """A slice's results are durable."""
+    def slice_processed(self, topic: str, records: int, seen: Any, seconds: float) -> None:
+        """A slice's results are durable; ``seconds`` is what it took, with the slices that went along with it."""
         self._consumed.labels(topic).inc(records)
         self._slice.labels(topic).observe(records)
         self._seconds.labels(topic).observe(seconds)
-        self._duplicates.labels(topic).inc(outcome.duplicates)
-        self._redelivered.labels(topic).inc(outcome.redelivered)
-        self._unplanned.labels(topic).inc(outcome.unplanned)
+        self._duplicates.labels(topic).inc(seen.duplicates)
+        self._redelivered.labels(topic).inc(seen.redelivered)
+        self._unplanned.labels(topic).inc(seen.unplanned)
         self._progress.set_to_current_time()
-        self._newest[topic] = max(self._newest.get(topic, 0), outcome.newest_event_ms)
+        self._newest[topic] = max(self._newest.get(topic, 0), seen.newest_event_ms)
         self._event_time.labels(topic).set(self._newest[topic] / 1000)
 
     def events_rejected(self, topic: str, reasons: Iterable[Reason]) -> None:

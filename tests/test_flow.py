@@ -57,7 +57,7 @@ def slice_of(
 
 
 def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, kind: Any = "purchase") -> Outcome:
-    return asyncio.run(process(slice_, Decoder(kind), states, outputs, Told(), {}))
+    return asyncio.run(process([slice_], {slice_.topic: Decoder(kind)}, states, outputs, Told(), {}))
 
 
 def test_effects_are_confirmed_before_states() -> None:
@@ -72,7 +72,7 @@ def test_bad_events_cost_only_themselves() -> None:
     outcome = run(slice_of(values), states, outputs)
     customer = states.read(partition_of(b"c-1", PARTITIONS), b"c-1")
     assert customer is not None
-    assert (customer.purchases, outcome.folded) == (3, 3)
+    assert (customer.purchases, outcome.seen[0].folded) == (3, 3)
     assert [(letter.record.offset, letter.reason) for letter in outputs.dead] == [
         (1, Reason.UNPARSEABLE),
         (3, Reason.EMPTY),
@@ -100,7 +100,7 @@ def test_a_slice_that_was_stored_but_not_committed_is_a_no_op_when_it_comes_agai
     run(slice_of([purchase(1), purchase(2)]), states, RecordingOutputs())
     before = dict(states.values)
     outcome = run(slice_of([purchase(1), purchase(2)]), states, again)
-    assert outcome.redelivered == 2
+    assert outcome.seen[0].redelivered == 2
     assert not again.changed
     assert states.values == before
 
@@ -131,4 +131,4 @@ def test_a_record_in_a_partition_that_is_not_its_keys_becomes_a_dead_letter() ->
 
 def test_unknown_fields_are_counted() -> None:
     outcome = run(slice_of([purchase(1, colour="red"), purchase(2)]), MemoryStates(), RecordingOutputs())
-    assert (outcome.folded, outcome.unplanned) == (2, 1)
+    assert (outcome.seen[0].folded, outcome.seen[0].unplanned) == (2, 1)

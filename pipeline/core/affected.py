@@ -17,6 +17,20 @@ class Affected(NamedTuple):
     issues: frozenset[str] | None = None
     since: int | None = None
 
+    @property
+    def nothing(self) -> bool:
+        """Whether no issue can have changed."""
+        return self.issues is not None and not self.issues
+
+    def merged(self, later: "Affected") -> "Affected":
+        """What two events of one customer, one after the other, can have changed together."""
+        if self.nothing or later.nothing:
+            return later if self.nothing else self
+        if self.issues is None or later.issues is None:
+            return ALL
+        both = self.since is not None and later.since is not None
+        return Affected(self.issues | later.issues, min(self.since or 0, later.since or 0) if both else None)
+
 
 ALL, NONE = Affected(), Affected(frozenset())
 

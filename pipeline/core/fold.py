@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
-from pipeline.core.affected import affected
+from pipeline.core.affected import NONE, Affected, affected
 from pipeline.core.alerts import reassess
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
@@ -52,6 +52,15 @@ class Step(NamedTuple):
     duplicate: bool = False
 
 
+class Applied(NamedTuple):
+    """The facts of a customer after an event, and which issues have to be looked at again because of it."""
+
+    customer: Customer
+    affected: Affected = NONE
+    redelivered: bool = False
+    duplicate: bool = False
+
+
 def milliseconds(moment: datetime) -> int:
     """A moment as integer milliseconds since 1970 UTC."""
     return (moment - _EPOCH) // _MILLISECOND
@@ -71,7 +80,21 @@ def is_recent(marked: bytes, recent: bytes) -> bool:
 
 
 def step(customer: Customer, event: Event, where: Where) -> Step:
-    """Apply one event to one customer.
+    """Apply one event to one customer and look again at the issues it concerns: :func:`apply` and :func:`look_again`.
+
+    Raises
+    ------
+    BadEvent
+        The customer's total money would no longer fit into the state.
+    """
+    done = apply(customer, event, where)
+    if done.affected.nothing:
+        return Step(done.customer, (), done.redelivered, done.duplicate)
+    return Step(done.customer, look_again(done.customer, done.affected, event.event_id))
+
+
+def apply(customer: Customer, event: Event, where: Where) -> Applied:
+    """Add the facts of one event to one customer; what the desk should hear is not looked at yet.
 
     A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
     seen among the customer's recent ones is a duplicate and changes nothing but the applied offset.
@@ -82,21 +105,24 @@ def step(customer: Customer, event: Event, where: Where) -> Step:
         The customer's total money would no longer fit into the state.
     """
     if where.offset <= customer.applied.get(where.topic, -1):
-        return Step(customer, redelivered=True)
+        return Applied(customer, redelivered=True)
     after = copy(customer)
     after.applied = {**customer.applied, where.topic: where.offset}
     marked = mark(event.event_id)
     if is_recent(marked, customer.recent):
-        return Step(after, duplicate=True)
+        return Applied(after, duplicate=True)
     after.recent = customer.recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
     at = milliseconds(event.occurred_at)
     _fold(after, event, at)
-    if not after.contacts:
-        return Step(after)
-    issues, since = affected(customer, after, event, at)
-    if issues is not None and not issues:
-        return Step(after)
-    return Step(after, reassess(after, event.event_id, issues=issues, since=since))
+    return Applied(after, affected(customer, after, event, at) if after.contacts else NONE)
+
+
+def look_again(after: Customer, concerned: Affected, cause: str) -> tuple[ChurnAlert, ...]:
+    """The alerts of a customer whose facts changed, brought up to date in ``after``; returns what is news.
+
+    Looking again once after several events says the same as after each of them, but for the steps in between.
+    """
+    return reassess(after, cause, issues=concerned.issues, since=concerned.since)
 
 
 def _fold(after: Customer, event: Event, at: int) -> None:

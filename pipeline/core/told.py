@@ -58,12 +58,12 @@ class Told:
         for topic, offset in applied.items():
             known.applied[topic] = max(offset, known.applied.get(topic, -1))
 
-    def holds(self, key: bytes, state: Customer) -> bool:
-        """Whether news about a customer, whose state was ``state`` before it, has to wait."""
+    def holds(self, key: bytes, alerts: list[AlertState]) -> bool:
+        """Whether news about a customer, whose state held ``alerts`` before it, has to wait."""
         if key in self._customers:
             return True
         if self.until:
-            self._customers[key] = _Customer(list(state.alerts))
+            self._customers[key] = _Customer(alerts)
             return True
         return False
 

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -60,7 +59,7 @@ def create_app(
     app.crash = crash
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
-    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts)
+    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer)
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
@@ -110,11 +109,9 @@ def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine)
     )
 
     @app.agent(channel, name=f"agent-{topic.name}")  # type: ignore[untyped-decorator]
-    async def agent(stream: AsyncIterator[list[Any]]) -> None:
-        async for slice_ in stream:
-            tp = TP(slice_[-1].topic, slice_[-1].partition)
-            engine.check_order(app.consumer.ledger.in_order(tp, slice_[-1].offset))
-            await engine.handle(topic, slice_)
+    async def agent(stream: faust.StreamT[list[Any]]) -> None:
+        async for event in stream.events():
+            await engine.take(topic, event.message)
 
 
 def _recovered(app: faust.App, table: CustomerTable) -> tuple[int, int]:

@@ -1,17 +1,22 @@
-"""Runs slices through :mod:`pipeline.flow`, one at a time per partition number.
+"""Runs slices through :mod:`pipeline.flow`: those of a partition together, partitions side by side.
 
-An exception that leaves an agent would make Faust acknowledge the slice it failed on. So none leaves: an unforeseen
-failure ends the process on the spot, with nothing committed, and the slice is read again after the restart. A
-cancellation (shutdown) waits for the slice in hand.
+Agents hand over their slices and take the next. What has arrived for a partition, of all topics, is folded together, so
+that a customer is read, looked at and written once for all of it. While the broker confirms one partition's results,
+another's are folded.
+
+An exception that leaves an agent would make Faust go on behind the slice it failed on. So none leaves: an unforeseen
+failure ends the process on the spot, with nothing committed, and the slice is read again after the restart. What is in
+hand when the worker is told to stop, or gives partitions up, is finished first.
 """
 
 import asyncio
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -28,9 +33,54 @@ from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
 from pipeline.worker.table import CustomerTable
+from pipeline.worker.transport import Consumer
 
 CRASHED = 70
 """Exit code after an unforeseen failure."""
+
+
+MAX_TOGETHER = 4_000
+"""How many records of a partition are folded together, but for the last slice."""
+
+
+class Waiting(NamedTuple):
+    """A slice that an agent handed over."""
+
+    topic: Topic
+    message: Any
+
+
+class Line:
+    """The slices of one partition that wait, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+        self._records = 0
+        self._room = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        """Who works it off, while there is something to do."""
+
+    def put(self, waiting: Waiting) -> None:
+        """Add a slice."""
+        self._waiting.append(waiting)
+        self._records += len(waiting.message.value)
+
+    async def has_room(self) -> None:
+        """Wait until less waits than can be taken together."""
+        while self._records >= MAX_TOGETHER:
+            self._room.clear()
+            await self._room.wait()
+
+    def take(self) -> list[Waiting]:
+        """What is folded together next; nothing when nothing waits."""
+        taken: list[Waiting] = []
+        records = 0
+        while self._waiting and records < MAX_TOGETHER:
+            taken.append(self._waiting.popleft())
+            records += len(taken[-1].message.value)
+        self._records -= records
+        self._room.set()
+        return taken
 
 
 @dataclass(slots=True)
@@ -45,10 +95,15 @@ class Lane:
 
 
 class Engine:
-    """Takes slices from the agents and answers when everything they came to is durable."""
+    """Takes slices from the agents and tells the consumer when everything they came to is durable."""
 
     def __init__(
-        self, settings: Settings, table: CustomerTable, outputs: KafkaOutputs, facts: metrics.WorkerMetrics
+        self,
+        settings: Settings,
+        table: CustomerTable,
+        outputs: KafkaOutputs,
+        facts: metrics.WorkerMetrics,
+        consumer: Callable[[], Consumer],
     ) -> None:
         self._settings = settings
         self._table = table
@@ -56,6 +111,8 @@ class Engine:
         self._facts = facts
         self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
         self._fuse = Fuse(settings.fuse_percent)
+        self._consumer = consumer
+        self._lines: defaultdict[int, Line] = defaultdict(Line)
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
         self._log = structlog.get_logger()
@@ -70,20 +127,26 @@ class Engine:
         lane = self._lanes.get(partition)
         return note_of(lane.settled, lane.told.until.get(self._settings.logical(topic))) if lane is not None else ""
 
-    def check_order(self, in_order: bool) -> None:
-        """End the process when Faust dropped a slice: going on would skip its records for good."""
-        if not in_order:
+    async def take(self, topic: Topic, message: Any) -> None:
+        """Accept a slice; returns when its partition has room for another. ``message.value`` holds its records."""
+        if not self._consumer().ledger.taken(message.tp, message.offset):
             self._log.critical("a slice was dropped before its agent saw it; nothing of it is committed")
             os._exit(CRASHED)
+        line = self._lines[message.partition]
+        line.put(Waiting(topic, message))
+        if line.task is None:
+            line.task = asyncio.ensure_future(self._or_die(self._work_off(message.partition, line), topic.name))
+        await line.has_room()
 
-    async def handle(self, topic: Topic, records: list[Any]) -> None:
-        """Process a slice to the end, even while being cancelled; a failure ends the process."""
-        task = asyncio.ensure_future(self._or_die(self._process(topic, records), topic.name))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await task
-            raise
+    async def _work_off(self, partition: int, line: Line) -> None:
+        async with self._locks[partition]:
+            while taken := line.take():
+                current = [waiting for waiting in taken if self._consumer().is_current(waiting.message)]
+                if current:
+                    await self._process(partition, current)
+                for waiting in taken:
+                    self._consumer().finished(waiting.message)
+            line.task = None
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:
         """See whether somebody else wrote behind our last record; ``ends`` is where the partitions end."""
@@ -112,23 +175,16 @@ class Engine:
             sys.stderr.flush()
             os._exit(failure.exit_code if isinstance(failure, LoyaltyError) else CRASHED)
 
-    async def _process(self, topic: Topic, records: list[Any]) -> None:
-        slice_ = Slice(topic.name, records[0].partition, self._settings.partitions, records)
-        async with self._locks[slice_.partition]:
-            lane = self._lanes.get(slice_.partition) or await self._open(slice_.partition)
-            started = time.perf_counter()
-            outcome = await process(
-                slice_,
-                self._decoders[topic.name],
-                self._table,
-                self._outputs,
-                lane.told,
-                lane.processed,
-                self._fuse.accept,
-            )
-            if not lane.told:
-                lane.settled = self._outputs.next_offset(ALERTS, slice_.partition) or lane.settled
-            self._record(slice_, outcome, time.perf_counter() - started)
+    async def _process(self, partition: int, taken: Sequence[Waiting]) -> None:
+        lane = self._lanes.get(partition) or await self._open(partition)
+        started = time.perf_counter()
+        slices = [Slice(topic.name, partition, self._settings.partitions, message.value) for topic, message in taken]
+        outcome = await process(
+            slices, self._decoders, self._table, self._outputs, lane.told, lane.processed, self._fuse.accept
+        )
+        if not lane.told:
+            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
+        self._record(slices, outcome, time.perf_counter() - started)
 
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
@@ -161,10 +217,11 @@ class Engine:
         held.store.put(values, await self._outputs.states(partition, values))
         held.superseded.clear()
 
-    def _record(self, slice_: Slice, outcome: Outcome, seconds: float) -> None:
-        self._facts.slice_processed(slice_.topic, len(slice_.records), outcome, seconds)
-        if outcome.dead:
-            self._facts.events_rejected(slice_.topic, (letter.reason for letter in outcome.dead))
+    def _record(self, slices: Sequence[Slice], outcome: Outcome, seconds: float) -> None:
+        for slice_, seen in zip(slices, outcome.seen, strict=True):
+            self._facts.slice_processed(slice_.topic, len(slice_.records), seen, seconds)
+            if seen.dead:
+                self._facts.events_rejected(slice_.topic, (letter.reason for letter in seen.dead))
         for item in outcome.news:
             self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
         self._facts.customers(self._table.count())

@@ -7,7 +7,7 @@ data but a deployment, of the producer or of this program: going on would turn a
 from collections import Counter, deque
 
 from pipeline.errors import Reason, Refused
-from pipeline.flow import Outcome, Slice
+from pipeline.flow import Seen, Slice
 
 WINDOW = 1_000
 """Records of a topic over which the share is taken."""
@@ -18,9 +18,9 @@ class Fuse:
 
     def __init__(self, percent: int) -> None:
         self._percent = percent
-        self._seen: dict[str, deque[tuple[int, Counter[Reason]]]] = {}
+        self._recent: dict[str, deque[tuple[int, Counter[Reason]]]] = {}
 
-    def accept(self, slice_: Slice, outcome: Outcome) -> None:
+    def accept(self, slice_: Slice, seen: Seen) -> None:
         """Let a slice pass, or refuse it before anything of it leaves the process.
 
         Raises
@@ -28,12 +28,12 @@ class Fuse:
         Refused
             Too many of the last :data:`WINDOW` records of its topic cannot be used.
         """
-        seen = self._seen.setdefault(slice_.topic, deque())
-        seen.append((len(slice_.records), Counter(letter.reason for letter in outcome.dead)))
-        total = sum(count for count, _ in seen)
-        while total - seen[0][0] >= WINDOW:
-            total -= seen.popleft()[0]
-        reasons = sum((rejected for _, rejected in seen), Counter[Reason]())
+        recent = self._recent.setdefault(slice_.topic, deque())
+        recent.append((len(slice_.records), Counter(letter.reason for letter in seen.dead)))
+        total = sum(count for count, _ in recent)
+        while total - recent[0][0] >= WINDOW:
+            total -= recent.popleft()[0]
+        reasons = sum((rejected for _, rejected in recent), Counter[Reason]())
         if total >= WINDOW and reasons.total() * 100 > total * self._percent:
             worst, _ = reasons.most_common(1)[0]
             raise Refused(

@@ -25,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.core.customer import applied_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
-from pipeline.flow import DeadLetter, News, Slice
+from pipeline.flow import DeadLetter, News
 from pipeline.kafka import Sending, producer
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.pulse import Pulse
@@ -63,13 +63,13 @@ class KafkaOutputs:
         """Partitions were given up: others may write there."""
         self._next.clear()
 
-    async def effects(self, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
+    async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
         """Send alerts and dead letters; return when the broker has them."""
         batch = _Batch()
-        await self._confirmed(lambda sending: self._send_effects(sending, slice_, news, dead, batch))
+        await self._confirmed(lambda sending: self._send_effects(sending, partition, news, dead, batch))
         self._crash.reached(Point.EFFECTS_CONFIRMED)
         if news:
-            await self._check(ALERTS, slice_.partition, batch, len(news))
+            await self._check(ALERTS, partition, batch, len(news))
 
     async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         """Send changed customers to the changelog's same partition; return the last offset once all are there."""
@@ -80,7 +80,7 @@ class KafkaOutputs:
         return batch.last
 
     def _send_effects(
-        self, sending: Sending, slice_: Slice, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
+        self, sending: Sending, partition: int, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
     ) -> None:
         for item in news:
             sending.send(
@@ -88,7 +88,7 @@ class KafkaOutputs:
                 item.alert.customer_id.encode(),
                 _alert_encoder.encode(item.alert),
                 [(APPLIED_HEADER, _applied_encoder.encode(item.applied))],
-                slice_.partition,
+                partition,
                 batch.confirmed,
             )
         for letter in dead:

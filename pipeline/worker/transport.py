@@ -6,16 +6,18 @@ through the ``faust.transports`` entry point.
 
 Rules
 -----
-- A message stands for its whole slice: its offset is the last record's, and its acknowledgement covers all of them.
-- Acknowledgements are kept per partition in fetch order; what may be committed is the end of the finished prefix.
-  Faust's own offset tracker works record by record and is not used for these topics.
-- A message carries the consumer's generation; an acknowledgement from an earlier generation counts for nothing.
+- A message stands for its whole slice: its offset is the last record's.
+- An agent hands its slices on and takes the next; Faust's acknowledgement, which comes then, and also when an agent
+  fails, means nothing here. A slice is done when the application says ``finished``.
+- The ledger keeps slices per partition in fetch order; what may be committed is the end of the finished prefix. Faust's
+  own offset tracker works record by record and is not used for these topics.
+- A message carries the consumer's generation; what is finished of an earlier generation counts for nothing.
 - A seek goes back in every partition: aiokafka leaves those alone for which nothing was committed yet.
 - Slices of a partition are handed out in the order of their offsets, none left out. Faust seeks back to the committed
   offsets and clears its queues when recovery ends and after a rebalance. So a seek and a fetch exclude each other: what
   was fetched before a seek is not handed out after it (it would overtake what was cleared), and what is fetched after
   it is never thrown away (nothing would bring it back). The flow stays stopped from the seek until Faust has cleared
-  its queues. ``in_order`` lets the agent check.
+  its queues. ``Ledger.taken`` lets the agent check.
 - Records of a changelog travel as slices too, so that recovery takes them by the thousand.
 - A commit carries, as metadata, what the application knows at that moment (``app.commit_note``).
 
@@ -49,6 +51,7 @@ FETCH_SECONDS = 0.25
 class _Slice:
     first_appended_ms: int
     last_offset: int
+    taken: bool = False
     finished: bool = False
 
 
@@ -93,10 +96,15 @@ class Ledger:
             position = slice_.last_offset + 1
         return position
 
-    def in_order(self, tp: TP, last_offset: int) -> bool:
-        """Whether no slice that was handed out before this one is still unfinished."""
-        waiting = [slice_.last_offset for slice_ in self._slices.get(tp, ()) if not slice_.finished]
-        return last_offset not in waiting or waiting[0] == last_offset
+    def taken(self, tp: TP, last_offset: int) -> bool:
+        """An agent got a slice; ``False`` when one that was handed out before it never got there."""
+        for slice_ in self._slices.get(tp, ()):
+            if slice_.last_offset == last_offset:
+                slice_.taken = True
+                return True
+            if not slice_.taken:
+                return not any(later.last_offset == last_offset for later in self._slices[tp])
+        return True
 
     def oldest_ms(self, tp: TP) -> int | None:
         """When the oldest record in flight was appended, or ``None`` when nothing is in flight."""
@@ -214,13 +222,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         )
 
     def ack(self, message: Any) -> bool:
-        """The last agent is done with a slice."""
+        """Faust's: an agent let go of a slice, which is not done for that; a changelog's slice is."""
+        return self._is_changelog_tp(message.tp) and self.finished(message)
+
+    def is_current(self, message: Any) -> bool:
+        """Whether a slice was fetched since the partitions were given out last."""
+        return bool(message.generation_id == self.app.consumer_generation_id)
+
+    def finished(self, message: Any) -> bool:
+        """What a slice came to is durable."""
         if message.acked:
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        current = message.generation_id == self.app.consumer_generation_id
-        done = current and self.ledger.finished(message.tp, message.offset)
+        done = self.is_current(message) and self.ledger.finished(message.tp, message.offset)
         if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
             self._waiting_for_ack.set_result(None)
         return done

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.affected import affected
+from pipeline.core.affected import NONE, affected
 from pipeline.core.alerts import reassess
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
@@ -25,7 +25,7 @@ from pipeline.core.customer import (
     repeat_occasions,
 )
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import Where, is_recent, milliseconds, step
+from pipeline.core.fold import Where, apply, is_recent, look_again, milliseconds, step
 from pipeline.core.risk import PRIORS
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
@@ -91,6 +91,26 @@ def test_what_the_desk_was_told_last_is_what_the_state_says(events: list[Event])
     assert {alert.alert_id: (alert.status, alert.severity) for alert in customer.alerts} == {
         identity: (said["status"], said["severity"]) for identity, said in told(events).items()
     }
+
+
+@settings(max_examples=300, deadline=None)
+@given(histories, st.lists(st.booleans(), max_size=40))
+def test_looking_again_once_for_many_events_says_the_same_as_after_each(
+    events: list[Event], together: list[bool]
+) -> None:
+    customer, concerned = Customer(customer_id=CUSTOMER), NONE
+    for number, event in enumerate(events):
+        done = apply(customer, event, Where("any", number))
+        customer, concerned = done.customer, concerned.merged(done.affected)
+        if not concerned.nothing and (number == len(events) - 1 or number >= len(together) or not together[number]):
+            look_again(customer, concerned, event.event_id)
+            concerned = NONE
+    if not concerned.nothing:
+        look_again(customer, concerned, events[-1].event_id)
+    expected = Customer(customer_id=CUSTOMER)
+    for number, event in enumerate(events):
+        expected = step(expected, event, Where("any", number)).customer
+    assert customer == expected
 
 
 @settings(max_examples=100, deadline=None)

@@ -54,7 +54,7 @@ def fold_again(told: Told, customer: Customer, log: list[Placed], said: list[Sai
     for topic, offset, event in log:
         before, result = customer, step(customer, event, Where(topic, offset))
         customer = result.customer
-        if result.alerts and not told.holds(KEY, before):
+        if result.alerts and not told.holds(KEY, before.alerts):
             said.extend((alert, customer.applied) for alert in result.alerts)
         processed[topic] = offset
         for key in told.due(processed):

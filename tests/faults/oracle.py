@@ -140,6 +140,9 @@ def plain(customer: Customer) -> dict[str, object]:
 
 
 def _content(alert: ChurnAlert) -> dict[str, object]:
+    """What must be the same in whatever order the topics were read. Taken back is taken back, whenever that was."""
+    if alert.status == "withdrawn":
+        return {"alert_id": alert.alert_id, "status": alert.status}
     return {name: getattr(alert, name) for name in alert.__struct_fields__ if name not in NOT_TOLD}
 
 

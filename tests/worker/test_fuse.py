@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import Reason, Refused
-from pipeline.flow import DeadLetter, Outcome, Record, Slice
+from pipeline.flow import DeadLetter, Record, Seen, Slice
 from pipeline.worker.fuse import Fuse
 
 RECORD = Record(0, 0, b"k", b"v", ())
@@ -11,7 +11,7 @@ RECORD = Record(0, 0, b"k", b"v", ())
 
 def accept(fuse: Fuse, good: int, bad: int, topic: str = "purchases") -> None:
     dead = [DeadLetter(topic, 0, RECORD, Reason.UNPARSEABLE, "")] * bad
-    fuse.accept(Slice(topic, 0, 4, [RECORD] * (good + bad)), Outcome(dead=dead))
+    fuse.accept(Slice(topic, 0, 4, [RECORD] * (good + bad)), Seen(dead=dead))
 
 
 def test_bad_data_among_good_passes() -> None:

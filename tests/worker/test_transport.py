@@ -54,12 +54,20 @@ def test_after_a_seek_an_old_acknowledgement_counts_for_nothing() -> None:
 
 def test_a_slice_that_overtakes_a_dropped_one_is_noticed() -> None:
     ledger = Ledger()
-    for last in (9, 19):
+    for last in (9, 19, 29):
         ledger.opened(ONE, 0, last)
-    assert ledger.in_order(ONE, 9)
-    assert not ledger.in_order(ONE, 19)
-    ledger.finished(ONE, 9)
-    assert ledger.in_order(ONE, 19)
+    assert ledger.taken(ONE, 9)
+    assert ledger.taken(ONE, 19), "a slice may be taken while the one before it is not finished"
+    ledger.opened(ONE, 0, 39)
+    assert not ledger.taken(ONE, 39)
+
+
+def test_a_slice_from_before_a_seek_may_be_taken() -> None:
+    ledger = Ledger()
+    ledger.opened(ONE, 0, 9)
+    ledger.forget()
+    ledger.opened(ONE, 0, 5)
+    assert ledger.taken(ONE, 9)
 
 
 def test_the_oldest_record_in_flight_gives_the_lag() -> None:
