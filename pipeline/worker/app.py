@@ -143,6 +143,7 @@ def _add_observers(
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
+        engine.revoked()
         facts.became_ready(ready=False)
         watchdog.became_ready(ready=False)
         if settings.instance and was_member:

@@ -115,12 +115,18 @@ class Engine:
         self._lines: defaultdict[int, Line] = defaultdict(Line)
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
+        self._holding = False
         self._log = structlog.get_logger()
 
     def assigned(self) -> None:
         """Partitions were assigned and recovered: what others did with them meanwhile has to be read."""
         self._lanes.clear()
         self._outputs.forget()
+        self._holding = True
+
+    def revoked(self) -> None:
+        """Everything in hand is finished and the partitions are given up: until ``assigned`` no state can be read."""
+        self._holding = False
 
     def note(self, topic: str, partition: int) -> str:
         """What a commit says besides its offset: up to where alerts are in the state, how far a replay goes."""
@@ -141,11 +147,11 @@ class Engine:
     async def _work_off(self, partition: int, line: Line) -> None:
         async with self._locks[partition]:
             while taken := line.take():
-                current = [waiting for waiting in taken if self._consumer().is_current(waiting.message)]
+                current = [w for w in taken if self._holding and self._consumer().is_current(w.message)]
                 if current:
                     await self._process(partition, current)
                 for waiting in taken:
-                    self._consumer().finished(waiting.message)
+                    self._consumer().finished(waiting.message, durable=waiting in current)
             line.task = None
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:

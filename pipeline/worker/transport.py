@@ -11,6 +11,7 @@ Rules
   fails, means nothing here. A slice is done when the application says ``finished``.
 - The ledger keeps slices per partition in fetch order; what may be committed is the end of the finished prefix. Faust's
   own offset tracker works record by record and is not used for these topics.
+- What was fetched while partitions were being given up is dropped: the seek that follows goes back behind it.
 - A message carries the consumer's generation; what is finished of an earlier generation counts for nothing.
 - A seek goes back in every partition: aiokafka leaves those alone for which nothing was committed yet.
 - Slices of a partition are handed out in the order of their offsets, none left out. Faust seeks back to the committed
@@ -160,7 +161,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger = Ledger()
         self.turns = Turns()
-        self._seeks = 0
+        self._seeks = self._revocations = 0
         self._fetch_or_seek = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
@@ -175,7 +176,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if not self.flow_active or self.should_stop:
                 return
             seeks, generation = self._seeks, self.app.consumer_generation_id
+            revocations = self._revocations
             records, _ = await self._wait_next_records(min(timeout, FETCH_SECONDS))
+            if self._revocations != revocations:
+                return  # a seek will follow; what is kept until then would be handed out in front of it
             for tp, fetched in (records or {}).items():
                 if not self._is_changelog_tp(tp):
                     self.turns.add(tp, fetched)
@@ -229,13 +233,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Whether a slice was fetched since the partitions were given out last."""
         return bool(message.generation_id == self.app.consumer_generation_id)
 
-    def finished(self, message: Any) -> bool:
-        """What a slice came to is durable."""
+    def finished(self, message: Any, durable: bool = True) -> bool:
+        """Nothing more happens with a slice. Unless what it came to is ``durable`` it will be read again."""
         if message.acked:
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        done = self.is_current(message) and self.ledger.finished(message.tp, message.offset)
+        done = durable and self.is_current(message) and self.ledger.finished(message.tp, message.offset)
         if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
             self._waiting_for_ack.set_result(None)
         return done
@@ -279,6 +283,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give partitions up."""
+        self._revocations += 1
         await super().on_partitions_revoked(revoked)
         for tp in revoked:
             self.ledger.forget(tp)

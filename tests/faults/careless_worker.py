@@ -6,19 +6,19 @@ from pipeline import flow
 from pipeline.config import from_env
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event
-from pipeline.core.fold import Step, Where, step
+from pipeline.core.fold import Applied, Where, apply
 from pipeline.worker.app import run
 
 
-def forgetful(customer: Customer, event: Event, where: Where) -> Step:
-    """A step on a customer whose applied offsets and recent events are not known."""
+def forgetful(customer: Customer, event: Event, where: Where) -> Applied:
+    """Apply an event to a customer whose applied offsets and recent events are not known."""
     before = copy(customer)
     before.applied, before.recent = {}, b""
-    return step(before, event, where)
+    return apply(before, event, where)
 
 
 if __name__ == "__main__":
     import os
 
-    flow.step = forgetful  # type: ignore[attr-defined]
+    flow.apply = forgetful  # type: ignore[attr-defined]
     run(from_env(os.environ))

@@ -31,7 +31,7 @@ def test_a_rebuild_ends_in_the_same_states_and_tells_nobody_anything(field: Fiel
     assert f"Erased {len(before)} states" in done.stdout
     assert not stored_states(field.settings)
     for _ in range(2):  # killed in the middle, it goes on being silent
-        worker.start(CRASH_AT="after-commit:1").wait_dead(60)
+        worker.start(CRASH_AT="states-confirmed:2").wait_dead(60)
     worker.start(CRASH_AT="").wait_ready()
     field.wait_done()
     check_kafka(field.settings)

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import inspect
 from collections import defaultdict
+from collections.abc import Iterator
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import faust
 import pytest
@@ -13,6 +15,7 @@ from faust.tables.recovery import Recovery
 from faust.transport import consumer as upstream
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,7 +136,8 @@ class Sought(Consumer):
     """Our consumer without a broker: it remembers where it was sought."""
 
     def __init__(self, assigned: set[TP], committed: dict[TP, int]) -> None:
-        self.ledger, self.turns, self._seeks = Ledger(), Turns(), 0
+        self.ledger, self.turns = Ledger(), Turns()
+        self._seeks = self._revocations = 0
         self._fetch_or_seek = asyncio.Lock()
         self._read_offset: dict[TP, int | None] = {}
         self._committed_offset: defaultdict[TP, int | None] = defaultdict(lambda: None)
@@ -164,3 +168,27 @@ def test_a_seek_covers_partitions_for_which_nothing_was_committed() -> None:
     consumer = Sought({ONE, TWO, states}, {ONE: 40})
     asyncio.run(consumer.perform_seek())
     assert consumer.sought == {TWO: 17}
+
+
+def test_what_is_fetched_while_partitions_are_given_up_is_not_kept_for_later() -> None:
+    """Kept, it would be handed out when the partition comes back, before the seek and before its state is there."""
+
+    class Fetching(Sought):
+        flow_active, should_stop = True, False
+        app = SimpleNamespace(consumer_generation_id=1)
+
+        async def _wait_next_records(self, timeout: float) -> tuple[dict[TP, list[SimpleNamespace]], None]:
+            self._revocations += revocations
+            return {ONE: [SimpleNamespace(offset=7, timestamp=1)]}, None
+
+        def _messages(self, records: object) -> Iterator[tuple[TP, ConsumerMessage]]:
+            return iter(())
+
+    async def kept() -> list[TP]:
+        consumer = Fetching({ONE}, {})
+        async for _ in consumer.getmany(1.0):
+            pass
+        return [tp for tp, held in consumer.turns._held.items() if held]
+
+    for revocations, expected in ((0, [ONE]), (1, [])):
+        assert asyncio.run(kept()) == expected
