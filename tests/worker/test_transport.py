@@ -176,19 +176,21 @@ def test_what_is_fetched_while_partitions_are_given_up_is_not_kept_for_later() -
     class Fetching(Sought):
         flow_active, should_stop = True, False
         app = SimpleNamespace(consumer_generation_id=1)
+        during_fetch = 0
 
         async def _wait_next_records(self, timeout: float) -> tuple[dict[TP, list[SimpleNamespace]], None]:
-            self._revocations += revocations
+            self._revocations += self.during_fetch
             return {ONE: [SimpleNamespace(offset=7, timestamp=1)]}, None
 
         def _messages(self, records: object) -> Iterator[tuple[TP, ConsumerMessage]]:
             return iter(())
 
-    async def kept() -> list[TP]:
+    async def kept(revocations: int) -> list[TP]:
         consumer = Fetching({ONE}, {})
+        consumer.during_fetch = revocations
         async for _ in consumer.getmany(1.0):
             pass
         return [tp for tp, held in consumer.turns._held.items() if held]
 
     for revocations, expected in ((0, [ONE]), (1, [])):
-        assert asyncio.run(kept()) == expected
+        assert asyncio.run(kept(revocations)) == expected
