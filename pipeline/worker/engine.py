@@ -39,7 +39,7 @@ CRASHED = 70
 """Exit code after an unforeseen failure."""
 
 
-MAX_TOGETHER = 4_000
+MAX_TOGETHER = 12_000
 """How many records of a partition are folded together, but for the last slice."""
 
 

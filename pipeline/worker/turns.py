@@ -14,7 +14,7 @@ from typing import Any
 
 from faust.types import TP
 
-MAX_SLICE = 2_000
+MAX_SLICE = 6_000
 PATIENCE_SECONDS = 0.5
 
 _by_time: Callable[[Any], int] = attrgetter("timestamp")
