@@ -42,6 +42,8 @@ class Settings:
     store: str = _setting("memory", "where a worker keeps its copy of the states: memory or disk")
     store_cache_mb: int = _setting(256, "memory for reading states from disk, per worker")
     fuse_percent: int = _setting(50, "a worker stops when more of a thousand records than this cannot be used")
+    tick_seconds: int = _setting(60, "how often open alerts are looked at for a new day in event time")
+    risk_policy: str = _setting("", "file with the risk's coefficients, from `loyalty fit risk`; empty: the priors")
     instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")
     listen: str = _setting("127.0.0.1", "address the metrics servers listen on")
     worker_metrics_port: int = _setting(19101, "port of the worker's metrics")
@@ -164,7 +166,7 @@ def _checked(settings: Settings) -> Settings:
     ):
         if not 1 <= getattr(settings, name) <= 65535:
             raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
-    for name in ("partitions", "replication", "store_cache_mb"):
+    for name in ("partitions", "replication", "store_cache_mb", "tick_seconds"):
         if getattr(settings, name) < 1:
             raise Refused(f"{variable(name)} must be at least 1")
     if settings.store not in ("memory", "disk"):

@@ -22,7 +22,7 @@ A crash before 4 repeats them from the old state and sends the same effects agai
 after 4 finds the applied offsets inside the state and folds nothing twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
@@ -30,9 +30,10 @@ from typing import NamedTuple, Protocol
 from pipeline.core.affected import Affected
 from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import Decoder
-from pipeline.core.fold import Where, apply, look_again
+from pipeline.core.fold import Where, apply, look_again, tick
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
+from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
@@ -162,6 +163,7 @@ def fold(
     states: States,
     told: Told,
     processed: dict[str, int],
+    policy: RiskPolicy = PRIORS,
 ) -> Outcome:
     """Steps 1 and 2: touch nothing outside the returned outcome but ``told`` and ``processed``.
 
@@ -175,11 +177,30 @@ def fold(
     for key, concern in outcome.concerned.items():
         after = outcome.changed[key]
         known = after.alerts
-        news = look_again(after, concern.affected, concern.cause)
+        news = look_again(after, concern.affected, concern.cause, policy)
         if news and not told.holds(key, known):
             outcome.news.extend(News(alert, after.applied, concern.appended_at_ms) for alert in news)
     if told:
-        _settle(slices[-1], states, told, processed, outcome)
+        _settle(slices[-1], states, told, processed, policy, outcome)
+    return outcome
+
+
+def look_at_time(
+    partition: int, keys: Iterable[bytes], at: int, states: States, policy: RiskPolicy = PRIORS
+) -> Outcome:
+    """Step 2 without an event: customers with open alerts, looked at again because time has passed until ``at``."""
+    outcome = Outcome()
+    for key in keys:
+        try:
+            before = states.read(partition, key)
+        except BadEvent:
+            continue  # its events become dead letters; an alert cannot be looked at without its state
+        if before is None:
+            continue
+        done = tick(before, at, policy)
+        if done.customer is not before:
+            outcome.changed[key] = done.customer
+            outcome.news.extend(News(alert, done.customer.applied, at) for alert in done.alerts)
     return outcome
 
 
@@ -231,11 +252,13 @@ def _apply(
         outcome.concerned[key] = Concern(both, event.event_id, record.timestamp)
 
 
-def _settle(slice_: Slice, states: States, told: Told, processed: dict[str, int], outcome: Outcome) -> None:
+def _settle(
+    slice_: Slice, states: States, told: Told, processed: dict[str, int], policy: RiskPolicy, outcome: Outcome
+) -> None:
     """Let go of the customers whose state has caught up with what the desk was told."""
     last = slice_.records[-1]
     for key in told.due(processed):
-        customer, alerts = told.settle(key, outcome.changed.get(key) or states.read(slice_.partition, key))
+        customer, alerts = told.settle(key, outcome.changed.get(key) or states.read(slice_.partition, key), policy)
         if customer is not None:
             outcome.changed[key] = customer
             outcome.news.extend(News(alert, customer.applied, last.timestamp) for alert in alerts)
@@ -249,15 +272,22 @@ async def process(
     told: Told,
     processed: dict[str, int],
     accept: Callable[[Slice, Seen], None] = lambda _slice, _seen: None,
+    policy: RiskPolicy = PRIORS,
 ) -> Outcome:
     """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5.
 
     ``accept`` may refuse what a slice came to by raising, before anything left the process.
     """
     partition = slices[0].partition
-    outcome = fold(slices, decoders, states, told, processed)  # 1, 2
+    outcome = fold(slices, decoders, states, told, processed, policy)  # 1, 2
     for slice_, seen in zip(slices, outcome.seen, strict=True):
         accept(slice_, seen)
+    await deliver(partition, outcome, states, outputs)  # 3, 4
+    return outcome  # 5: the caller's
+
+
+async def deliver(partition: int, outcome: Outcome, states: States, outputs: Outputs) -> None:
+    """Steps 3 and 4."""
     dead = outcome.dead
     if outcome.news or dead:
         await outputs.effects(partition, outcome.news, dead)  # 3
@@ -265,4 +295,3 @@ async def process(
         values = {key: encode_state(customer) for key, customer in outcome.changed.items()}
         last = await outputs.states(partition, values)  # 4
         states.write(partition, values, last)
-    return outcome  # 5: the caller's

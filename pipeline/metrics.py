@@ -59,6 +59,7 @@ class WorkerMetrics:
         self._redelivered = counter("loyalty_events_redelivered", "Records read again after a restart", "topic")
         self._unplanned = counter("loyalty_events_unplanned", "Events with fields the contract does not know", "topic")
         self._alerts = counter("loyalty_alerts", "Messages to the desk", "transition", "severity")
+        self._ticks = counter("loyalty_ticks", "Customers with an open alert looked at again because time had passed")
         self._seconds = Histogram(
             "loyalty_slice_seconds",
             "One slice from decoding to the confirmed state",
@@ -110,10 +111,15 @@ class WorkerMetrics:
         for reason in reasons:
             self._rejected.labels(topic, reason.value).inc()
 
-    def alert_sent(self, transition: str, severity: str, appended_at_ms: int) -> None:
-        """An alert was confirmed by the broker."""
+    def alert_sent(self, transition: str, severity: str, appended_at_ms: int | None = None) -> None:
+        """An alert was confirmed by the broker; ``appended_at_ms`` is when the event was received that led to it."""
         self._alerts.labels(transition, severity).inc()
-        self._latency.observe(max(0.0, time.time() - appended_at_ms / 1000))
+        if appended_at_ms is not None:
+            self._latency.observe(max(0.0, time.time() - appended_at_ms / 1000))
+
+    def looked_again(self, customers: int) -> None:
+        """Time alone was looked at."""
+        self._ticks.inc(customers)
 
     def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
         """How far a partition is behind."""

@@ -23,6 +23,7 @@ SHARED = {
     "logs",
     "metrics",
     "notes",
+    "policies",
     "resources",
     "topics",
     "__init__",

@@ -39,7 +39,7 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
     """What ``event``, which made ``after`` from ``before``, can have changed."""
     if not before.contacts:
         return ALL
-    newest = max(before.last_event_at, before.contacts[-1].opened_at)
+    newest = max(before.last_event_at, before.contacts[-1].opened_at, before.looked_at)
     match event:
         case Purchase():
             return _by_purchase(before, after, at, newest)

@@ -31,7 +31,7 @@ FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
 _content_encoder = msgpack.Encoder()
-_UNKNOWN = Assessment(0, 0.0, 0.0, ())
+_UNKNOWN = Assessment(0, 0.0, 0.0, (), 0.0)
 
 
 class _Walk(NamedTuple):
@@ -108,9 +108,12 @@ def _walk(
     if so_far is not None and so_far.status != "open":
         so_far = since = None  # what it takes to reopen is not in the state
     walk, case = so_far, case_of(customer, issue)
-    for at in sorted(_moments(customer, issue, outcomes)):
+    moments = _moments(customer, issue, outcomes)
+    for at in sorted({*moments, customer.looked_at}):
         if first > at or (since is not None and at < since):
             continue
+        if at not in moments and (walk is None or walk.status != "open"):
+            continue  # time alone raises nothing
         walk = _next(walk, assess(case, at, policy), policy)
         if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
             walk = walk._replace(status="closed")
@@ -144,13 +147,15 @@ def _moments(customer: Customer, issue: list[Contact], outcomes: list[Outcome]) 
 
 def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:
     severity = _severity(now.after, policy)
+    rise = now.after - now.before
+    raises = now.after >= policy.raise_at and rise >= policy.least_rise
     if walk is None:
-        return _Walk(now.at, "open", severity, now) if now.after >= policy.raise_at else None
+        return _Walk(now.at, "open", severity, now) if raises else None
     if walk.status == "open":
-        if now.after < policy.clear_at:
+        if now.after < policy.clear_at or rise < policy.least_rise / 2:
             return walk._replace(status="resolved", latest=now)
         return walk._replace(severity=severity, latest=now)
-    if now.after >= policy.raise_at and now.after > walk.latest.after:
+    if raises and now.after > walk.latest.after:
         return walk._replace(status="open", severity=severity, latest=now)
     return walk._replace(latest=now)
 

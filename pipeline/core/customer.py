@@ -10,6 +10,7 @@ Rules
   money is an integer count of 1/10,000 units.
 """
 
+from itertools import takewhile
 from typing import Any, Literal
 
 import msgspec
@@ -127,6 +128,10 @@ class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
     alerts: list[AlertState] = []
     outcomes: list[Outcome] = []
 
+    # time
+    looked_at: int = 0
+    """The last moment at which open alerts were looked at again because time had passed."""
+
     @property
     def is_prospect(self) -> bool:
         """No purchase yet: no loyalty, no risk, no alert."""
@@ -208,6 +213,26 @@ class _Applied(Struct, array_like=True):
     version: int
     customer_id: str
     applied: dict[str, int] = {}
+
+
+_STANDING = msgspec.defstruct(
+    "_Standing",
+    [
+        *((name, msgspec.Raw, msgspec.Raw()) for name in takewhile("alerts".__ne__, Customer.__struct_fields__)),
+        ("alerts", list[AlertState], []),
+    ],
+    array_like=True,
+)
+"""An encoded state of which nothing is read but the alerts."""
+_standing_decoder = msgspec.msgpack.Decoder(_STANDING)
+
+
+def has_open_alert(value: bytes) -> bool:
+    """Whether a customer's encoded state holds an open alert; what is no state holds none."""
+    try:
+        return any(alert.status == "open" for alert in _standing_decoder.decode(value).alerts)  # type: ignore[attr-defined]
+    except msgspec.MsgspecError:
+        return False
 
 
 _applied_decoder = msgspec.msgpack.Decoder(_Applied)

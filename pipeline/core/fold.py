@@ -27,11 +27,14 @@ from pipeline.core.customer import (
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import BadEvent, Reason
 
 MOST_UNITS = 2**63
 """A customer's total per currency stays below this: it is kept as a 64-bit integer."""
 NEVER = 2**63
+TICK = "tick:"
+"""How the cause of a message begins that time alone has caused."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -79,7 +82,7 @@ def is_recent(marked: bytes, recent: bytes) -> bool:
     return found >= 0
 
 
-def step(customer: Customer, event: Event, where: Where) -> Step:
+def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PRIORS) -> Step:
     """Apply one event to one customer and look again at the issues it concerns: :func:`apply` and :func:`look_again`.
 
     Raises
@@ -90,7 +93,7 @@ def step(customer: Customer, event: Event, where: Where) -> Step:
     done = apply(customer, event, where)
     if done.affected.nothing:
         return Step(done.customer, (), done.redelivered, done.duplicate)
-    return Step(done.customer, look_again(done.customer, done.affected, event.event_id))
+    return Step(done.customer, look_again(done.customer, done.affected, event.event_id, policy))
 
 
 def apply(customer: Customer, event: Event, where: Where) -> Applied:
@@ -117,12 +120,30 @@ def apply(customer: Customer, event: Event, where: Where) -> Applied:
     return Applied(after, affected(customer, after, event, at) if after.contacts else NONE)
 
 
-def look_again(after: Customer, concerned: Affected, cause: str) -> tuple[ChurnAlert, ...]:
+def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:
+    """Look again at a customer's open alerts because time has passed until ``at`` (milliseconds): the only other input.
+
+    A later tick takes the place of an earlier one, so a state is a function of its events and its last tick. Time alone
+    eases, escalates or ends an open alert; it raises none.
+    """
+    concerned = frozenset(alert.issue_id for alert in customer.alerts if alert.status == "open")
+    if at <= customer.looked_at or not concerned:
+        return Step(customer)
+    after = copy(customer)
+    after.looked_at = at
+    return Step(after, look_again(after, Affected(concerned), f"{TICK}{_day(at)}", policy))
+
+
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+
+
+def look_again(after: Customer, concerned: Affected, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:
     """The alerts of a customer whose facts changed, brought up to date in ``after``; returns what is news.
 
     Looking again once after several events says the same as after each of them, but for the steps in between.
     """
-    return reassess(after, cause, issues=concerned.issues, since=concerned.since)
+    return reassess(after, cause, policy, issues=concerned.issues, since=concerned.since)
 
 
 def _fold(after: Customer, event: Event, at: int) -> None:

@@ -1,23 +1,33 @@
 """Churn risk after a service contact: a transparent score whose terms add up.
 
-``logit(risk) = intercept + sum of terms``; every term is a coefficient times a plain number, so the contributions can
-be shown and sum to the score. The coefficients are priors: their signs and their order follow the literature (effort
-raises risk, recovery lowers it by less than the failure raised it, prior purchases buffer), their sizes are assumed
-until they are estimated from a firm's own history.
+::
 
-Known weakness: the score moves with events only; as time passes in silence it stays where it was.
+    logit(before) = intercept + prior purchases + silence + contract
+    logit(after)  = logit(before) + weight * (what happened about the issue)
+    weight        = exp(-days since the last contact / fade) / (1 + buffer * log(1 + prior purchases))
+
+Every term is a coefficient times a plain number, so the contributions can be shown and sum to the score. Effort raises
+the risk; a recovery lowers it by less than the failure raised it; prior purchases lower it, and soften what a contact
+does; what a contact did fades, and the risk comes back to what it would be without it. The coefficients are priors:
+their signs and their order follow the literature (Knox & van Oest 2014, Maxham & Netemeyer 2002, de Matos et al. 2007),
+their sizes are assumed until they are estimated from a firm's own history (``loyalty fit risk``).
+
+Time is an argument: the same case can be assessed at any moment.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import exp, log1p
+from dataclasses import dataclass, field, fields
+from math import exp, isfinite, log, log1p
 from typing import NamedTuple
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
+from pipeline.core.glossary import Definition
 from pipeline.core.messages import Contribution
 
+STANDING = ("prior_purchases", "silence", "contract")
+"""Terms of the risk before the contact."""
 TERMS = (
-    "prior_purchases",
+    *STANDING,
     "contact",
     "repeat_contact",
     "transfer",
@@ -35,14 +45,32 @@ TERMS = (
     "bought_again",
 )
 """Every term but the intercept, in the order in which they are shown and added."""
+DEFINITIONS = (
+    Definition(
+        "churn_risk_0_1", 2, "the probability, 0 to 1, that the customer leaves because of an issue, after the contact"
+    ),
+    Definition("churn_risk_before_0_1", 2, "what the risk would be at the same moment without the issue"),
+    Definition(
+        "silence", 1, "log of the days since the last voluntary purchase over the customer's own mean gap, from 0 to 3"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskPolicy:
-    """Coefficients in logits per unit of their term, and the thresholds of the alert."""
+    """Coefficients in logits per unit of their term, what time does to them, and the thresholds of the alert.
 
-    version: str = "priors-1"
+    Raises
+    ------
+    ValueError
+        A number is not finite, or thresholds are not in order.
+    """
+
+    version: str = "priors-2"
     intercept: float = -2.3  # about 9 % without any contact
+    prior_purchases: float = -0.25  # times log(1 + repeat purchase occasions)
+    silence: float = 0.3  # per e-fold of the silence over the own mean gap
+    contract: float = -1.0  # while a contract holds the customer; it releases them at its notice date
     contact: float = 0.3  # a contact is never good news for loyalty
     unresolved: float = 0.8
     recovered: float = -0.2  # smaller in size than unresolved: recovery almost never fully offsets
@@ -57,20 +85,33 @@ class RiskPolicy:
     detractor: float = 0.8  # newest NPS answer is 0 to 6
     effort: float = 1.0  # times (1 - ease) of the newest effort answer about the issue
     earlier_complaint: float = 0.7  # times exp(-days since / 30), per other issue
-    prior_purchases: float = -0.25  # times log(1 + repeat purchase occasions)
     bought_again: float = -1.2  # a voluntary purchase after the last contact
+    fade_days: float = 60.0  # what a contact did is down to a third after so many days
+    buffer: float = 0.1  # how much prior purchases soften what a contact does
+    gap_days: float = 60.0  # the mean gap of a customer of whom none is known; counts as one gap
     raise_at: float = 0.35
     clear_at: float = 0.25
     high_at: float = 0.5
     critical_at: float = 0.7
+    least_rise: float = 0.05  # an alert needs that much risk more than there would be without the issue
     coefficients: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """The coefficient of each of :data:`TERMS`."""
 
     def __post_init__(self) -> None:
+        numbers = [f.name for f in fields(self) if f.init and f.name != "version"]
+        wrong = [name for name in numbers if not isfinite(getattr(self, name))]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is not a finite number")
+        if not (self.fade_days > 0 and self.gap_days > 0 and self.buffer >= 0):
+            raise ValueError("fade_days and gap_days must be above 0, buffer at least 0")
+        if not 0 < self.clear_at <= self.raise_at <= self.high_at <= self.critical_at <= 1:
+            raise ValueError("thresholds must rise: 0 < clear_at <= raise_at <= high_at <= critical_at <= 1")
         object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))
 
 
 MONTH_MS = 30 * DAY_MS
+MOST_SILENCE = 3.0
+"""The silence term's largest value: twenty times the own mean gap."""
 EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
 
@@ -83,6 +124,8 @@ class Assessment(NamedTuple):
     after: float
     values: tuple[float, ...]
     """The plain number of each of :data:`TERMS`."""
+    weight: float
+    """What time and experience leave of the terms about the issue, 0..1."""
 
 
 def sigmoid(logit: float) -> float:
@@ -106,6 +149,8 @@ class Case(NamedTuple):
     """When an effort score about one of the contacts was given, the effort in 0..1, and the contact; newest first."""
     elsewhere: Sequence[tuple[str, int]]
     """Other issues with when a complaint about them was opened, oldest first."""
+    bound_until: int = 0
+    """Until when a contract holds the customer, milliseconds; 0 without one."""
 
 
 def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
@@ -130,25 +175,60 @@ def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
 
 def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     """The risk because of an issue, from what had happened by ``at`` (milliseconds)."""
-    seen_days = max(0, at // DAY_MS - case.first_day + 1)
-    prior = max(0, (case.occasions & ((1 << seen_days) - 1)).bit_count() - 1)
-    before = policy.intercept + policy.prior_purchases * log1p(prior)
+    prior, silence, bound = _standing(case, at, policy)
+    experience = log1p(prior)
+    coefficients = policy.coefficients
+    logit = policy.intercept + coefficients[0] * experience
+    if silence:
+        logit += coefficients[1] * silence
+    if bound:
+        logit += coefficients[2]
+    before = sigmoid(logit)
     begun = [contact for contact in case.contacts if contact.opened_at <= at]
-    values = (float(prior), *_NOTHING)
-    if begun:
-        values = (float(prior), *_effort(begun, at), *_voice(case, begun, at), *_story(case, begun, at))
-    logit = before
-    for value, coefficient in zip(values[1:], policy.coefficients[1:], strict=True):
-        if value:
-            logit += value * coefficient
-    return Assessment(at, sigmoid(before), sigmoid(logit), values)
+    if not begun:
+        return Assessment(at, before, before, (float(prior), silence, bound, *_NOTHING), 0.0)
+    values = (
+        float(prior), silence, bound, *_effort(begun, at), *_voice(case, begun, at), *_story(case, begun, at)
+    )  # fmt: skip
+    about = 0.0
+    for position in range(len(STANDING), len(values)):
+        if values[position]:
+            about += values[position] * coefficients[position]
+    weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS)) / (1 + policy.buffer * experience)
+    return Assessment(at, before, sigmoid(logit + weight * about), values, weight)
+
+
+def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, float]:
+    """Repeat purchase occasions, silence, and whether a contract holds the customer: what is so without the issue."""
+    today = at // DAY_MS
+    seen = case.occasions & ((1 << max(0, today - case.first_day + 1)) - 1)
+    bound = 1.0 if at < case.bound_until else 0.0
+    if not seen:
+        return 0, 0.0, bound
+    prior, span = seen.bit_count() - 1, seen.bit_length() - 1
+    quiet = today - case.first_day - span
+    mean_gap = (policy.gap_days + span) / (1 + prior)
+    return prior, min(MOST_SILENCE, log(quiet / mean_gap)) if quiet > mean_gap else 0.0, bound
+
+
+def _last_seen(begun: Sequence[Contact], at: int) -> int:
+    """When the customer and the firm last dealt with the issue."""
+    return max(contact.last_at if contact.last_at <= at else contact.opened_at for contact in begun)
+
+
+def regressors(now: Assessment) -> tuple[float, ...]:
+    """What the coefficient of each of :data:`TERMS` is multiplied with."""
+    prior, *standing = now.values[: len(STANDING)]
+    return (log1p(prior), *standing, *(value * now.weight for value in now.values[len(STANDING) :]))
 
 
 def contributions(now: Assessment, policy: RiskPolicy = PRIORS) -> list[Contribution]:
     """The terms of an assessment that have a value, after the intercept; their logits add up to the score."""
     shown = [
-        Contribution(term, value, coefficient * (log1p(value) if term == "prior_purchases" else value))
-        for term, value, coefficient in zip(TERMS, now.values, policy.coefficients, strict=True)
+        Contribution(term, value, coefficient * number)
+        for term, value, coefficient, number in zip(
+            TERMS, now.values, policy.coefficients, regressors(now), strict=True
+        )
         if value or term == "prior_purchases"
     ]
     return [Contribution("intercept", 1.0, policy.intercept), *shown]
@@ -160,7 +240,7 @@ def ease(answer: Answer) -> float:
     return 1 - share if answer.instrument == "ces1" else share
 
 
-_NOTHING = (0.0,) * (len(TERMS) - 1)
+_NOTHING = (0.0,) * (len(TERMS) - len(STANDING))
 
 
 def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:

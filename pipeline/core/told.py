@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from pipeline.core.alerts import reassess
 from pipeline.core.customer import AlertState, Customer
-from pipeline.core.fold import milliseconds
+from pipeline.core.fold import TICK, milliseconds
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk import PRIORS, RiskPolicy
 
 Processed = Mapping[str, int]
 """The last offset of each topic of a partition that was processed."""
@@ -78,23 +79,27 @@ class Told:
             if all(processed.get(topic, -1) >= offset for topic, offset in known.applied.items())
         ]
 
-    def settle(self, key: bytes, customer: Customer | None) -> tuple[Customer | None, tuple[ChurnAlert, ...]]:
+    def settle(
+        self, key: bytes, customer: Customer | None, policy: RiskPolicy = PRIORS
+    ) -> tuple[Customer | None, tuple[ChurnAlert, ...]]:
         """Let a customer go: their state as it is told now, and what is news to the desk."""
         known = self._customers.pop(key)
         if customer is None:
             return None, ()  # what was told rests on records that are gone
-        return reconciled(customer, known.alerts, known.last)
+        return reconciled(customer, known.alerts, known.last, policy)
 
 
 def reconciled(
-    customer: Customer, before: list[AlertState], last: Mapping[str, ChurnAlert]
+    customer: Customer, before: list[AlertState], last: Mapping[str, ChurnAlert], policy: RiskPolicy = PRIORS
 ) -> tuple[Customer, tuple[ChurnAlert, ...]]:
     """A customer after the desk was told what it does not know, given what it knew ``before`` and heard ``last``."""
     after = copy(customer)
+    ticks = [milliseconds(m.occurred_at) for m in last.values() if m.caused_by_event.startswith(TICK)]
+    after.looked_at = max(after.looked_at, *ticks) if ticks else after.looked_at
     heard = [_state(message) for message in last.values() if message.status != "withdrawn"]
     after.alerts = [*(state for state in before if state.alert_id not in last), *heard]
     cause = next((message.caused_by_event for message in last.values()), "")
-    news = reassess(after, cause)
+    news = reassess(after, cause, policy)
     return after, tuple(m for m in news if m.alert_id not in last or _says(m) != _says(last[m.alert_id]))
 
 

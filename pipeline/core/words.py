@@ -7,6 +7,8 @@ from pipeline.core.customer import Contact
 from pipeline.core.messages import Contribution
 
 _SENTENCES = {
+    "silence": "They have not bought for longer than is usual for them.",
+    "contract": "A contract still holds them: that hides the risk, it is no loyalty.",
     "unresolved": "The problem is not solved yet.",
     "recovered": "The problem was solved.",
     "reopened": "It was called solved and came back.",
@@ -29,8 +31,9 @@ def reasons(contributions: Sequence[Contribution], transition: str) -> list[str]
         return ["Taken back: with all events known now, this issue was no risk."]
     ordered = sorted(contributions, key=lambda term: -abs(term.logit))
     against = [sentence for term in ordered if term.logit > 0 and (sentence := _sentence(term))]
-    favour = [sentence for term in ordered if term.logit <= 0 and (sentence := _sentence(term))]
-    return [*against, *(IN_FAVOUR + sentence[0].lower() + sentence[1:] for sentence in favour)]
+    held = [_SENTENCES["contract"] for term in ordered if term.term == "contract"]
+    favour = [s for term in ordered if term.logit <= 0 and term.term != "contract" and (s := _sentence(term))]
+    return [*against, *held, *(IN_FAVOUR + sentence[0].lower() + sentence[1:] for sentence in favour)]
 
 
 def _sentence(term: Contribution) -> str | None:

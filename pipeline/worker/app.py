@@ -16,6 +16,7 @@ from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
+from pipeline.policies import read_policy
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
@@ -59,7 +60,9 @@ def create_app(
     app.crash = crash
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
-    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer)
+    engine = Engine(
+        settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, read_policy(settings.risk_policy)
+    )
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
@@ -163,6 +166,10 @@ def _add_observers(
             return  # the broker is away; there is a next time
         for n in held:
             await engine.watch_outputs(n, {topic: ends[places[topic, n]] for topic in (STATES, ALERTS)})
+
+    @app.timer(float(settings.tick_seconds))  # type: ignore[untyped-decorator]
+    async def tick() -> None:
+        await engine.tick(time.time_ns() // 1_000_000)
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:

@@ -14,19 +14,21 @@ import os
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import structlog
 
 from pipeline import metrics
 from pipeline.config import Settings
-from pipeline.core.customer import Customer
+from pipeline.core.customer import DAY_MS, Customer, has_open_alert
 from pipeline.core.decode import Decoder
+from pipeline.core.risk import RiskPolicy
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, LoyaltyError
-from pipeline.flow import Outcome, Slice, process
+from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.fuse import Fuse
@@ -39,6 +41,8 @@ CRASHED = 70
 """Exit code after an unforeseen failure."""
 
 
+MAX_TICKED = 1_000
+"""How many customers are looked at again before their results are written."""
 MAX_TOGETHER = 12_000
 """How many records of a partition are folded together, but for the last slice."""
 
@@ -92,6 +96,12 @@ class Lane:
     """The last offset processed of each input topic."""
     settled: int
     """Alerts below this offset are in the state."""
+    open: set[bytes] = field(default_factory=set)
+    """Customers with an open alert."""
+    newest_event_ms: int = 0
+    """The latest moment of an event this worker has folded here: how far time is known to have passed."""
+    looked_at: int = 0
+    """When open alerts were last looked at again."""
 
 
 class Engine:
@@ -104,6 +114,7 @@ class Engine:
         outputs: KafkaOutputs,
         facts: metrics.WorkerMetrics,
         consumer: Callable[[], Consumer],
+        policy: RiskPolicy,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -112,6 +123,7 @@ class Engine:
         self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
         self._fuse = Fuse(settings.fuse_percent)
         self._consumer = consumer
+        self._policy = policy
         self._lines: defaultdict[int, Line] = defaultdict(Line)
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
@@ -186,11 +198,50 @@ class Engine:
         started = time.perf_counter()
         slices = [Slice(topic.name, partition, self._settings.partitions, message.value) for topic, message in taken]
         outcome = await process(
-            slices, self._decoders, self._table, self._outputs, lane.told, lane.processed, self._fuse.accept
+            slices,
+            self._decoders,
+            self._table,
+            self._outputs,
+            lane.told,
+            lane.processed,
+            self._fuse.accept,
+            self._policy,
         )
         if not lane.told:
             lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
+        self._note_open(lane, outcome)
+        lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
+
+    @staticmethod
+    def _note_open(lane: Lane, outcome: Outcome) -> None:
+        for key, customer in outcome.changed.items():
+            if any(alert.status == "open" for alert in customer.alerts):
+                lane.open.add(key)
+            else:
+                lane.open.discard(key)
+
+    async def tick(self, now_ms: int) -> None:
+        """Look again at the open alerts of every partition for which a new day has begun in event time."""
+        for partition in list(self._lanes):
+            async with self._locks[partition]:
+                lane = self._lanes.get(partition)
+                if lane is not None and self._holding and not lane.told:
+                    day = min(lane.newest_event_ms, now_ms) // DAY_MS * DAY_MS
+                    await self._or_die(self._look_at_time(partition, lane, day), "time")
+
+    async def _look_at_time(self, partition: int, lane: Lane, day: int) -> None:
+        if day <= lane.looked_at:
+            return
+        lane.looked_at = day
+        for keys in batched(sorted(lane.open), MAX_TICKED):
+            outcome = look_at_time(partition, keys, day, self._table, self._policy)
+            await deliver(partition, outcome, self._table, self._outputs)
+            self._note_open(lane, outcome)
+            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
+            self._facts.looked_again(len(outcome.changed))
+            for item in outcome.news:
+                self._facts.alert_sent(item.alert.transition, item.alert.severity)
 
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
@@ -204,6 +255,11 @@ class Engine:
         self._outputs.expect(STATES, partition, held.store.last + 1)
         if held.superseded:
             await self._write_again(partition)
+        for number, (key, value) in enumerate(held.store.items()):
+            if has_open_alert(value):
+                lane.open.add(key)
+            if number % 10_000 == 0:
+                await asyncio.sleep(0)
         self._lanes[partition] = lane
         return lane
 
@@ -231,3 +287,10 @@ class Engine:
         for item in outcome.news:
             self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
         self._facts.customers(self._table.count())
+
+
+def batched(keys: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Pieces of at most ``size``."""
+    remaining = iter(keys)
+    while piece := list(islice(remaining, size)):
+        yield piece

@@ -6,7 +6,7 @@ it has lost, the changelog gives back.
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,10 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
     def put(self, values: Values, last: int) -> None: ...
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every customer with the encoded state; nothing may be put meanwhile."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -51,6 +55,10 @@ class MemoryStore:
             for key in [key for key, value in values.items() if value is None]:
                 del self._values[key]
         self.last = last
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every customer with the encoded state."""
+        return iter(self._values.items())
 
     def __len__(self) -> int:
         return len(self._values)
@@ -165,6 +173,10 @@ class DiskStore:
         batch.put(_META, b"%b|%d|%d" % (self._identity, last, self._count))
         self._db.write(batch, self._unlogged)
         self.last = last
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every customer with the encoded state, in the order of their ids."""
+        return ((key, value) for key, value in self._db.items() if key != _META)
 
     def __len__(self) -> int:
         return self._count
