@@ -10,8 +10,7 @@ Rules
   money is an integer count of 1/10,000 units.
 """
 
-from itertools import takewhile
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -215,24 +214,30 @@ class _Applied(Struct, array_like=True):
     applied: dict[str, int] = {}
 
 
-_STANDING = msgspec.defstruct(
-    "_Standing",
-    [
-        *((name, msgspec.Raw, msgspec.Raw()) for name in takewhile("alerts".__ne__, Customer.__struct_fields__)),
-        ("alerts", list[AlertState], []),
-    ],
-    array_like=True,
+_GLANCED = {"last_event_at": (int, 0), "alerts": (list[AlertState], [])}
+_glance_decoder = msgspec.msgpack.Decoder(
+    msgspec.defstruct(
+        "_Glance",
+        [(name, *_GLANCED.get(name, (msgspec.Raw, msgspec.Raw()))) for name in Customer.__struct_fields__],
+        array_like=True,
+    )
 )
-"""An encoded state of which nothing is read but the alerts."""
-_standing_decoder = msgspec.msgpack.Decoder(_STANDING)
 
 
-def has_open_alert(value: bytes) -> bool:
-    """Whether a customer's encoded state holds an open alert; what is no state holds none."""
+class Glance(NamedTuple):
+    """What is read of an encoded state without reading all of it."""
+
+    last_event_at: int = 0
+    has_open_alert: bool = False
+
+
+def glance(value: bytes) -> Glance:
+    """When a customer was last heard of, and whether an alert is open; nothing of what is no state."""
     try:
-        return any(alert.status == "open" for alert in _standing_decoder.decode(value).alerts)  # type: ignore[attr-defined]
+        seen: Any = _glance_decoder.decode(value)
     except msgspec.MsgspecError:
-        return False
+        return Glance()
+    return Glance(seen.last_event_at, any(alert.status == "open" for alert in seen.alerts))
 
 
 _applied_decoder = msgspec.msgpack.Decoder(_Applied)

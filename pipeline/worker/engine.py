@@ -23,7 +23,7 @@ import structlog
 
 from pipeline import metrics
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS, Customer, has_open_alert
+from pipeline.core.customer import DAY_MS, Customer, glance
 from pipeline.core.decode import Decoder
 from pipeline.core.risk import RiskPolicy
 from pipeline.core.told import Told
@@ -99,7 +99,7 @@ class Lane:
     open: set[bytes] = field(default_factory=set)
     """Customers with an open alert."""
     newest_event_ms: int = 0
-    """The latest moment of an event this worker has folded here: how far time is known to have passed."""
+    """The latest moment of an event that is in the states: how far time is known to have passed."""
     looked_at: int = 0
     """When open alerts were last looked at again."""
 
@@ -223,15 +223,15 @@ class Engine:
 
     async def tick(self, now_ms: int) -> None:
         """Look again at the open alerts of every partition for which a new day has begun in event time."""
-        for partition in list(self._lanes):
+        for partition in list(self._table.customers.partitions):
             async with self._locks[partition]:
-                lane = self._lanes.get(partition)
-                if lane is not None and self._holding and not lane.told:
-                    day = min(lane.newest_event_ms, now_ms) // DAY_MS * DAY_MS
-                    await self._or_die(self._look_at_time(partition, lane, day), "time")
+                if self._holding and partition in self._table.customers.partitions:
+                    await self._or_die(self._look_at_time(partition, now_ms), "time")
 
-    async def _look_at_time(self, partition: int, lane: Lane, day: int) -> None:
-        if day <= lane.looked_at:
+    async def _look_at_time(self, partition: int, now_ms: int) -> None:
+        lane = self._lanes.get(partition) or await self._open(partition)
+        day = min(lane.newest_event_ms, now_ms) // DAY_MS * DAY_MS
+        if lane.told or day <= lane.looked_at:
             return
         lane.looked_at = day
         for keys in batched(sorted(lane.open), MAX_TICKED):
@@ -256,7 +256,9 @@ class Engine:
         if held.superseded:
             await self._write_again(partition)
         for number, (key, value) in enumerate(held.store.items()):
-            if has_open_alert(value):
+            seen = glance(value)
+            lane.newest_event_ms = max(lane.newest_event_ms, seen.last_event_at)
+            if seen.has_open_alert:
                 lane.open.add(key)
             if number % 10_000 == 0:
                 await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.affected import ALL
-from pipeline.core.customer import DAY_MS, Customer, encode_state, has_open_alert
+from pipeline.core.customer import DAY_MS, Customer, encode_state, glance
 from pipeline.core.events import Event, Purchase, ServiceContact
 from pipeline.core.fold import Where, look_again, step, tick
 from tests.core.histories import CUSTOMER, START, histories
@@ -75,11 +75,12 @@ def test_a_second_tick_at_the_same_moment_is_none(events: list[Event]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(histories)
-def test_an_open_alert_is_seen_in_the_encoded_state(events: list[Event]) -> None:
+def test_a_glance_at_an_encoded_state_sees_what_the_state_says(events: list[Event]) -> None:
     customer = folded(events)
-    assert has_open_alert(encode_state(customer)) == any(state.status == "open" for state in customer.alerts)
+    is_open = any(state.status == "open" for state in customer.alerts)
+    assert glance(encode_state(customer)) == (customer.last_event_at, is_open)
 
 
 @pytest.mark.parametrize("value", [b"", b"\xc0", b"no state"])
-def test_what_is_no_state_holds_no_open_alert(value: bytes) -> None:
-    assert not has_open_alert(value)
+def test_a_glance_at_what_is_no_state_sees_nothing(value: bytes) -> None:
+    assert glance(value) == (0, False)
