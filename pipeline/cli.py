@@ -6,7 +6,7 @@ names the remedy), 130 interrupted.
 
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ import typer
 
 from pipeline import __version__, kafka
 from pipeline.commands import alerts, audit, customers, demo, doctor, letters, local, output, sending, status
+from pipeline.commands import explain as explained
 from pipeline.commands import rebuild as states
 from pipeline.config import TABLE, Settings, from_env
 from pipeline.errors import LoyaltyError, Reason, Refused
@@ -90,6 +91,19 @@ def _settings(data_dir: Path | None = None, *, running: bool = False) -> Setting
     if running and known is None and data_dir is not None and not {"LOYALTY_KAFKA", "LOYALTY_CLICKHOUSE"} & env.keys():
         raise Refused(f"no stack runs on {data_dir}; start it: loyalty up --data-dir {data_dir}")
     return from_env(env, known["settings"] if known else None)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A moment a person wrote; a day is its end, and without a time zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date and time such as 2025-06-01T12:00:00Z") from None
+    if len(text) == len("2025-06-01"):
+        moment += timedelta(days=1, microseconds=-1)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def _example(text: str) -> str:
@@ -289,6 +303,22 @@ def customer(
     """Show what is known about a customer, and why."""
     found, told = customers.read(_settings(data_dir, running=True), customer_id)
     output.as_json(customers.as_data(found, told)) if json_ else customers.show(found, told)
+
+
+@cli.command(epilog=_example("loyalty explain sim-1-000042 --at 2025-06-01T12:00:00Z"))
+def explain(
+    customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As things stood then, such as 2025-06-01 or 2025-06-01T12:00:00Z.",
+                     show_default="when their last event happened"),
+    ] = None,
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+) -> None:  # fmt: skip
+    """Show in plain words why a customer's churn risk is what it is, or was at any moment, from the log."""
+    found = explained.explain(_settings(data_dir, running=True), customer_id, _moment(at))
+    output.as_json(found.as_data()) if json_ else explained.show(found)
 
 
 @cli.command(epilog=_example('loyalty query "SELECT count() FROM purchases"'))

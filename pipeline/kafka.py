@@ -174,7 +174,7 @@ def records(reader: Consumer, topic: str, partition: int, first: int, last: int 
     reader.assign([TopicPartition(topic, partition, first)])
     answered = time.monotonic()
     while time.monotonic() - answered < SILENCE_SECONDS:
-        for message in reader.consume(1_000, 0.05):
+        for message in reader.consume(10_000, 0.05):
             answered = time.monotonic()
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:

@@ -7,6 +7,7 @@ from pipeline.core.customer import Contact
 from pipeline.core.messages import Contribution
 
 _SENTENCES = {
+    "contact": "They had to contact us at all.",
     "silence": "They have not bought for longer than is usual for them.",
     "contract": "A contract still holds them: that hides the risk, it is no loyalty.",
     "unresolved": "The problem is not solved yet.",
@@ -17,7 +18,7 @@ _SENTENCES = {
     "cancellation": "They asked to cancel.",
     "detractor": "They said they would not recommend us.",
     "effort": "They said it was hard to get this solved.",
-    "earlier_complaint": "They had complained about something else shortly before.",
+    "earlier_complaint": "They also complained about something else, not long ago.",
     "bought_again": "They bought again after the contact.",
 }
 
@@ -25,18 +26,27 @@ _SENTENCES = {
 IN_FAVOUR = "In their favour: "
 
 
+NOT_A_REASON = ("contact",)
+"""Terms too plain to be told to the desk, which knows that there was a contact."""
+
+
 def reasons(contributions: Sequence[Contribution], transition: str) -> list[str]:
     """Sentences for a person: what raises the risk, the weightiest first, then what speaks for the customer."""
     if transition == "withdrawn":
         return ["Taken back: with all events known now, this issue was no risk."]
     ordered = sorted(contributions, key=lambda term: -abs(term.logit))
-    against = [sentence for term in ordered if term.logit > 0 and (sentence := _sentence(term))]
+    against = [said for term in ordered if term.logit > 0 and (said := _reason(term))]
     held = [_SENTENCES["contract"] for term in ordered if term.term == "contract"]
-    favour = [s for term in ordered if term.logit <= 0 and term.term != "contract" and (s := _sentence(term))]
-    return [*against, *held, *(IN_FAVOUR + sentence[0].lower() + sentence[1:] for sentence in favour)]
+    favour = [s for term in ordered if term.logit <= 0 and term.term != "contract" and (s := _reason(term))]
+    return [*against, *held, *(IN_FAVOUR + said[0].lower() + said[1:] for said in favour)]
 
 
-def _sentence(term: Contribution) -> str | None:
+def _reason(term: Contribution) -> str | None:
+    return None if term.term in NOT_A_REASON else sentence(term)
+
+
+def sentence(term: Contribution) -> str | None:
+    """A term of the risk in plain words, ``None`` when it says nothing."""
     match term.term:
         case "repeat_contact":
             return f"They had to contact us {int(term.value) + 1} times about it within 30 days."

@@ -1,0 +1,276 @@
+"""``loyalty explain``: why a customer's churn risk was what it was at a moment, from the log alone."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from math import log
+from typing import Any, NamedTuple
+
+from pipeline import kafka
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.core.alerts import issues_of
+from pipeline.core.customer import DAY_MS, Contact, Customer
+from pipeline.core.decode import Decoder
+from pipeline.core.events import Event
+from pipeline.core.evidence import evidence, known
+from pipeline.core.fold import Where, milliseconds, step
+from pipeline.core.partition import partition_of
+from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
+from pipeline.core.words import history, sentence
+from pipeline.errors import BadEvent, NotFound
+from pipeline.policies import read_policy
+from pipeline.topics import INPUTS
+
+SHOWN_EVENTS = 4
+"""How many event ids a line names; --json names all."""
+SHOWN_POINTS = 0.5
+"""A factor that changes less is left out; --json has all."""
+LEAST_WEIGHT = 0.02
+"""Below this share of its weight an issue is told to be over."""
+
+
+class Factor(NamedTuple):
+    """One term: what it says, its share of the logit, and what the risk would be without it."""
+
+    term: str
+    sentence: str
+    value: float
+    logit: float
+    risk_without: float
+    event_ids: list[str]
+
+
+class Issue(NamedTuple):
+    """The risk because of one issue, and what it is made of."""
+
+    issue_id: str
+    churn_risk_0_1: float
+    churn_risk_before_0_1: float
+    status: str | None
+    history: str
+    days_ago: int
+    weight: float
+    """What time and experience leave of what happened, 0..1."""
+    factors: list[Factor]
+
+
+class Explained(NamedTuple):
+    """All that is known about a customer's risk at a moment."""
+
+    customer_id: str
+    at: datetime
+    events: int
+    model_version: str
+    raise_at: float
+    prospect: bool
+    log_is_whole: bool
+    issues: list[Issue]
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        issues = [issue._asdict() | {"factors": [f._asdict() for f in issue.factors]} for issue in self.issues]
+        return self._asdict() | {"at": self.at.isoformat().replace("+00:00", "Z"), "issues": issues}
+
+
+class Found(NamedTuple):
+    """A customer's events in the log, each once, oldest first by their own time."""
+
+    events: list[Event]
+    log_is_whole: bool
+
+
+def find(settings: Settings, customer_id: str) -> Found:
+    """Read the customer's partition of every input topic.
+
+    Raises
+    ------
+    NotFound
+        The log holds no usable event of this customer.
+    Unreachable
+        Kafka does not answer.
+    """
+    partition = partition_of(customer_id.encode(), settings.partitions)
+    bounds = kafka.end_offsets(settings, INPUTS)
+    whole, events = True, dict[str, Event]()
+    with kafka.reading(settings, "explain", settings.group("explain")) as reader, output.bar("records") as bar:
+        task = bar.add_task("Reading the log", total=sum(end - first for first, end in _of(bounds, partition)))
+        for topic in INPUTS:
+            first, end = bounds.get((topic.name, partition), (0, 0))
+            whole = whole and first == 0
+            decoder = Decoder(topic.kind) if topic.kind else None
+            for record in kafka.records(reader, settings.topic(topic.name), partition, first, end - 1) if end else ():
+                bar.advance(task)
+                event = _event(record, decoder, customer_id)
+                if event is not None:
+                    events.setdefault(f"{topic.name}/{event.event_id}", event)
+    if not events:
+        raise NotFound(f"no event of customer {customer_id!r} is in the log")
+    return Found(sorted(events.values(), key=lambda e: (e.occurred_at, e.event_id)), whole)
+
+
+def _of(bounds: dict[tuple[str, int], tuple[int, int]], partition: int) -> Iterator[tuple[int, int]]:
+    return (bound for (_, number), bound in bounds.items() if number == partition)
+
+
+def _event(record: Any, decoder: Decoder | None, customer_id: str) -> Event | None:
+    value = record.value()
+    if decoder is None or not value or customer_id.encode() not in value:
+        return None
+    try:
+        event = decoder(value, datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC)).event
+    except BadEvent:
+        return None
+    return event if event.customer_id == customer_id else None
+
+
+def explain(settings: Settings, customer_id: str, at: datetime | None = None) -> Explained:
+    """Why the risk was what it was at ``at``; without it, when the customer's last event happened.
+
+    Raises
+    ------
+    NotFound
+        Nothing of this customer is in the log, or nothing had happened by then.
+    Unreachable
+        Kafka does not answer.
+    Refused
+        The risk policy cannot be read.
+    """
+    policy = read_policy(settings.risk_policy)
+    return explained(find(settings, customer_id), customer_id, at, policy)
+
+
+def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskPolicy) -> Explained:
+    """The explanation from a customer's events.
+
+    Raises
+    ------
+    NotFound
+        Nothing had happened by ``at``.
+    """
+    moment = at or found.events[-1].occurred_at
+    by_then = [event for event in found.events if event.occurred_at <= moment]
+    if not by_then:
+        first = found.events[0].occurred_at
+        raise NotFound(f"nothing had happened by {moment:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
+    customer = _folded(customer_id, by_then, policy)
+    issues = [_issue(customer, name, by_then, milliseconds(moment), policy) for name in issues_of(customer.contacts)]
+    issues.sort(key=lambda issue: -issue.churn_risk_0_1)
+    return Explained(
+        customer_id,
+        moment,
+        len(by_then),
+        policy.version,
+        policy.raise_at,
+        customer.is_prospect,
+        found.log_is_whole,
+        [] if customer.is_prospect else issues,
+    )
+
+
+def _folded(customer_id: str, events: Sequence[Event], policy: RiskPolicy) -> Customer:
+    customer = Customer(customer_id=customer_id)
+    for number, event in enumerate(events):
+        customer = step(customer, event, Where("log", number), policy).customer
+    return customer
+
+
+def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, policy: RiskPolicy) -> Issue:
+    contacts = issues_of(customer.contacts)[issue_id]
+    now = assess(case_of(customer, contacts), at, policy)
+    logit = log(now.after / (1 - now.after))
+    facts = known(events, issue_id)
+    factors = [
+        Factor(
+            c.term,
+            sentence(c) or "",
+            c.value,
+            c.logit,
+            sigmoid(logit - c.logit),
+            evidence(c.term, facts),
+        )
+        for c in contributions(now, policy)
+    ]
+    status = next((alert.status for alert in customer.alerts if alert.issue_id == issue_id), None)
+    days = _days_ago(contacts, at)
+    return Issue(issue_id, now.after, now.before, status, history(contacts), days, now.weight, factors)
+
+
+def _days_ago(contacts: Sequence[Contact], at: int) -> int:
+    return max(0, at - max(contact.last_at for contact in contacts)) // DAY_MS
+
+
+def show(found: Explained) -> None:
+    """The explanation for a person who knows no statistics."""
+    for line in _lines(found):
+        output.say(line)
+
+
+def _lines(found: Explained) -> Iterator[str]:
+    yield f"Customer {output.clean(found.customer_id)}, as things stood on {found.at:%Y-%m-%d at %H:%M} UTC."
+    yield f"Read from the log: {found.events} event{'s' if found.events != 1 else ''} by then."
+    if not found.log_is_whole:
+        yield "The log no longer holds its oldest records: what happened before is missing here."
+    if found.prospect:
+        yield "A prospect: no purchase yet, so there is no loyalty to lose and no risk to explain."
+    elif not found.issues:
+        yield "They never had to contact service: there is nothing that would have made them leave."
+    for issue in found.issues:
+        yield ""
+        yield from _about(issue, found)
+    if found.issues:
+        yield ""
+        yield "The points say how much the risk would change if that one thing were not so; they do not add up to the"
+        yield f"risk, because each counts for more when others are there. Coefficients: {found.model_version}."
+
+
+def _about(issue: Issue, found: Explained) -> Iterator[str]:
+    yield f"Issue {output.clean(issue.issue_id)}: {output.clean(issue.history)}"
+    yield (
+        f"  Of 100 customers like this about {_of_100(issue.churn_risk_0_1)} would leave; without this issue "
+        f"{_of_100(issue.churn_risk_before_0_1)} would."
+    )
+    if issue.weight < LEAST_WEIGHT:
+        yield f"  The last contact was {issue.days_ago} days ago: nothing of it counts any more."
+        return
+    yield f"  {_softened(issue)}"
+    yield f"  An alert is raised from {found.raise_at:.0%} on; {_STANDING[issue.status]}"
+    for title, shown in (
+        ("What makes it more:", [f for f in issue.factors if f.sentence and _points(f, issue) > SHOWN_POINTS]),
+        ("What makes it less:", [f for f in issue.factors if f.sentence and _points(f, issue) < -SHOWN_POINTS]),
+    ):
+        if shown:
+            yield f"  {title}"
+            ordered = sorted(shown, key=lambda f: -abs(f.logit))
+            yield from (_line(factor, _points(factor, issue)) for factor in ordered)
+
+
+def _softened(issue: Issue) -> str:
+    ago = f"{issue.days_ago} day{'s' if issue.days_ago != 1 else ''} ago" if issue.days_ago else "today"
+    return (
+        f"The last contact was {ago}; with that, and softened by what they bought before, what happened counts for "
+        f"{issue.weight:.0%} of its full weight."
+    )
+
+
+def _points(factor: Factor, issue: Issue) -> float:
+    return (issue.churn_risk_0_1 - factor.risk_without) * 100
+
+
+_STANDING = {
+    None: "none was.",
+    "open": "it is open.",
+    "resolved": "it was raised and is over.",
+    "closed": "it was raised, and the desk closed it.",
+    "withdrawn": "it was taken back.",
+}
+
+
+def _of_100(risk: float) -> str:
+    return f"{risk * 100:.0f}" if risk >= 0.01 else "fewer than 1"
+
+
+def _line(factor: Factor, points: float) -> str:
+    ids = [output.clean(name) for name in factor.event_ids[:SHOWN_EVENTS]]
+    more = f" and {len(factor.event_ids) - len(ids)} more" if len(factor.event_ids) > len(ids) else ""
+    rests = f"  ({', '.join(ids)}{more})" if ids else ""
+    return f"    {points:+5.0f} points  {factor.sentence}{rests}"
