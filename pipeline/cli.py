@@ -405,9 +405,12 @@ def alerts_list(
     limit: Limit = 20,
     status: Annotated[AlertStatus, typer.Option(help="Which alerts.")] = AlertStatus.OPEN,
     severity: Annotated[AlertSeverity | None, typer.Option(help="Only these.")] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Those kept from the desk, to measure what acting does.")
+    ] = False,
 ) -> None:
     """Show alerts, newest first."""
-    found = alerts.listed(_settings(data_dir, running=True), status, severity, limit)
+    found = alerts.listed(_settings(data_dir, running=True), status, severity, limit, held_out=held_out)
     output.as_json(found) if json_ else alerts.show_list(found)
 
 

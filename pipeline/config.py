@@ -43,6 +43,7 @@ class Settings:
     store_cache_mb: int = _setting(256, "memory for reading states from disk, per worker")
     fuse_percent: int = _setting(50, "a worker stops when more of a thousand records than this cannot be used")
     tick_seconds: int = _setting(60, "how often open alerts are looked at for a new day in event time")
+    holdout_percent: int = _setting(0, "percent of alerts that are kept from the desk, to measure what acting does")
     risk_policy: str = _setting("", "file with the risk's coefficients, from `loyalty fit risk`; empty: the priors")
     instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")
     listen: str = _setting("127.0.0.1", "address the metrics servers listen on")
@@ -157,22 +158,9 @@ def _is_http_address(address: str) -> bool:
 
 
 def _checked(settings: Settings) -> Settings:
-    for name in (
-        "worker_metrics_port",
-        "sink_metrics_port",
-        "warehouse_metrics_port",
-        "up_metrics_port",
-        "controller_port",
-    ):
-        if not 1 <= getattr(settings, name) <= 65535:
-            raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
-    for name in ("partitions", "replication", "store_cache_mb", "tick_seconds"):
-        if getattr(settings, name) < 1:
-            raise Refused(f"{variable(name)} must be at least 1")
+    _check_numbers(settings)
     if settings.store not in ("memory", "disk"):
         raise Refused(f"{variable('store')} must be memory or disk, not {settings.store!r}")
-    if not 1 <= settings.fuse_percent <= 100:
-        raise Refused(f"{variable('fuse_percent')} must be 1 to 100, not {settings.fuse_percent}")
     for address in settings.kafka.split(","):
         if not re.fullmatch(r"\s*(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}\s*", address):
             raise Refused(f"{variable('kafka')} must be host:port[,host:port...], not {settings.kafka!r}")
@@ -186,6 +174,24 @@ def _checked(settings: Settings) -> Settings:
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,60}", settings.topic_prefix):
         raise Refused(f"{variable('topic_prefix')} may hold letters, digits, '.', '_' and '-' only")
     return settings
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name in (
+        "worker_metrics_port",
+        "sink_metrics_port",
+        "warehouse_metrics_port",
+        "up_metrics_port",
+        "controller_port",
+    ):
+        if not 1 <= getattr(settings, name) <= 65535:
+            raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
+    for name in ("partitions", "replication", "store_cache_mb", "tick_seconds"):
+        if getattr(settings, name) < 1:
+            raise Refused(f"{variable(name)} must be at least 1")
+    for name, least in (("fuse_percent", 1), ("holdout_percent", 0)):
+        if not least <= getattr(settings, name) <= 100:
+            raise Refused(f"{variable(name)} must be {least} to 100, not {getattr(settings, name)}")
 
 
 def _check_kafka_access(settings: Settings) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import Refused
 
-NUMBERS = frozenset(f.name for f in fields(RiskPolicy) if f.init and f.name != "version")
+NUMBERS = frozenset(f.name for f in fields(RiskPolicy) if f.init and f.name not in ("version", "holdout"))
+"""What a policy file holds; the share that is held out is a setting."""
 
 
 def read_policy(path: str) -> RiskPolicy:
@@ -44,4 +45,4 @@ def read_policy(path: str) -> RiskPolicy:
 
 def as_data(policy: RiskPolicy) -> dict[str, Any]:
     """A policy as it is written to a file."""
-    return {name: value for name, value in asdict(policy).items() if name != "coefficients"}
+    return {name: value for name, value in asdict(policy).items() if name not in ("coefficients", "holdout")}

@@ -16,16 +16,19 @@ from pipeline.topics import ALERTS
 
 _COLUMNS = (
     "alert_id, customer_id, issue_id, status, severity, transition, churn_risk_0_1, churn_risk_before_0_1, "
-    "raised_at, occurred_at, told_at, reasons, recommended_action, history, synthetic"
+    "raised_at, occurred_at, told_at, reasons, recommended_action, history, held_out, synthetic"
 )
 
 
-def listed(settings: Settings, status: str, severity: str | None, limit: int) -> list[dict[str, Any]]:
-    """Alerts as they stand, newest first."""
+def listed(
+    settings: Settings, status: str, severity: str | None, limit: int, *, held_out: bool = False
+) -> list[dict[str, Any]]:
+    """Alerts as they stand, newest first: those for the desk, or those that are held out."""
     found = connect(settings, seconds=30).query(
         f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
-        "AND ({v:String} = '' OR severity = {v:String}) ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
-        {"s": status, "v": severity or "", "n": limit},
+        "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} "
+        "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
+        {"s": status, "v": severity or "", "n": limit, "h": held_out},
     )
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
@@ -123,8 +126,9 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
                 alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
             except msgspec.MsgspecError:
                 continue  # somebody else wrote into the topic
-            yield msgspec.to_builtins(alert)
-            seen += 1
+            if not alert.held_out:
+                yield msgspec.to_builtins(alert)
+                seen += 1
     finally:
         reader.close()
 

@@ -19,9 +19,10 @@ from typing import NamedTuple
 from msgspec import msgpack
 
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
+from pipeline.core.holdout import held_out
 from pipeline.core.messages import ChurnAlert, Contribution, Transition
 from pipeline.core.risk import PRIORS, Assessment, RiskPolicy, assess, case_of, contributions
-from pipeline.core.words import history, reasons, recommendation
+from pipeline.core.words import LEFT_ALONE, history, reasons, recommendation
 
 RULE = "risk_after_contact"
 
@@ -74,7 +75,8 @@ def reassess(
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
         identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
-        state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, _content(walk, issue))
+        content = _content(walk, issue, _evidence(after, issue))
+        state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, content)
         states.append(state)
         transition = _transition(before, state)
         if transition is not None:
@@ -166,7 +168,7 @@ def _severity(risk: float, policy: RiskPolicy) -> Severity:
     return "high" if risk >= policy.high_at else "medium"
 
 
-def _content(walk: _Walk, issue: list[Contact]) -> int:
+def _content(walk: _Walk, issue: list[Contact], rests_on: list[str]) -> int:
     said = (
         walk.status,
         walk.severity,
@@ -174,6 +176,7 @@ def _content(walk: _Walk, issue: list[Contact]) -> int:
         walk.latest.at,
         round(walk.latest.after, 6),
         [round(value, 6) for value in walk.latest.values],
+        rests_on,
         [(c.contact_id, c.channel, c.kind, c.origin, c.resolved, c.opened_at, c.synthetic) for c in issue],
     )
     return int.from_bytes(blake2b(_content_encoder.encode(said), digest_size=8).digest(), "little")
@@ -209,6 +212,7 @@ def _message(
     policy: RiskPolicy,
 ) -> ChurnAlert:
     terms = contributions(now, policy)
+    untouched = held_out(state.alert_id, policy.holdout)
     return ChurnAlert(
         alert_id=state.alert_id,
         customer_id=customer.customer_id,
@@ -222,14 +226,22 @@ def _message(
         churn_risk_before_0_1=round(now.before, 6),
         contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in terms],
         reasons=reasons(terms, transition),
-        recommended_action=recommendation(terms, state.status),
+        recommended_action=LEFT_ALONE if untouched else recommendation(terms, state.status),
         history=history(issue),
         contact_ids=[contact.contact_id for contact in issue],
+        evidence=_evidence(customer, issue),
+        held_out=untouched,
         caused_by_event=cause,
         raised_at=_moment(state.raised_at),
         occurred_at=_moment(now.at),
         synthetic=any(contact.synthetic for contact in issue),
     )
+
+
+def _evidence(customer: Customer, issue: list[Contact]) -> list[str]:
+    ids = {contact.contact_id for contact in issue}
+    said = [answer.event_id for answer in customer.answers if answer.contact_id in ids]
+    return [*(contact.last_event for contact in issue), *said]
 
 
 def _moment(at: int) -> datetime:

@@ -38,6 +38,10 @@ class ChurnAlert(Struct, frozen=True, kw_only=True):
     recommended_action: str
     history: str
     contact_ids: list[str]
+    evidence: list[str] = []
+    """The events it rests on: the newest stage of each contact, and the answers about the issue."""
+    held_out: bool = False
+    """Nobody acts on it, to measure what acting does."""
     caused_by_event: str
     raised_at: Instant
     occurred_at: Instant

@@ -94,6 +94,7 @@ class RiskPolicy:
     high_at: float = 0.5
     critical_at: float = 0.7
     least_rise: float = 0.05  # an alert needs that much risk more than there would be without the issue
+    holdout: float = 0.0  # share of alerts on which nobody acts, to measure what acting does
     coefficients: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """The coefficient of each of :data:`TERMS`."""
 
@@ -106,6 +107,8 @@ class RiskPolicy:
             raise ValueError("fade_days and gap_days must be above 0, buffer at least 0")
         if not 0 < self.clear_at <= self.raise_at <= self.high_at <= self.critical_at <= 1:
             raise ValueError("thresholds must rise: 0 < clear_at <= raise_at <= high_at <= critical_at <= 1")
+        if not 0 <= self.holdout <= 1:
+            raise ValueError("holdout must be a share, 0 to 1")
         object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))
 
 

@@ -23,6 +23,7 @@ _SENTENCES = {
 }
 
 
+LEFT_ALONE = "Nothing: this alert is held out, to measure what acting on the others does."
 IN_FAVOUR = "In their favour: "
 
 

@@ -160,6 +160,8 @@ def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
         told.recommended_action,
         told.history,
         told.contact_ids,
+        told.evidence,
+        told.held_out,
         told.caused_by_event,
         told.raised_at,
         told.occurred_at,

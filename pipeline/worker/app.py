@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -60,9 +61,8 @@ def create_app(
     app.crash = crash
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
-    engine = Engine(
-        settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, read_policy(settings.risk_policy)
-    )
+    policy = replace(read_policy(settings.risk_policy), holdout=settings.holdout_percent / 100)
+    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, policy)
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
