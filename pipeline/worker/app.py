@@ -200,9 +200,11 @@ def run(settings: Settings) -> None:
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
     app = create_app(settings, metrics.WorkerMetrics(made), loop, CrashPoints.from_env(os.environ))
-    faust.Worker(
+    worker = faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
-    ).execute_from_commandline()
+    )
+    worker.spinner = None  # it would write a terminal's control characters in front of a log line
+    worker.execute_from_commandline()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -245,6 +245,19 @@ def test_a_commit_that_fails_because_partitions_were_given_out_anew_is_not_repea
     assert asyncio.run(consumer.commit_all(2)) == [{ONE: 20}]
 
 
+def test_a_seek_covers_partitions_whose_first_commit_failed() -> None:
+    """Faust counts it as committed; for the broker there is nothing to go back to."""
+
+    async def failed_and_sought(consumer: Committing) -> dict[TP, int]:
+        await consumer.commit_all(1)
+        await consumer.perform_seek()
+        return consumer.sought
+
+    consumer = Committing([False])
+    consumer.finish(ONE, 19)
+    assert asyncio.run(failed_and_sought(consumer)) == {ONE: 17, TWO: 17}
+
+
 def test_what_is_fetched_while_partitions_are_given_up_is_not_kept_for_later() -> None:
     """Kept, it would be handed out when the partition comes back, before the seek and before its state is there."""
 
