@@ -23,7 +23,7 @@ from faust.types import TP
 
 from pipeline.core.customer import Customer, applied_of, decode_state
 from pipeline.crashpoints import CrashPoints, Point
-from pipeline.errors import BadEvent, Reason, Refused
+from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
 from pipeline.worker.stores import Store
 
 UNREPLAYABLE = 72
@@ -85,10 +85,14 @@ class Customers(memory.Store):  # type: ignore[misc]
         self.partitions: dict[int, Partition] = {}
 
     def partition(self, number: int) -> Partition:
-        """A partition, opened when it is not."""
+        """A partition, opened when it is not. One that cannot be opened ends the process: Faust would wait for ever."""
         found = self.partitions.get(number)
         if found is None:
-            found = self.partitions[number] = Partition(self._open_store(number))
+            try:
+                found = self.partitions[number] = Partition(self._open_store(number))
+            except LoyaltyError as failed:
+                structlog.get_logger().critical(str(failed), partition=number)
+                os._exit(failed.exit_code)
         return found
 
     def persisted_offset(self, tp: TP) -> int | None:
