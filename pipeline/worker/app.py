@@ -17,6 +17,7 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker import records
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
 from pipeline.worker.membership import own_member_id, place_is_taken
@@ -31,6 +32,7 @@ def create_app(
     settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop, crash: CrashPoints
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
+    records.install()
     app = faust.App(
         settings.group("worker"),
         broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],

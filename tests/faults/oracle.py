@@ -23,6 +23,7 @@ from pipeline.core.fold import Where, step
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent, Reason
+from pipeline.kafka import headers_of
 from pipeline.topics import ALERTS, APPLIED_HEADER, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
 
 READ_SECONDS = 120.0
@@ -83,7 +84,7 @@ def _until_ends(reader: Consumer, name: str, ends: dict[int, int]) -> list[Logge
             return found
         for m in reader.consume(5_000, 0.2):
             assert m.error() is None, m.error()
-            headers = dict(m.headers() or ())
+            headers = dict(headers_of(m))
             found.append(Logged(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), headers))
 
 

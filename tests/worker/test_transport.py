@@ -10,7 +10,9 @@ from types import SimpleNamespace
 
 import faust
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.partitioner import murmur2 as kafkas_murmur2
+from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as upstream
 from faust.transport.drivers import aiokafka as driver
@@ -109,6 +111,8 @@ REPLACED = {
     "_fetch_records": (driver.AIOKafkaConsumerThread._fetch_records, "39a2c6c79fc1455a"),
     "_new_consumer_thread": (driver.Consumer._new_consumer_thread, "0870ec53dea75083"),
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
+    "_unpack_records": (fetcher.PartitionRecords._unpack_records, "b803e6d46480732c"),
+    "_read_msg": (_DefaultRecordBatchPy._read_msg, "0997ab7a58505c93"),
     "_resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "_compile_decode": (faust.Topic._compile_decode, "6474178f8c211c05"),
     "_py_aiter": (faust.Stream._py_aiter, "3a48ee257a65435b"),
@@ -116,8 +120,8 @@ REPLACED = {
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_what_we_replace_or_rest_on_in_faust_is_what_we_read(name: str) -> None:
-    """When this fails, Faust changed: read the method again, then the module, then the fault tests."""
+def test_what_we_replace_or_rest_on_in_faust_and_aiokafka_is_what_we_read(name: str) -> None:
+    """When this fails, one of them changed: read the method again, then the module, then the fault tests."""
     method, digest = REPLACED[name]
     source = inspect.getsource(inspect.unwrap(method))
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest
