@@ -220,8 +220,7 @@ class Engine:
         self._log.warning(
             "states were overwritten by older ones; written again", partition=partition, states=len(values)
         )
-        held.store.put(values, await self._outputs.states(partition, values))
-        held.superseded.clear()
+        held.written_again(values, await self._outputs.states(partition, values))
 
     def _record(self, slices: Sequence[Slice], outcome: Outcome, seconds: float) -> None:
         for slice_, seen in zip(slices, outcome.seen, strict=True):

@@ -41,7 +41,16 @@ class Partition:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.superseded: set[bytes] = set()
+
+    @property
+    def superseded(self) -> set[bytes]:
+        """Customers whose state must be written again: the newest record of theirs in the changelog is an older one."""
+        return self.store.superseded
+
+    def written_again(self, values: Mapping[bytes, bytes], last: int) -> None:
+        """Their states are in the changelog once more, the last of them at the offset ``last``."""
+        self.superseded.clear()
+        self.store.put(values, last)
 
     def read(self, key: bytes) -> Customer | None:
         """A customer, ``None`` when nothing is known of them here."""
@@ -63,6 +72,7 @@ class Partition:
                 self.superseded.add(key)
                 continue
             values[key] = value
+            self.superseded.discard(key)
         self.store.put(values, last)
 
 
