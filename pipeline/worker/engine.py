@@ -156,7 +156,7 @@ class Engine:
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:
         """See whether somebody else wrote behind our last record; ``ends`` is where the partitions end."""
-        if partition in self._lanes and not self._locks[partition].locked():
+        if self._holding and partition in self._lanes and not self._locks[partition].locked():
             async with self._locks[partition]:
                 await self._or_die(self._examine(partition, ends), "outputs")
 
