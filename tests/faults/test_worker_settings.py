@@ -32,7 +32,7 @@ def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_eac
 def test_a_worker_that_comes_back_with_another_store_goes_on(field: Field) -> None:
     worker = field.worker("worker-0", LOYALTY_STORE="disk")
     with under_load(field):
-        for store in ("memory", "disk"):  # what lies on disk is behind by then
+        for store in ("memory", "disk"):
             worker.wait_ready()
             time.sleep(0.5)
             assert worker.stop() == 0
