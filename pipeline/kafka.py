@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -187,6 +188,18 @@ def records(reader: Consumer, topic: str, partition: int, first: int, last: int 
             if message.offset() == last:
                 return
     raise Unreachable(f"Kafka stopped answering while {topic} was read; try again")
+
+
+_ask_headers = methodcaller("headers")
+"""Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
+
+
+def headers_of(message: Message) -> Headers:
+    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
+    try:
+        return _ask_headers(message) or []
+    except (UnicodeDecodeError, SystemError):
+        return []
 
 
 def flush(producer: Producer, seconds: float = 30.0) -> None:

@@ -77,7 +77,7 @@ def _until(reader: Any, end: int) -> Iterator[Letter]:
 
 
 def _letter(message: Any) -> Letter:
-    headers = message.headers() or []
+    headers = kafka.headers_of(message)
     errors = {
         k.removeprefix(ERROR_HEADERS): (v or b"").decode(errors="replace")
         for k, v in headers

@@ -161,6 +161,24 @@ def _place(batch: Batch) -> dict[str, str | int]:
     return {"topic": batch.topic, "partition": batch.partition, "first": batch.first, "last": batch.last}
 
 
+def _on_signal(stop: Callable[[], None]) -> None:
+    """Call ``stop`` from a thread of its own at SIGTERM or SIGINT.
+
+    The main thread may be waiting inside librdkafka, where it would hear of a signal only when the broker answers.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(told, 1)
+        stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
 def _stop(sink: Sink) -> None:
     """Ask it to stop; a stop that takes too long (the broker may be gone) is cut short: intents are recorded."""
     sink.stop()
@@ -183,8 +201,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     facts = metrics.SinkMetrics(made)
     sink = Sink(settings, facts, warehouses, BatchPolicy(), crash)
     auditor = Auditor(settings, facts, lambda: connecting(settings))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(sink))
+    _on_signal(lambda: _stop(sink))
     auditor.start()
     structlog.get_logger().info("sink ready")
     try:

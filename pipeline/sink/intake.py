@@ -8,7 +8,6 @@ offsets back.
 
 import time
 from collections.abc import Callable, Sequence
-from operator import methodcaller
 from typing import Any
 
 import structlog
@@ -210,19 +209,7 @@ def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
 
 def record_of(message: Message) -> Record:
     """A message as a record of the log."""
-    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), _headers(message))
-
-
-_ask_headers = methodcaller("headers")
-"""Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
-
-
-def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
-    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
-    try:
-        return _ask_headers(message) or ()
-    except (UnicodeDecodeError, SystemError):
-        return ()
+    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), kafka.headers_of(message))
 
 
 def _consumer(settings: Settings) -> Consumer:

@@ -19,6 +19,7 @@ from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
 from pipeline.policies import read_policy
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker import records
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
 from pipeline.worker.membership import own_member_id, place_is_taken
@@ -33,6 +34,7 @@ def create_app(
     settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop, crash: CrashPoints
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
+    records.install()
     app = faust.App(
         settings.group("worker"),
         broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],
@@ -146,7 +148,7 @@ def _add_observers(
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
-        engine.revoked()
+        await engine.revoked()
         facts.became_ready(ready=False)
         watchdog.became_ready(ready=False)
         if settings.instance and was_member:
@@ -207,9 +209,11 @@ def run(settings: Settings) -> None:
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
     app = create_app(settings, metrics.WorkerMetrics(made), loop, CrashPoints.from_env(os.environ))
-    faust.Worker(
+    worker = faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
-    ).execute_from_commandline()
+    )
+    worker.spinner = None  # it would write a terminal's control characters in front of a log line
+    worker.execute_from_commandline()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -136,9 +136,15 @@ class Engine:
         self._outputs.forget()
         self._holding = True
 
-    def revoked(self) -> None:
-        """Everything in hand is finished and the partitions are given up: until ``assigned`` no state can be read."""
+    async def revoked(self) -> None:
+        """Slices in hand are finished and the partitions are given up: until ``assigned`` no state can be read.
+
+        Returns when what a timer had begun is finished too.
+        """
         self._holding = False
+        for lock in self._locks.values():
+            async with lock:
+                pass
 
     def note(self, topic: str, partition: int) -> str:
         """What a commit says besides its offset: up to where alerts are in the state, how far a replay goes."""
@@ -168,7 +174,7 @@ class Engine:
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:
         """See whether somebody else wrote behind our last record; ``ends`` is where the partitions end."""
-        if partition in self._lanes and not self._locks[partition].locked():
+        if self._holding and partition in self._lanes and not self._locks[partition].locked():
             async with self._locks[partition]:
                 await self._or_die(self._examine(partition, ends), "outputs")
 
@@ -235,6 +241,8 @@ class Engine:
             return
         lane.looked_at = day
         for keys in batched(sorted(lane.open), MAX_TICKED):
+            if not self._holding:
+                return
             outcome = look_at_time(partition, keys, day, self._table, self._policy)
             await deliver(partition, outcome, self._table, self._outputs)
             self._note_open(lane, outcome)
@@ -278,8 +286,7 @@ class Engine:
         self._log.warning(
             "states were overwritten by older ones; written again", partition=partition, states=len(values)
         )
-        held.store.put(values, await self._outputs.states(partition, values))
-        held.superseded.clear()
+        held.written_again(values, await self._outputs.states(partition, values))
 
     def _record(self, slices: Sequence[Slice], outcome: Outcome, seconds: float) -> None:
         for slice_, seen in zip(slices, outcome.seen, strict=True):

@@ -98,7 +98,7 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
 def _message(record: Found) -> Message | None:
     """A message of ours; anything else that lies in the topic is not."""
     try:
-        applied = _applied.decode(dict(record.headers() or ()).get(APPLIED_HEADER) or b"")
+        applied = _applied.decode(dict(kafka.headers_of(record)).get(APPLIED_HEADER) or b"")
         return Message(_alert.decode(record.value() or b""), applied)
     except msgspec.MsgspecError:
         return None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from pipeline.errors import Refused, Transient
@@ -23,6 +24,8 @@ class Store(Protocol):
 
     last: int
     """The last offset of the changelog that is in it; -1 for none."""
+    superseded: set[bytes]
+    """Customers behind whose state an old one lies in the changelog. Kept with the next ``put``."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -46,6 +49,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self.last = -1
+        self.superseded: set[bytes] = set()
         self.get = self._values.get
 
     def put(self, values: Values, last: int) -> None:
@@ -69,6 +73,7 @@ class MemoryStore:
     def drop(self) -> None:
         """Forget everything."""
         self._values.clear()
+        self.superseded.clear()
         self.last = -1
 
 
@@ -76,6 +81,9 @@ DAMAGED = "DAMAGED"
 """The file that says that the others cannot be read."""
 _META = b"\x00"
 """The key of the store's own record: no customer id begins with a control character."""
+_SUPERSEDED = b"\x00superseded"
+"""The key of its record of ``Store.superseded``."""
+_NONE = msgspec.msgpack.encode([])
 
 
 class DiskStore:
@@ -93,6 +101,7 @@ class DiskStore:
             ) from None
         self._rocks: Any = rocksdict
         self._path, self._identity, self._cache_bytes = path, identity.encode(), cache_bytes
+        self.superseded: set[bytes] = set()
         self._open_or_rebuild()
 
     def _open_or_rebuild(self) -> None:
@@ -102,6 +111,7 @@ class DiskStore:
                 raise ValueError("a block could not be read")
             self._open()
             identity, last, count = self._read_meta()
+            superseded = msgspec.msgpack.decode(self._db.get(_SUPERSEDED) or _NONE, type=set[bytes])
         except Exception as damaged:  # RocksDB raises bare exceptions
             if re.search(r"\block (file|hold)", str(damaged)):
                 raise Refused(
@@ -112,7 +122,7 @@ class DiskStore:
             if identity not in (b"", self._identity):
                 self._rebuild("of another topic")
             else:
-                self.last, self._count = last, count
+                self.last, self._count, self.superseded = last, count, superseded
 
     def _rebuild(self, why: str) -> None:
         structlog.get_logger().warning("local state is rebuilt from the changelog", path=str(self._path), why=why[:200])
@@ -170,6 +180,7 @@ class DiskStore:
             else:
                 batch.put(key, value)
                 self._count += not known
+        batch.put(_SUPERSEDED, msgspec.msgpack.encode(self.superseded))
         batch.put(_META, b"%b|%d|%d" % (self._identity, last, self._count))
         self._db.write(batch, self._unlogged)
         self.last = last
@@ -193,4 +204,5 @@ class DiskStore:
         if self._path.exists():
             shutil.rmtree(self._path)
         self.last, self._count = -1, 0
+        self.superseded.clear()
         self._open()

@@ -23,7 +23,7 @@ from faust.types import TP
 
 from pipeline.core.customer import Customer, applied_of, decode_state
 from pipeline.crashpoints import CrashPoints, Point
-from pipeline.errors import BadEvent, Reason, Refused
+from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
 from pipeline.worker.stores import Store
 
 UNREPLAYABLE = 72
@@ -41,7 +41,16 @@ class Partition:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.superseded: set[bytes] = set()
+
+    @property
+    def superseded(self) -> set[bytes]:
+        """Customers whose state must be written again: the newest record of theirs in the changelog is an older one."""
+        return self.store.superseded
+
+    def written_again(self, values: Mapping[bytes, bytes], last: int) -> None:
+        """Their states are in the changelog once more, the last of them at the offset ``last``."""
+        self.superseded.clear()
+        self.store.put(values, last)
 
     def read(self, key: bytes) -> Customer | None:
         """A customer, ``None`` when nothing is known of them here."""
@@ -63,6 +72,7 @@ class Partition:
                 self.superseded.add(key)
                 continue
             values[key] = value
+            self.superseded.discard(key)
         self.store.put(values, last)
 
 
@@ -85,10 +95,14 @@ class Customers(memory.Store):  # type: ignore[misc]
         self.partitions: dict[int, Partition] = {}
 
     def partition(self, number: int) -> Partition:
-        """A partition, opened when it is not."""
+        """A partition, opened when it is not. One that cannot be opened ends the process: Faust would wait for ever."""
         found = self.partitions.get(number)
         if found is None:
-            found = self.partitions[number] = Partition(self._open_store(number))
+            try:
+                found = self.partitions[number] = Partition(self._open_store(number))
+            except LoyaltyError as failed:
+                structlog.get_logger().critical(str(failed), partition=number)
+                os._exit(failed.exit_code)
         return found
 
     def persisted_offset(self, tp: TP) -> int | None:

@@ -271,6 +271,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self._seeks += 1
             self.ledger.forget()
             self.turns.clear()
+            self._committed_offset.clear()  # Faust notes there what it tried to commit, also when that failed
             await super().perform_seek()
             await self._seek_uncommitted_to_beginning()
 

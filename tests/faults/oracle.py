@@ -24,7 +24,8 @@ from pipeline.core.fold import TICK, Where, look_again, step
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent, Reason
-from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
+from pipeline.kafka import headers_of
+from pipeline.topics import ALERTS, APPLIED_HEADER, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
 
 READ_SECONDS = 120.0
 NOT_TOLD = ("transition", "caused_by_event")
@@ -84,7 +85,7 @@ def _until_ends(reader: Consumer, name: str, ends: dict[int, int]) -> list[Logge
             return found
         for m in reader.consume(5_000, 0.2):
             assert m.error() is None, m.error()
-            headers = dict(m.headers() or ())
+            headers = dict(headers_of(m))
             found.append(Logged(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), headers))
 
 
@@ -131,8 +132,9 @@ def stored_states(settings: Settings) -> dict[bytes, Customer]:
 
 
 def told_alerts(settings: Settings) -> dict[str, ChurnAlert]:
-    """The newest message of every alert in ``churn-alerts``."""
-    messages = [msgspec.json.decode(r.value or b"", type=ChurnAlert) for r in read_log(settings, ALERTS)]
+    """The newest message of every alert in ``churn-alerts``; what no worker wrote lacks a worker's header."""
+    records = [record for record in read_log(settings, ALERTS) if APPLIED_HEADER in record.headers]
+    messages = [msgspec.json.decode(record.value or b"", type=ChurnAlert) for record in records]
     return {message.alert_id: message for message in messages}
 
 

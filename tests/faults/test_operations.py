@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
+from pipeline.sink.app import STOP_SECONDS
 from pipeline.topics import PURCHASES, SURVEYS
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field, Running, traffic
@@ -16,6 +17,7 @@ from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka, told_letters
 from tests.faults.rows import check_rows
 from tests.faults.warehouse import with_warehouse
+from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
@@ -118,6 +120,28 @@ def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, tmp_path: Path
         field.wait_done("sink")
         assert all(process.alive for process in running)
         check_kafka(field.settings)
+        check_rows(field)
+    finally:
+        field.end()
+
+
+def test_a_sink_that_is_told_to_stop_while_the_broker_hangs_ends_in_time_and_the_next_finishes(
+    own_broker: Brokers, embedded: Embedded, tmp_path: Path
+) -> None:
+    field = Field(tmp_path, own_broker.bootstrap, clickhouse=embedded.url)
+    node = own_broker.nodes[0].process
+    assert node is not None
+    try:
+        sink = field.sink("0").wait_ready()
+        sending = field.sending(traffic(300), rate=300)
+        eventually(lambda: sink.metric("loyalty_sink_rows_total") > 0, 20, "it writes")
+        node.send_signal(signal.SIGSTOP)
+        time.sleep(2)  # by then it waits for a commit
+        assert sink.stop(STOP_SECONDS + 4) == 0
+        node.send_signal(signal.SIGCONT)
+        sink.start().wait_ready()
+        sending.join(60)
+        field.wait_done("sink")
         check_rows(field)
     finally:
         field.end()

@@ -27,14 +27,18 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+def send_misnamed(field: Field, topic: str, partition: int, value: bytes) -> None:
+    """Send a record with such a header."""
+    subprocess.run(
+        [sys.executable, "-c", SENDER, field.settings.kafka, field.settings.topic(topic), str(partition), value],
+        env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30,
+    )  # fmt: skip
+
+
 def test_a_header_whose_name_is_not_utf_8_costs_the_sink_nothing(filled: Field) -> None:
     filled.send(purchase(n) for n in range(14))
     topic, key, value = purchase(100)
-    partition = partition_of(key, filled.settings.partitions)
-    subprocess.run(
-        [sys.executable, "-c", SENDER, filled.settings.kafka, filled.settings.topic(topic), str(partition), value],
-        env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30,
-    )  # fmt: skip
+    send_misnamed(filled, topic, partition_of(key, filled.settings.partitions), value)
     filled.send(purchase(n) for n in range(14, 28))
     sink = filled.sink().wait_ready()
     filled.wait_done("sink")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from pipeline.sink.app import STOP_SECONDS
 from tests.faults.field import Field, traffic
 from tests.faults.rows import check_rows
 from tests.faults.test_sink_refusals import purchase
-from tests.faults.warehouses import Embedded, Proxy
+from tests.faults.warehouses import Complaining, Embedded, Proxy
 from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
@@ -19,6 +20,14 @@ pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
 def proxy(embedded: Embedded) -> Iterator[Proxy]:
     """A proxy in front of the warehouse."""
     made = Proxy(embedded.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def complaining(embedded: Embedded) -> Iterator[Complaining]:
+    """A proxy that says what ClickHouse says when it has no memory or no space."""
+    made = Complaining(embedded.port)
     yield made
     made.close()
 
@@ -83,3 +92,44 @@ def test_an_insert_whose_answer_is_lost_is_repeated_and_written_once(filled: Fie
     assert proxy.cut == 12
     assert sink.metric("loyalty_sink_retries_total") > 0
     assert check_rows(filled) > 500
+
+
+def test_a_sink_that_is_told_to_stop_while_an_insert_hangs_ends_in_time_and_the_next_finishes(
+    filled: Field, proxy: Proxy
+) -> None:
+    sink = filled.sink("0", clickhouse=proxy.url).wait_ready()
+    proxy.slow = 90.0
+    filled.send(purchase(n) for n in range(100))
+    eventually(lambda: rows_in(filled) > 0, 15, "an insert whose answer does not come")
+    started = time.monotonic()
+    assert sink.stop(STOP_SECONDS + 4) == 0
+    assert time.monotonic() - started > STOP_SECONDS - 1, "it has time to finish"
+    proxy.slow = 0.0
+    sink.start().wait_ready()
+    filled.wait_done("sink")
+    assert check_rows(filled) == 100
+
+
+WITHOUT = {
+    "memory": (241, "Memory limit (total) exceeded: would use 9.31 GiB. (MEMORY_LIMIT_EXCEEDED)"),
+    "space": (243, "Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)"),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it writes", "after it wrote"])
+@pytest.mark.parametrize("without", WITHOUT)
+def test_a_warehouse_that_has_no_memory_or_space_for_a_while_is_waited_for(
+    filled: Field, complaining: Complaining, without: str, after: bool
+) -> None:
+    sink = filled.sink(clickhouse=complaining.url).wait_ready()
+    complaining.error, complaining.after = WITHOUT[without], after
+    filled.send(purchase(n) for n in range(100))
+    eventually(lambda: complaining.complaints > 4, 15, "it says so several times")
+    assert (rows_in(filled) > 0) == after
+    complaining.error = None
+    filled.wait_done("sink")
+    assert check_rows(filled) == 100
+    assert sink.alive
+    assert sink.metric("loyalty_sink_retries_total") > 4
+    assert sink.metric("loyalty_sink_rejected_records_total") == 0
+    assert len([line for line in sink.said() if line["event"] == "partitions assigned"]) == 1

@@ -1,6 +1,7 @@
 """The embedded warehouse as a process of its own for tests, and a proxy in front of it that can be made to fail."""
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -10,7 +11,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Settings
 from tests.stacks import eventually, free_ports
@@ -108,3 +111,82 @@ class Proxy:
     def close(self) -> None:
         """Accept nothing more."""
         self._listener.close()
+
+
+class Complaining:
+    """An HTTP proxy that answers inserts with one of ClickHouse's errors, before or after they were written."""
+
+    def __init__(self, port: int) -> None:
+        self.error: tuple[int, str] | None = None
+        """Code and text of the error; ``None``: inserts pass."""
+        self.after = False
+        """Whether the insert was written when the error comes."""
+        self.complaints = 0
+        self._target = port
+        handler = type("Handler", (_Passing,), {"owner": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_ports(1)[0]), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def answered(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of the answer to a request."""
+        error = self.error if "insert_deduplication_token" in path else None
+        if error is not None and not self.after:
+            return self._complaint(*error)
+        answer = self._passed_on(path, body, headers)
+        return answer if error is None else self._complaint(*error)
+
+    def _complaint(self, code: int, text: str) -> tuple[int, bytes, dict[str, str]]:
+        self.complaints += 1
+        return 500, f"Code: {code}. DB::Exception: {text}\n".encode(), {"X-ClickHouse-Exception-Code": str(code)}
+
+    def _passed_on(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._target, timeout=60)
+        try:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _OF_THE_CONNECTION}
+            return answer.status, answer.read(), kept
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+_OF_THE_CONNECTION = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+
+
+class _Passing(BaseHTTPRequestHandler):
+    """Requests with their whole body, answers with theirs."""
+
+    protocol_version = "HTTP/1.1"
+    owner: Complaining
+
+    def do_POST(self) -> None:
+        """A statement."""
+        body = self._chunks() if "chunked" in self.headers.get("Transfer-Encoding", "") else self._sized()
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_CONNECTION}
+        status, answer, headers = self.owner.answered(self.path, body, kept)
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(answer))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _sized(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _chunks(self) -> bytes:
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""

@@ -161,6 +161,32 @@ def test_of_two_states_the_one_with_more_applied_stays(
     assert partition.store.last == 1
 
 
+def test_what_is_to_be_written_again_is_known_until_it_was_also_on_disk(tmp_path: Path) -> None:
+    good, old = state("a", purchases=5), state("a", purchases=4)
+    partition = Partition(on_disk(tmp_path))
+    partition.replay([Logged(0, b"a", good), Logged(1, b"a", old)])
+    partition.store.close()
+    partition = Partition(on_disk(tmp_path))
+    assert (partition.superseded, len(partition.store)) == ({b"a"}, 1)
+    partition.written_again({b"a": good}, 2)
+    partition.store.close()
+    partition = Partition(on_disk(tmp_path))
+    assert (partition.superseded, partition.store.last) == (set(), 2)
+    partition.store.close()
+
+
+@pytest.mark.parametrize("after", [state("a", purchases=6), None], ids=["a newer state", "an erasure"])
+@pytest.mark.parametrize("apart", [False, True], ids=["in one slice", "in two slices"])
+def test_what_is_right_again_in_the_log_is_not_written_again(
+    open_store: Callable[[], Store], after: bytes | None, apart: bool
+) -> None:
+    partition = Partition(open_store())
+    records = [Logged(n, b"a", v) for n, v in enumerate([state("a", purchases=5), state("a", purchases=4), after])]
+    for part in [records[:2], records[2:]] if apart else [records]:
+        partition.replay(part)
+    assert (partition.store.get(b"a"), partition.superseded) == (after, set())
+
+
 def test_a_newer_state_replaces_an_older_one_and_bytes_that_are_none() -> None:
     for before in (state("a", purchases=1), b"\xff"):
         partition = Partition(MemoryStore())

@@ -4,13 +4,15 @@ import asyncio
 import hashlib
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from types import SimpleNamespace
 
 import faust
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.partitioner import murmur2 as kafkas_murmur2
+from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as upstream
 from faust.transport.drivers import aiokafka as driver
@@ -109,6 +111,8 @@ REPLACED = {
     "_fetch_records": (driver.AIOKafkaConsumerThread._fetch_records, "39a2c6c79fc1455a"),
     "_new_consumer_thread": (driver.Consumer._new_consumer_thread, "0870ec53dea75083"),
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
+    "_unpack_records": (fetcher.PartitionRecords._unpack_records, "b803e6d46480732c"),
+    "_read_msg": (_DefaultRecordBatchPy._read_msg, "0997ab7a58505c93"),
     "_resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "_compile_decode": (faust.Topic._compile_decode, "6474178f8c211c05"),
     "_py_aiter": (faust.Stream._py_aiter, "3a48ee257a65435b"),
@@ -116,8 +120,8 @@ REPLACED = {
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_what_we_replace_or_rest_on_in_faust_is_what_we_read(name: str) -> None:
-    """When this fails, Faust changed: read the method again, then the module, then the fault tests."""
+def test_what_we_replace_or_rest_on_in_faust_and_aiokafka_is_what_we_read(name: str) -> None:
+    """When this fails, one of them changed: read the method again, then the module, then the fault tests."""
     method, digest = REPLACED[name]
     source = inspect.getsource(inspect.unwrap(method))
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest
@@ -168,6 +172,94 @@ def test_a_seek_covers_partitions_for_which_nothing_was_committed() -> None:
     consumer = Sought({ONE, TWO, states}, {ONE: 40})
     asyncio.run(consumer.perform_seek())
     assert consumer.sought == {TWO: 17}
+
+
+class Committing(Sought):
+    """Our consumer whose commits succeed or fail as it is told; ``meanwhile`` happens while one is on its way."""
+
+    in_transaction = False
+
+    def __init__(self, answers: list[bool], meanwhile: Callable[["Committing"], None] = lambda _consumer: None) -> None:
+        super().__init__({ONE, TWO}, {})
+        self.asked: list[dict[TP, int]] = []
+        self._answers, self._meanwhile = iter(answers), meanwhile
+        self._thread = SimpleNamespace(commit=self._answered)
+        self.log = SimpleNamespace(dev=lambda *_: None)
+        self.app = SimpleNamespace(
+            consumer_generation_id=1,
+            producer=SimpleNamespace(flush=self._nothing),
+            tables=SimpleNamespace(on_commit=lambda _offsets: None),
+            monitor=SimpleNamespace(on_tp_commit=lambda _offsets: None),
+            _attachments=SimpleNamespace(publish_for_tp_offset=self._nothing),
+        )
+
+    async def _nothing(self, *_: object) -> None:
+        pass
+
+    async def _answered(self, offsets: dict[TP, int]) -> bool:
+        self.asked.append(dict(offsets))
+        if len(self.asked) == 1:
+            self._meanwhile(self)
+        return next(self._answers)
+
+    def finish(self, tp: TP, *last_offsets: int) -> None:
+        """Slices of a partition are handed out and finished."""
+        for last in last_offsets:
+            self.ledger.opened(tp, 0, last)
+            self.ledger.finished(tp, last)
+
+    async def commit_all(self, times: int) -> list[dict[TP, int]]:
+        """Commit what is due, as Faust does twice a second; what the broker was asked."""
+        for _ in range(times):
+            await self._commit_tps([ONE, TWO], False)
+        return self.asked
+
+
+def test_a_failed_commit_is_due_again_and_then_no_more() -> None:
+    consumer = Committing([False, True])
+    consumer.finish(ONE, 9, 19)
+    consumer.finish(TWO, 4)
+    assert asyncio.run(consumer.commit_all(3)) == [{ONE: 20, TWO: 5}] * 2
+
+
+def test_a_failed_commit_that_is_repeated_covers_what_finished_meanwhile() -> None:
+    consumer = Committing([False, True], lambda consumer: consumer.finish(ONE, 29, 39))
+    consumer.finish(ONE, 19)
+    assert asyncio.run(consumer.commit_all(3)) == [{ONE: 20}, {ONE: 40}]
+
+
+def test_a_commit_that_fails_again_and_again_never_falls_back() -> None:
+    consumer = Committing([False, False, True, True], lambda consumer: consumer.finish(ONE, 29))
+    consumer.finish(ONE, 19)
+    asked = asyncio.run(consumer.commit_all(3))
+    consumer.finish(ONE, 39)
+    assert asked == [{ONE: 20}, {ONE: 30}, {ONE: 30}]
+    assert asyncio.run(consumer.commit_all(1))[-1] == {ONE: 40}
+
+
+def test_a_commit_that_fails_because_partitions_were_given_out_anew_is_not_repeated() -> None:
+    """They may be somebody else's, who is further."""
+
+    def rebalanced(consumer: Committing) -> None:
+        consumer.app.consumer_generation_id += 1
+        consumer.ledger.forget()
+
+    consumer = Committing([False, True], rebalanced)
+    consumer.finish(ONE, 19)
+    assert asyncio.run(consumer.commit_all(2)) == [{ONE: 20}]
+
+
+def test_a_seek_covers_partitions_whose_first_commit_failed() -> None:
+    """Faust counts it as committed; for the broker there is nothing to go back to."""
+
+    async def failed_and_sought(consumer: Committing) -> dict[TP, int]:
+        await consumer.commit_all(1)
+        await consumer.perform_seek()
+        return consumer.sought
+
+    consumer = Committing([False])
+    consumer.finish(ONE, 19)
+    assert asyncio.run(failed_and_sought(consumer)) == {ONE: 17, TWO: 17}
 
 
 def test_what_is_fetched_while_partitions_are_given_up_is_not_kept_for_later() -> None:

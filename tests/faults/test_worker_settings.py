@@ -1,0 +1,63 @@
+"""Workers of one group that were set up differently."""
+
+import time
+
+import pytest
+
+from tests.faults.field import Field
+from tests.faults.load import under_load
+from tests.faults.oracle import check_kafka
+from tests.faults.test_operations import last_words
+
+pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")]
+
+
+def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_each_other(field: Field) -> None:
+    on_disk, in_memory = [field.worker(LOYALTY_STORE=store) for store in ("disk", "memory")]
+    for worker in (on_disk, in_memory):
+        worker.wait_ready()
+    with under_load(field):
+        time.sleep(1)
+        assert in_memory.stop() == 0
+        time.sleep(1)
+        in_memory.start().wait_ready()
+        assert on_disk.stop() == 0
+        time.sleep(1)
+        on_disk.start().wait_ready()
+        time.sleep(1)
+    field.wait_done()
+    check_kafka(field.settings)
+
+
+def test_a_worker_that_comes_back_with_another_store_goes_on(field: Field) -> None:
+    worker = field.worker("worker-0", LOYALTY_STORE="disk")
+    with under_load(field):
+        for store in ("memory", "disk"):
+            worker.wait_ready()
+            time.sleep(0.5)
+            assert worker.stop() == 0
+            worker.start(LOYALTY_STORE=store)
+        worker.wait_ready()
+    field.wait_done()
+    check_kafka(field.settings)
+
+
+def test_of_two_workers_on_the_same_files_the_second_ends_with_one_clear_line(field: Field) -> None:
+    first = field.worker(LOYALTY_STORE="disk").wait_ready()
+    second = field.worker(LOYALTY_STORE="disk")
+    assert second.wait_dead(20) == 4
+    assert "is in use by another worker; give each its own LOYALTY_INSTANCE" in last_words(second)
+    assert first.alive
+
+
+def test_a_worker_that_cannot_keep_states_on_disk_ends_with_one_clear_line(field: Field) -> None:
+    """As where the extra ``disk`` is not installed."""
+    script = (
+        "import os, sys; sys.modules['rocksdict'] = None\n"
+        "from pipeline.config import from_env\n"
+        "from pipeline.worker.app import run\n"
+        "run(from_env(os.environ))"
+    )
+    worker = field.worker(program=("-c", script), LOYALTY_STORE="disk")
+    assert worker.wait_dead(20) == 4
+    assert "LOYALTY_STORE=disk needs rocksdict; install the extra" in last_words(worker)

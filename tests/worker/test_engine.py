@@ -1,0 +1,42 @@
+"""The engine looks behind its last record only while the partition is its own."""
+
+import asyncio
+from typing import Any, cast
+
+from pipeline.config import Settings
+from pipeline.core.risk import PRIORS
+from pipeline.core.told import Told
+from pipeline.topics import STATES, Topic
+from pipeline.worker.engine import Engine, Lane
+from pipeline.worker.outputs import KafkaOutputs
+
+
+class Expecting(KafkaOutputs):
+    """Outputs without a broker: what is expected, and which places were looked at."""
+
+    def __init__(self, expected: int) -> None:
+        self._next = {(STATES, 0): expected}
+        self.looked_at: list[tuple[str, int, int, int]] = []
+
+    async def examine(self, topic: Topic, partition: int, first: int, end: int, ours: int) -> None:
+        self.looked_at.append((topic.name, partition, first, end))
+
+
+def test_what_lies_behind_our_last_record_is_looked_at_once_and_only_while_the_partition_is_ours() -> None:
+    outputs = Expecting(7)
+    engine = Engine(Settings(), cast(Any, None), outputs, cast(Any, None), lambda: cast(Any, None), PRIORS)
+
+    async def look(end: int) -> list[tuple[str, int, int, int]]:
+        await engine.watch_outputs(0, {STATES: end})
+        found, outputs.looked_at = outputs.looked_at, []
+        return found
+
+    assert asyncio.run(look(9)) == [], "nothing is known of the partition yet"
+    engine.assigned()
+    outputs.expect(STATES, 0, 7)
+    engine._lanes[0] = Lane(Told({}), {}, 0)
+    assert asyncio.run(look(7)) == []
+    assert asyncio.run(look(9)) == [(STATES.name, 0, 7, 9)]
+    assert asyncio.run(look(9)) == []
+    asyncio.run(engine.revoked())
+    assert asyncio.run(look(12)) == [], "another worker may have it"
