@@ -65,6 +65,7 @@ def create_app(
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     policy = replace(read_policy(settings.risk_policy), holdout=settings.holdout_percent / 100)
     engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, policy)
+    app.customers = table.customers
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
@@ -94,13 +95,14 @@ def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
             maxsize=131_072,
         ),
     )
-    table.open_store = partial(_open_store, settings)
+    table.open_store = partial(open_store, settings)
     table.recovery_buffer_size = 2  # in slices
     table.crash = app.crash
     return table
 
 
-def _open_store(settings: Settings, partition: int) -> Store:
+def open_store(settings: Settings, partition: int) -> Store:
+    """The store of a partition, as the settings say."""
     if settings.store == "memory":
         return MemoryStore()
     topic = settings.topic(STATES.name)
@@ -213,7 +215,10 @@ def run(settings: Settings) -> None:
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
     )
     worker.spinner = None  # it would write a terminal's control characters in front of a log line
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    finally:
+        app.customers.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -126,6 +126,11 @@ class Customers(memory.Store):  # type: ignore[misc]
         for number in [number for number in self.partitions if number not in held]:
             self.partitions.pop(number).store.close()
 
+    def close(self) -> None:
+        """Let go of all partitions; what is kept on disk need not be read from the changelog again."""
+        while self.partitions:
+            self.partitions.popitem()[1].store.close()
+
 
 class CustomerTable(faust.Table):  # type: ignore[misc]
     """Faust's table with reads and writes per partition."""

@@ -4,7 +4,10 @@ import time
 
 import pytest
 
-from tests.faults.field import Field
+from pipeline.kafka import end_offsets
+from pipeline.topics import STATES
+from pipeline.worker.app import open_store
+from tests.faults.field import Field, traffic
 from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
 from tests.faults.test_operations import last_words
@@ -40,6 +43,19 @@ def test_a_worker_that_comes_back_with_another_store_goes_on(field: Field) -> No
         worker.wait_ready()
     field.wait_done()
     check_kafka(field.settings)
+
+
+def test_a_worker_that_is_stopped_leaves_its_states_on_disk(field: Field) -> None:
+    worker = field.worker("worker-0", LOYALTY_STORE="disk").wait_ready()
+    field.send(traffic(200))
+    field.wait_done()
+    assert worker.stop() == 0
+    settings = field.settings.with_changes(instance="worker-0", store="disk")
+    ends = end_offsets(settings, [STATES])
+    for (_, partition), (_, end) in ends.items():
+        store = open_store(settings, partition)
+        assert store.last == end - 1
+        store.close()
 
 
 def test_of_two_workers_on_the_same_files_the_second_ends_with_one_clear_line(field: Field) -> None:
