@@ -1,16 +1,19 @@
 """What the parts of a run share: a broker, a directory, the events in its log, and engines started on them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pipeline.compiled import build
+from pipeline.errors import Refused
 from tests.benchmarks.environments import python_with_quix
 from tests.benchmarks.job import Job
 from tests.benchmarks.measure import Commits, Rate, end, rate, resident, watch
@@ -49,6 +52,23 @@ class Ground:
         """This worker over the whole mix; measured once."""
         return self.measure_worker(self.field, len(self.events))
 
+    @cached_property
+    def compiled(self) -> tuple[Field, Rate] | None:
+        """The same with the core compiled, on a field of its own; ``None`` where it cannot be compiled."""
+        place = self.directory / "compiled"
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
+        for name in ("pipeline", "schemas"):
+            shutil.copytree(ROOT / name, place / name, ignore=ignored)
+        try:
+            build(place / "pipeline")
+        except Refused as refused:
+            print(f"  (not compiled: {refused})", file=sys.stderr)
+            return None
+        field = self.new_field()
+        field.send(iter(self.events))
+        program = ["-P", "-m", "pipeline", "worker"]  # not the package that lies in the current directory
+        return field, self.measure_worker(field, len(self.events), program, PYTHONPATH=str(place))
+
     def new_field(self) -> Field:
         """An empty field."""
         return Field(Path(tempfile.mkdtemp(dir=self.directory)), self.bootstrap)
@@ -67,9 +87,9 @@ class Ground:
         admin.create_topics([NewTopic(job.alerts, settings.partitions, 1)])[job.alerts].result(30)
         yield job, directory / "engine.log"
 
-    def measure_worker(self, field: Field, events: int) -> Rate:
+    def measure_worker(self, field: Field, events: int, program: Sequence[str] = (), **more: str) -> Rate:
         """A worker over the ``events`` records that are in the topics of a field."""
-        worker = field.worker()
+        worker = field.worker(program=program, **more)
         return self._measured(
             worker.process, Commits(field.settings, field.settings.group("worker")), events, worker.log
         )

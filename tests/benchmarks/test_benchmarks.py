@@ -67,6 +67,6 @@ def column(table: dict[str, Any], name: str) -> list[Any]:
 def _check_same_work(throughput: dict[str, Any]) -> None:
     events = column(throughput, "events")
     assert min(events) > max(events) / 2
-    worker, faust, quix, *floors = column(throughput, "alerts")
-    assert worker == faust == quix > 0
+    worker, compiled, faust, quix, *floors = column(throughput, "alerts")
+    assert worker == compiled == faust == quix > 0
     assert floors == [None, None]

@@ -40,6 +40,9 @@ def run(ground: Ground) -> list[Table]:
 def _engines(ground: Ground) -> Iterator[Measured]:
     settings = ground.field.settings
     yield Measured("this worker", ground.worker_rate, _standing(settings, ALERTS.name))
+    if ground.compiled is not None:
+        field, compiled = ground.compiled
+        yield Measured("this worker, core compiled", compiled, _standing(field.settings, ALERTS.name))
     for name, module, limit in (
         ("stock Faust", "stock_faust", ground.sizes.faust_seconds),
         ("Quix Streams", "quix", PATIENCE),
