@@ -30,7 +30,7 @@ from typing import NamedTuple, Protocol
 from pipeline.core.affected import Affected
 from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import Decoder
-from pipeline.core.fold import Where, apply, look_again, tick
+from pipeline.core.fold import apply, look_again, tick
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import PRIORS, RiskPolicy
@@ -228,14 +228,14 @@ def _apply(
     outcome: Outcome,
     seen: Seen,
 ) -> None:
-    event, unplanned = decoder(record.value, appended_at)
+    event, unplanned = decoder.read(record.value, appended_at)
     key = event.customer_id.encode()
     customer = outcome.changed.get(key) or states.read(slice_.partition, key)
     if customer is None:
         if partition_of(key, slice_.partitions) != slice_.partition:
             raise BadEvent(Reason.WRONG_PARTITION, "the record's partition is not that of $.customer_id (murmur2)")
         customer = Customer(customer_id=event.customer_id)
-    after, affected, redelivered, duplicate = apply(customer, event, Where(slice_.topic, record.offset))
+    after, affected, redelivered, duplicate = apply(customer, event, slice_.topic, record.offset)
     seen.unplanned += unplanned
     if redelivered:
         seen.redelivered += 1

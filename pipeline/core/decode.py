@@ -61,9 +61,20 @@ class Decoder:
         self._strict = msgspec.json.Decoder(_strict(declared))
         self._clean = msgspec.json.Decoder(_strict(declared, Clean))
         self._tolerant = msgspec.json.Decoder(declared)
+        self._appended_at = self._latest = EARLIEST
 
     def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
         """The event in ``value``, as the broker appended it at ``appended_at``.
+
+        Raises
+        ------
+        BadEvent
+            With a :class:`~pipeline.errors.Reason`; nothing else is ever raised.
+        """
+        return Decoded(*self.read(value, appended_at))
+
+    def read(self, value: bytes | None, appended_at: datetime) -> tuple[Event, bool]:
+        """The same as a plain tuple, for who reads many.
 
         Raises
         ------
@@ -75,20 +86,23 @@ class Decoder:
         if len(value) > MAX_BYTES:
             raise BadEvent(Reason.TOO_LARGE, f"{len(value)} bytes; the limit is {MAX_BYTES}")
         decoded = self._read(value)
-        _check_time(decoded.event.occurred_at, appended_at)
-        _check_content(decoded.event)
+        event = decoded[0]
+        if appended_at is not self._appended_at:  # records of one batch share it
+            self._appended_at, self._latest = appended_at, appended_at + CLOCK_TOLERANCE
+        _check_time(event.occurred_at, self._latest)
+        _check_content(event)
         return decoded
 
-    def _read(self, value: bytes) -> Decoded:
+    def _read(self, value: bytes) -> tuple[Event, bool]:
         strict = self._strict if b"\\" in value or b"\x7f" in value else self._clean
         try:
-            return Decoded(cast(Event, strict.decode(value)), unplanned=False)
+            return cast(Event, strict.decode(value)), False
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # either unknown fields or broken: the tolerant decoder tells them apart
         if _depth(value) > MAX_DEPTH:
             raise BadEvent(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
         try:
-            return Decoded(self._tolerant.decode(value), unplanned=True)
+            return self._tolerant.decode(value), True
         except msgspec.ValidationError as broken:
             raise _violation(str(broken)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
@@ -175,8 +189,8 @@ def _plain(types: str) -> str:
     return " or ".join(_PLAIN.get(name, f"an {name}") for name in types.split(" | "))
 
 
-def _check_time(occurred_at: datetime, appended_at: datetime) -> None:
-    if occurred_at > appended_at + CLOCK_TOLERANCE:
+def _check_time(occurred_at: datetime, latest: datetime) -> None:
+    if occurred_at > latest:
         raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
     if occurred_at < EARLIEST:
         raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
@@ -195,8 +209,11 @@ def _check_content(event: Event) -> None:
 
 
 def _check_purchase(event: Purchase) -> None:
+    amount = event.amount
+    if isinstance(amount, str) and amount[0] != "-" and event.refund_of is None:
+        return  # the ordinary purchase
     try:
-        units = to_units(event.amount)
+        units = to_units(amount)
     except ValueError:
         raise BadEvent(Reason.OUT_OF_RANGE, "$.amount has more than four decimals") from None
     if units < 0 and event.refund_of is None:

@@ -4,7 +4,7 @@
 """
 
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
@@ -36,7 +36,6 @@ NEVER = 2**63
 TICK = "tick:"
 """How the cause of a message begins that time alone has caused."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Where(NamedTuple):
@@ -55,18 +54,15 @@ class Step(NamedTuple):
     duplicate: bool = False
 
 
-class Applied(NamedTuple):
-    """The facts of a customer after an event, and which issues have to be looked at again because of it."""
-
-    customer: Customer
-    affected: Affected = NONE
-    redelivered: bool = False
-    duplicate: bool = False
+Applied = tuple[Customer, Affected, bool, bool]
+"""A customer's facts after an event, which issues have to be looked at again because of it, whether it was a redelivery
+or a duplicate; a plain tuple, for there are many."""
 
 
 def milliseconds(moment: datetime) -> int:
     """A moment as integer milliseconds since 1970 UTC."""
-    return (moment - _EPOCH) // _MILLISECOND
+    since = moment - _EPOCH
+    return since.days * DAY_MS + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def mark(event_id: str) -> bytes:
@@ -90,13 +86,13 @@ def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PR
     BadEvent
         The customer's total money would no longer fit into the state.
     """
-    done = apply(customer, event, where)
-    if done.affected.nothing:
-        return Step(done.customer, (), done.redelivered, done.duplicate)
-    return Step(done.customer, look_again(done.customer, done.affected, event.event_id, policy))
+    after, concerned, redelivered, duplicate = apply(customer, event, where.topic, where.offset)
+    if concerned.nothing:
+        return Step(after, (), redelivered, duplicate)
+    return Step(after, look_again(after, concerned, event.event_id, policy))
 
 
-def apply(customer: Customer, event: Event, where: Where) -> Applied:
+def apply(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
     """Add the facts of one event to one customer; what the desk should hear is not looked at yet.
 
     A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
@@ -107,17 +103,17 @@ def apply(customer: Customer, event: Event, where: Where) -> Applied:
     BadEvent
         The customer's total money would no longer fit into the state.
     """
-    if where.offset <= customer.applied.get(where.topic, -1):
-        return Applied(customer, redelivered=True)
+    if offset <= customer.applied.get(topic, -1):
+        return customer, NONE, True, False
     after = copy(customer)
-    after.applied = {**customer.applied, where.topic: where.offset}
+    after.applied = {**customer.applied, topic: offset}
     marked = mark(event.event_id)
     if is_recent(marked, customer.recent):
-        return Applied(after, duplicate=True)
+        return after, NONE, False, True
     after.recent = customer.recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
     at = milliseconds(event.occurred_at)
     _fold(after, event, at)
-    return Applied(after, affected(customer, after, event, at) if after.contacts else NONE)
+    return after, affected(customer, after, event, at) if after.contacts else NONE, False, False
 
 
 def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:
@@ -195,7 +191,10 @@ def _added(sums: dict[str, int], key: str, amount: int) -> dict[str, int]:
 
 def _categories(known: dict[str, int], event: Purchase, at: int) -> dict[str, int]:
     """Categories with the moment each was first bought; of too many, those bought first stay."""
-    if all(at >= known.get(line.category, NEVER) for line in event.lines):
+    for line in event.lines:
+        if at < known.get(line.category, NEVER):
+            break
+    else:
         return known
     merged = dict(known)
     for line in event.lines:

@@ -100,8 +100,8 @@ def test_looking_again_once_for_many_events_says_the_same_as_after_each(
 ) -> None:
     customer, concerned = Customer(customer_id=CUSTOMER), NONE
     for number, event in enumerate(events):
-        done = apply(customer, event, Where("any", number))
-        customer, concerned = done.customer, concerned.merged(done.affected)
+        customer, affected, _, _ = apply(customer, event, "any", number)
+        concerned = concerned.merged(affected)
         if not concerned.nothing and (number == len(events) - 1 or number >= len(together) or not together[number]):
             look_again(customer, concerned, event.event_id)
             concerned = NONE

@@ -6,15 +6,15 @@ from pipeline import flow
 from pipeline.config import from_env
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event
-from pipeline.core.fold import Applied, Where, apply
+from pipeline.core.fold import Applied, apply
 from pipeline.worker.app import run
 
 
-def forgetful(customer: Customer, event: Event, where: Where) -> Applied:
+def forgetful(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
     """Apply an event to a customer whose applied offsets and recent events are not known."""
     before = copy(customer)
     before.applied, before.recent = {}, b""
-    return apply(before, event, where)
+    return apply(before, event, topic, offset)
 
 
 if __name__ == "__main__":
