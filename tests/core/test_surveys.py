@@ -61,7 +61,7 @@ def test_the_ends_of_the_scale_are_the_ends_of_the_interval() -> None:
 def test_one_answer_says_next_to_nothing() -> None:
     """The adjusted interval is wide where the plain one pretends to know."""
     found = given_nps(1, 0, 0)
-    assert found.wald == (100, 100)
+    assert found.wald[1] - found.wald[0] == 0
     assert found.adjusted[1] - found.adjusted[0] > 100
 
 
