@@ -105,7 +105,7 @@ def effort(data: dict[str, Any]) -> None:
                 entry.origin,
                 entry.issues,
                 _share(entry.first_contact_resolution),
-                "" if entry.agents_claim is None else f"{entry.agents_claim.value:.0%}",
+                _share(entry.agents_claim),
                 f"{entry.provisional} ({entry.provisional_solved} solved so far)" if entry.provisional else "0",
                 _share(entry.effortless),
             ]
@@ -113,8 +113,8 @@ def effort(data: dict[str, Any]) -> None:
         ],
     )
     output.table(
-        ["origin", "contacts", "again in 7 d", "in 30 d", "passed on", "channel changed", "said again", "reopened",
-         "waited", "tried alone first", "until solved"],
+        ["origin", "issues", "contacts", "again in 7 d", "in 30 d", "passed on", "channel changed", "said again",
+         "reopened", "waited", "tried alone first", "until solved"],
         [_cost_row(entry) for entry in found],
     )  # fmt: skip
     for line in _EFFORT_WORDS:
@@ -146,6 +146,7 @@ def _cost_row(entry: OriginEffort) -> list[str]:
     took = entry.days_to_resolution
     return [
         entry.origin,
+        str(entry.issues),
         *(f"{count:.2f}" for count in counts),
         f"{entry.waiting_minutes_per_contact:.0f} min",
         f"{entry.self_service_first.value:.0%}",
@@ -170,6 +171,8 @@ def shift(data: dict[str, Any]) -> None:
     output.say(f"  more loyal afterwards  {found.more}")
     reasons = ", ".join(f"{count} {why}" for why, count in found.undecided.items() if count)
     output.say(f"  undecided              {sum(found.undecided.values())}{f' ({reasons})' if reasons else ''}")
+    for signal, signs in found.by_signal.items():
+        output.say(f"  by {signal}: {signs['less']} less, {signs['same']} the same, {signs['more']} more")
     output.say(_ratio_words(found))
     output.say(
         f"Loyalty: days with a voluntary purchase in {found.window_days} days after the contact and in as many before, "

@@ -202,7 +202,7 @@ class Sums:
     channel_switches: int = 0
     information_repetitions: int = 0
     reopenings: int = 0
-    waiting_seconds: float = 0.0
+    waiting_ms: int = 0
     self_service_first: int = 0
     called_solved: int = 0
     resolution_ms: int = 0
@@ -234,7 +234,7 @@ class Sums:
         self.channel_switches += contact.channel_switched
         self.information_repetitions += contact.information_repeated
         self.reopenings += contact.reopened
-        self.waiting_seconds += contact.waiting_seconds
+        self.waiting_ms += round(contact.waiting_seconds * 1000)  # whole numbers add up the same in any order
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +305,7 @@ def _effort_of(origin: str, sums: Sums) -> OriginEffort:
         channel_switches_per_issue=sums.channel_switches / n,
         information_repetitions_per_issue=sums.information_repetitions / n,
         reopenings_per_issue=sums.reopenings / n,
-        waiting_minutes_per_contact=sums.waiting_seconds / sums.contacts / 60,
+        waiting_minutes_per_contact=sums.waiting_ms / sums.contacts / 60_000,
         self_service_first=wilson(sums.self_service_first, n),
         days_to_resolution=sums.resolution_ms / sums.called_solved / DAY_MS if sums.called_solved else None,
         called_solved=sums.called_solved,

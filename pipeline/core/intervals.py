@@ -69,7 +69,7 @@ def mean(counts: Mapping[float, int]) -> Estimate:
     ValueError
         No values, or some outside 0..1.
     """
-    present = {value: count for value, count in counts.items() if count}
+    present = {value: count for value, count in sorted(counts.items()) if count}  # in whatever order they came
     n = sum(present.values())
     if not n or min(present) < 0 or max(present) > 1:
         raise ValueError("a mean needs at least one value, and all within 0..1")

@@ -214,6 +214,16 @@ def test_effort_is_added_up_by_origin_with_the_claim_beside_what_customers_did()
     assert delivery.days_to_resolution == pytest.approx(2 / 3)
 
 
+def test_the_order_of_customers_does_not_show() -> None:
+    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1, but the waiting of three customers is."""
+    waited = [issues(customer(contact(0, waiting_seconds=seconds)), LATER) for seconds in (0.1, 0.2, 0.3)]
+    forwards, backwards = Ledger(), Ledger()
+    for one, other in zip(waited, reversed(waited), strict=True):
+        forwards.add(one)
+        backwards.add(other)
+    assert forwards.result() == backwards.result()
+
+
 def test_nothing_settled_and_nothing_solved_give_no_share() -> None:
     ledger = Ledger()
     ledger.add(issues(customer(contact(0, resolved=False)), START + DAY_MS))

@@ -77,6 +77,11 @@ def test_the_interval_of_a_mean_is_students() -> None:
     assert found.high - found.value == pytest.approx(half, abs=1e-5)
 
 
+@given(st.permutations([(score / 7, score + 1) for score in range(8)]))
+def test_the_order_of_answers_does_not_show_in_their_mean(answers: list[tuple[float, int]]) -> None:
+    assert mean(dict(answers)) == mean(dict(sorted(answers)))
+
+
 def test_answers_that_are_all_the_same_are_no_certainty() -> None:
     assert mean({1.0: 3}) == wilson(3, 3)
     assert mean({1.0: 3}).low < 0.5
