@@ -59,6 +59,10 @@ class ShiftPolicy:
     answer_days: int = 365
     """How old the recommendation before the contact may be."""
 
+    def __post_init__(self) -> None:
+        if self.window_days < 1 or self.answer_days < 1:
+            raise ValueError("a window needs at least one day")
+
 
 DEFAULT = ShiftPolicy()
 

@@ -91,7 +91,14 @@ def nps(scores: Scores) -> Nps | None:
 
     ``100 (p - d)``, variance ``p + d - (p - d)²``; the adjusted interval adds three answers, 3/4 of them promoters and
     3/4 detractors (Rocks 2016, The American Statistician 70(4), 365-372).
+
+    Raises
+    ------
+    ValueError
+        An answer is not on the scale.
     """
+    if any(not 0 <= score <= 10 for score in scores):
+        raise ValueError("a recommendation is an answer of 0 to 10")
     kinds = Counter[NpsClass]()
     for score, count in scores.items():
         kinds[nps_class(score)] += count

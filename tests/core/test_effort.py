@@ -215,8 +215,8 @@ def test_effort_is_added_up_by_origin_with_the_claim_beside_what_customers_did()
 
 
 def test_the_order_of_customers_does_not_show() -> None:
-    """0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1, but the waiting of three customers is."""
-    waited = [issues(customer(contact(0, waiting_seconds=seconds)), LATER) for seconds in (0.1, 0.2, 0.3)]
+    """Fractions add up to another sum backwards; the waiting of three customers does not."""
+    waited = [issues(customer(contact(0, waiting_seconds=seconds)), LATER) for seconds in (32.49, 4.03, 26.58)]
     forwards, backwards = Ledger(), Ledger()
     for one, other in zip(waited, reversed(waited), strict=True):
         forwards.add(one)

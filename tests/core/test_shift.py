@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, with_occasion
-from pipeline.core.shift import PUBLISHED, Balance, Ratio, Shift, counted_contact, ratio_of, shift_after, sign_of
+from pipeline.core.shift import (
+    DEFAULT,
+    DEFINITIONS,
+    PUBLISHED,
+    Balance,
+    Ratio,
+    Shift,
+    ShiftPolicy,
+    counted_contact,
+    ratio_of,
+    shift_after,
+    sign_of,
+)
 
 CONTACT_DAY = 1_000
 LATER = (CONTACT_DAY + 91) * DAY_MS
@@ -125,14 +137,10 @@ def test_recommendation_is_compared_by_class(said: list[tuple[float, int]], reco
     assert shift(customer([500], recommends=said)).recommendation == recommendation
 
 
-def test_satisfaction_is_not_asked() -> None:
+@pytest.mark.parametrize(("before", "after"), [("csat", "csat"), ("ces2", "ces2"), ("csat", "nps"), ("nps", "csat")])
+def test_satisfaction_and_ease_are_not_asked(before: str, after: str) -> None:
     known = customer([500])
-    known.answers = [
-        Answer(990 * DAY_MS, "a", "csat", 10, 0, 10),
-        Answer(1_010 * DAY_MS, "b", "csat", 0, 0, 10),
-        Answer(990 * DAY_MS, "c", "ces2", 7, 1, 7),
-        Answer(1_010 * DAY_MS, "d", "ces2", 1, 1, 7),
-    ]
+    known.answers = [Answer(990 * DAY_MS, "a", before, 7, 0, 10), Answer(1_010 * DAY_MS, "b", after, 1, 0, 10)]
     assert shift(known).outcome == "nothing to compare"
 
 
@@ -277,6 +285,18 @@ def test_a_planted_loss_and_a_planted_gain_are_found() -> None:
     assert gained.ratio.high < 0.5
 
 
+def test_the_definitions_state_the_windows_of_the_policy() -> None:
+    meanings = {definition.name: definition.meaning for definition in DEFINITIONS}
+    for name in ("less_loyal", "more_loyal"):
+        assert f"in the {DEFAULT.window_days} days after" in meanings[name]
+
+
+@pytest.mark.parametrize("broken", [{"window_days": 0}, {"answer_days": -1}])
+def test_a_window_without_a_day_is_refused(broken: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one day"):
+        ShiftPolicy(**broken)  # type: ignore[arg-type]
+
+
 def test_the_balance_says_how_many_and_why_not() -> None:
     balance = Balance()
     for known in (
@@ -300,7 +320,12 @@ def test_the_balance_says_how_many_and_why_not() -> None:
 
 @pytest.mark.parametrize(
     ("less", "more", "against"),
-    [(400, 50, "above 4 : 1"), (40, 10, "no different from 4 : 1"), (200, 100, "below 4 : 1")],
+    [
+        (400, 50, "above 4 : 1"),
+        (45, 10, "no different from 4 : 1"),
+        (35, 10, "no different from 4 : 1"),
+        (200, 100, "below 4 : 1"),
+    ],
 )
 def test_the_published_ratio_stands_beside_it(less: int, more: int, against: str) -> None:
     balance = Balance()

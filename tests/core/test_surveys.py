@@ -47,6 +47,14 @@ def test_the_classes_end_where_they_end(score: int, kind: str) -> None:
     assert nps_class(score) == kind
 
 
+@pytest.mark.parametrize("score", [-1, 11])
+def test_an_answer_off_the_scale_is_refused(score: int) -> None:
+    with pytest.raises(ValueError, match="0 to 10"):
+        nps({9: 3, score: 1})
+    with pytest.raises(ValueError, match="within 0"):
+        rating(Question("csat", 0, 10), {9: 3, score: 1})
+
+
 def test_no_answers_give_no_number() -> None:
     assert nps({}) is None
     assert nps({9: 0}) is None
