@@ -13,6 +13,7 @@ import pytest
 from pipeline.commands import reports
 from pipeline.config import Settings
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
+from pipeline.core.shift import Ratio
 from pipeline.errors import NotFound
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
@@ -189,6 +190,22 @@ def test_effort_is_by_origin_with_the_agents_word_beside_what_customers_did(fill
     assert "100%" in shown
     early = reports.effort(filled, datetime.fromtimestamp(DAY * 86_400 + 86_400, UTC), None)["origins"][0]
     assert (early.first_contact_resolution, early.provisional) == (None, 120)
+
+
+@pytest.mark.parametrize(("days", "customers", "called"), [(35, 0, 60), (36, 120, 120)])
+def test_a_report_of_some_days_holds_only_what_began_in_them(
+    filled: Settings, days: int, customers: int, called: int
+) -> None:
+    """Everybody answered and called at the beginning of the day that is 36 days ago; 60 called again 3 days later."""
+    at = datetime.fromtimestamp((DAY + 36) * 86_400 - 0.001, UTC)
+    said, cost, became = (report(filled, at, days) for report in REPORTS.values())
+    assert said["customers"] == customers
+    origins = cost["origins"]
+    assert isinstance(origins, list)
+    assert [entry.issues for entry in origins][:1] == ([customers] if customers else [])
+    balance = became["shift"]
+    assert isinstance(balance, Ratio)
+    assert balance.customers == called
 
 
 def test_the_ratio_stands_beside_the_published_one(filled: Settings) -> None:
