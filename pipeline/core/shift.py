@@ -19,8 +19,9 @@ Rules
   away show it late.
 - One contact per customer, drawn by its id among those of the period whose window is over, so those who call often do
   not count more often. Drawn, because a rule would be a bias: the first contact has none before it and others after
-  it, and where contacts follow purchases that alone makes people look more loyal afterwards (the test measures it);
-  the last contact has the customers who left.
+  it, the last one the other way round, and contacts follow purchases. In a simulated firm whose contacts change
+  nothing (the one in the tests) this finds 1.0 : 1; by first contacts it would be 0.5, by last ones 1.7, and with the
+  purchase that led to the contact counted as before, 4.1.
 - Purchases under obligation are no evidence, and a prospect has no loyalty to lose.
 
 The ratio is less : more. Given how many changed at all, the number of those who became less loyal is binomial, so the
