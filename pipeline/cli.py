@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
-from pipeline.commands import alerts, audit, customers, demo, doctor, letters, local, output, sending, status
+from pipeline.commands import (
+    alerts,
+    audit,
+    customers,
+    demo,
+    doctor,
+    letters,
+    local,
+    output,
+    reported,
+    reports,
+    sending,
+    status,
+)
 from pipeline.commands import explain as explained
 from pipeline.commands import rebuild as states
 from pipeline.config import TABLE, Settings, from_env
@@ -33,11 +46,13 @@ topics_cli = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 replay_cli = typer.Typer(no_args_is_help=True, help="Send real purchases.")
+report_cli = typer.Typer(no_args_is_help=True, help="What customers say, what service costs them, what becomes of it.")
 for name, group in (
     ("topics", topics_cli),
     ("dead-letters", letters_cli),
     ("alerts", alerts_cli),
     ("replay", replay_cli),
+    ("report", report_cli),
 ):
     cli.add_typer(group, name=name)
 
@@ -59,6 +74,15 @@ Rate = Annotated[
     float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.", show_default=False)
 ]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many.")]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="As of this moment (UTC).", show_default="the newest event"
+    ),
+]
+Days = Annotated[
+    int | None, typer.Option(min=1, max=36_500, help="Only so many days before it.", show_default="all of them")
+]
 FIRST_DAY = datetime(2025, 1, 1)  # noqa: DTZ001 - a day, not a moment
 
 
@@ -434,6 +458,27 @@ def alerts_tail(
     """Show messages to the desk as they come, until Ctrl-C."""
     for message in alerts.tailed(_settings(data_dir, running=True), count):
         output.as_json(message) if json_ else alerts.show_message(message)
+
+
+@report_cli.command("surveys", epilog=_example("loyalty report surveys --days 90"))
+def report_surveys(at: At = None, days: Days = None, data_dir: DataDir = None, json_: AsJson = False) -> None:
+    """Show recommendation, ease, satisfaction and intention; with --days also against the period before."""
+    found = reports.surveys(_settings(data_dir, running=True), at, days)
+    output.as_json(found) if json_ else reported.surveys(found)
+
+
+@report_cli.command("effort", epilog=_example("loyalty report effort --days 90"))
+def report_effort(at: At = None, days: Days = None, data_dir: DataDir = None, json_: AsJson = False) -> None:
+    """Show what getting issues solved costs customers, by where the problem comes from."""
+    found = reports.effort(_settings(data_dir, running=True), at, days)
+    output.as_json(found) if json_ else reported.effort(found)
+
+
+@report_cli.command("shift", epilog=_example("loyalty report shift --at 1998-06-30"))
+def report_shift(at: At = None, days: Days = None, data_dir: DataDir = None, json_: AsJson = False) -> None:
+    """Show how many customers are less and how many more loyal after a contact, beside the published 4 : 1."""
+    found = reports.shift(_settings(data_dir, running=True), at, days)
+    output.as_json(found) if json_ else reported.shift(found)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ def test_all_commands_are_there() -> None:
         "simulate", "status", "audit", "rebuild",
         "customer", "explain", "query", "doctor", "dead-letters list", "dead-letters show",
         "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+        "report surveys", "report effort", "report shift",
     }  # fmt: skip
 
 

@@ -1,0 +1,160 @@
+"""``loyalty report``: what customers said, what it cost them, and what became of their loyalty.
+
+The newest state of every customer is read in pages and counted by the functions of the core; what is kept in memory are
+counts. A report is as of a moment: without one, as of the newest known event, because after it nobody could have come
+back.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from pipeline.config import Settings
+from pipeline.core.customer import DAY_MS, Customer, decode_named
+from pipeline.core.effort import Ledger, issues
+from pipeline.core.intervals import Change, compare
+from pipeline.core.shift import PUBLISHED, Balance
+from pipeline.core.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
+from pipeline.errors import NotFound
+from pipeline.sink.warehouse import Warehouse, connect
+
+PAGE = 2_000
+"""States read at once."""
+_PAGE = (
+    "SELECT customer_id, state FROM customer_states FINAL WHERE customer_id > {after:String} AND "
+    "(contact_events > 0 OR survey_answers > 0) ORDER BY customer_id LIMIT {n:UInt32}"
+)
+_KNOWN = "SELECT count(), toUnixTimestamp64Milli(max(last_event_at)) FROM customer_states FINAL"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Asked(NamedTuple):
+    """Of which period a report is, in milliseconds, and how many customers there are."""
+
+    since: int
+    at: int
+    days: int | None
+    customers: int
+
+
+def states(warehouse: Warehouse, page: int = PAGE) -> Iterator[Customer]:
+    """Every customer with a contact or an answer, by id, a page at a time."""
+    after = ""
+    while rows := warehouse.query(_PAGE, {"after": after, "n": page}).rows:
+        for _, state in rows:
+            yield decode_named(state)
+        after = rows[-1][0]
+
+
+def _asked(warehouse: Warehouse, at: datetime | None, days: int | None) -> Asked:
+    customers, newest_event = (int(value) for value in warehouse.query(_KNOWN).rows[0])
+    if not customers:
+        raise NotFound("there is no customer in the warehouse (yet); `loyalty status` shows how far behind it is")
+    until = newest_event if at is None else _milliseconds(at)
+    since = 0 if days is None else max(0, until + 1 - days * DAY_MS)
+    return Asked(since, until, days, customers)
+
+
+def _milliseconds(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _iso(at: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _head(asked: Asked) -> dict[str, Any]:
+    since = None if asked.days is None else _iso(asked.since)
+    return {"as_of": _iso(asked.at), "since": since, "customers_known": asked.customers}
+
+
+# --- surveys
+
+
+def surveys(settings: Settings, at: datetime | None, days: int | None) -> dict[str, Any]:
+    """What customers said in a period, and against the period of the same length before it.
+
+    Raises
+    ------
+    NotFound
+        No customer is in the warehouse.
+    """
+    warehouse = connect(settings)
+    asked = _asked(warehouse, at, days)
+    now, before, answered, synthetic = Ballot(), Ballot(), 0, 0
+    for customer in states(warehouse):
+        said = newest(customer, asked.since, asked.at + 1)
+        now.add(said)
+        answered += bool(said)
+        synthetic += bool(said) and customer.synthetic_events > 0
+        if asked.days is not None:
+            before.add(newest(customer, asked.since - asked.days * DAY_MS, asked.since))
+    earlier = None if asked.days is None else before.result()
+    data = _head(asked) | {"customers": answered, "customers_with_synthetic_events": synthetic}
+    return data | _said(now.result(), earlier)
+
+
+def _said(said: Said, earlier: Said | None) -> dict[str, Any]:
+    change = None
+    if earlier is not None and earlier.nps is not None and said.nps is not None:
+        change = compare(earlier.nps.estimate, said.nps.estimate)
+    questions = [
+        {"question": question.instrument, "low": question.low, "high": question.high, "mean": found.mean,
+         "good": found.good, **_changes(question, found, earlier)}
+        for question, found in said.ratings.items()
+    ]  # fmt: skip
+    return {
+        "nps": said.nps,
+        "nps_change": change,
+        "compared_with": None if earlier is None else {"nps": earlier.nps},
+        "follow_up": FOLLOW_UP,
+        "ratings": questions,
+    }
+
+
+def _changes(question: Question, now: Rating, earlier: Said | None) -> dict[str, Change | None]:
+    was = None if earlier is None else earlier.ratings.get(question)
+    return {
+        "mean_change": None if was is None else compare(was.mean, now.mean),
+        "good_change": None if was is None or was.good is None or now.good is None else compare(was.good, now.good),
+    }
+
+
+# --- effort
+
+
+def effort(settings: Settings, at: datetime | None, days: int | None) -> dict[str, Any]:
+    """What it cost customers to get issues solved that were opened in a period, by the origin of the problem.
+
+    Raises
+    ------
+    NotFound
+        No customer is in the warehouse.
+    """
+    warehouse = connect(settings)
+    asked, ledger = _asked(warehouse, at, days), Ledger()
+    for customer in states(warehouse):
+        ledger.add([issue for issue in issues(customer, asked.at) if issue.opened_at >= asked.since])
+    return _head(asked) | {"origins": ledger.result()}
+
+
+# --- shift
+
+
+def shift(settings: Settings, at: datetime | None, days: int | None) -> dict[str, Any]:
+    """How many customers are less and how many more loyal after a contact that began in a period.
+
+    Raises
+    ------
+    NotFound
+        No customer is in the warehouse.
+    """
+    warehouse = connect(settings)
+    asked, balance = _asked(warehouse, at, days), Balance()
+    for customer in states(warehouse):
+        balance.add(customer, asked.since, asked.at)
+    return _head(asked) | {"shift": balance.result(), "published": {"ratio": PUBLISHED, "source": _CEB}}
+
+
+_CEB = "CEB, more than 75,000 customers (Dixon, Freeman & Toman 2010, Harvard Business Review)"
