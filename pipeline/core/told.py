@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from pipeline.core.alerts import reassess
 from pipeline.core.customer import AlertState, Customer
-from pipeline.core.fold import milliseconds
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.moments import milliseconds
 
 Processed = Mapping[str, int]
 """The last offset of each topic of a partition that was processed."""
