@@ -13,7 +13,7 @@ from pipeline.core.events import BindingKind
 from pipeline.core.glossary import Definition
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.promises import lost_by
-from pipeline.core.rhythm import OWN, Lifecycle, occasions_until, within_a_year
+from pipeline.core.rhythm import Lifecycle, occasions_until, within_a_year
 from pipeline.core.risk import ease
 
 FORCED: tuple[BindingKind, ...] = ("contractual", "technical", "economic", "situational")
@@ -111,44 +111,54 @@ KINDS = "Meyer & Oevermann 1995, Kundenbindung, in: Handwörterbuch des Marketin
 BOUND = "Bliemel & Eggert 1998, Marketing ZFP 20(1)"
 DEFINITIONS = (
     Definition(
-        "attachment", 1,
+        "attachment",
+        1,
         "How attached a customer is of their own will: the mean of what is known of unprompted repurchase, "
         "recommendation, full-price share and ease, less 0.1 for each broken promise (0.3 at most). "
-        "Satisfaction and purchases under obligation have no part in it.", "0 to 1", OWN,
+        "Satisfaction and purchases under obligation have no part in it.",
+        "0 to 1",
     ),
     Definition(
-        "unprompted_repurchase", 1,
+        "unprompted_repurchase",
+        1,
         "n / (n + 2), where n is the repeat days within the last 365 with neither obligation nor incentive; "
-        "empty for a new customer, who had no occasion yet.", "0 to 1", OWN,
+        "empty for a new customer, who had no occasion yet.",
+        "0 to 1",
     ),
     Definition(
-        "recommendation", 1,
+        "recommendation",
+        1,
         "The newest answer to 'would you recommend us', over 10; 1 where nothing was said but somebody was referred.",
-        "0 to 1", "Reichheld 2003, Harvard Business Review 81(12)",
+        "0 to 1",
+        "Reichheld 2003, Harvard Business Review 81(12)",
     ),
+    Definition("full_price_share", 1, "Share of the repeat days within the last 365 without an incentive.", "0 to 1"),
     Definition(
-        "full_price_share", 1, "Share of the repeat days within the last 365 without an incentive.", "0 to 1", OWN
-    ),
-    Definition(
-        "ease", 1, "The newest effort answer, 1 is effortless: (5 - s) / 4 of CES 1, (s - 1) / 6 of CES 2.", "0 to 1",
+        "ease",
+        1,
+        "The newest effort answer, 1 is effortless: (5 - s) / 4 of CES 1, (s - 1) / 6 of CES 2.",
+        "0 to 1",
         "Dixon, Freeman & Toman 2010, Harvard Business Review 88(7/8)",
     ),
-    Definition("bindings", 1, "What binds the customer now: of each kind what was said last.", "", OWN),
+    Definition("bindings", 1, "What binds the customer now: of each kind what was said last."),
     Definition("kind", 1, "Of a binding: situational, technical, contractual, economic or emotional.", "", KINDS),
     Definition("situational", 1, "Bound by circumstances, such as the only shop in reach.", "", KINDS),
     Definition("technical", 1, "Bound because other things do not fit.", "", KINDS),
     Definition("contractual", 1, "Bound by a contract.", "", KINDS),
     Definition("economic", 1, "Bound because changing would cost.", "", KINDS),
-    Definition("emotional", 1, "Bound by conviction. Said by a source it is shown; only deeds count as attachment.", "",
-               KINDS),
-    Definition("ends_at", 1, "When a binding ends; empty: no end is known. It holds until just before.", "time", OWN),
-    Definition("notice_by", 1, "The last moment to give notice of a contract.", "time", OWN),
     Definition(
-        "captive", 1,
-        "Bound by force (contractual, technical, economic, situational) with an attachment below 0.4: latent churn, "
-        "released when what binds ends. A risk, never loyalty.", "", BOUND,
+        "emotional", 1, "Bound by conviction. Said by a source it is shown; only deeds count as attachment.", "", KINDS
     ),
-    Definition("released_at", 1, "When the last binding by force ends; empty: none holds, or no end is known.", "time",
-               OWN),
-    Definition("next_notice_by", 1, "The next last moment to give notice of a contract in force.", "time", OWN),
-)  # fmt: skip
+    Definition("ends_at", 1, "When a binding ends; empty: no end is known. It holds until just before.", "time"),
+    Definition("notice_by", 1, "The last moment to give notice of a contract.", "time"),
+    Definition(
+        "captive",
+        1,
+        "Bound by force (contractual, technical, economic, situational) with an attachment below 0.4: latent churn, "
+        "released when what binds ends. A risk, never loyalty.",
+        "",
+        BOUND,
+    ),
+    Definition("released_at", 1, "When the last binding by force ends; empty: none holds, or no end is known.", "time"),
+    Definition("next_notice_by", 1, "The next last moment to give notice of a contract in force.", "time"),
+)

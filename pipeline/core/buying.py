@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from pipeline.core.customer import DAY_MS, Customer
 from pipeline.core.glossary import Definition
-from pipeline.core.rhythm import OWN, incentive_days, occasions_until
+from pipeline.core.rhythm import incentive_days, occasions_until
 
 
 class Incentives(Struct, frozen=True):
@@ -57,19 +57,21 @@ DEFINITIONS = (
     Definition(
         "net_spent", 1, "What was paid less what was paid back, by currency. Monetary value in RFM.", "money", RFM
     ),
-    Definition("incentivised_share", 1, "Share of purchases with a coupon or discount.", "0 to 1", OWN),
+    Definition("incentivised_share", 1, "Share of purchases with a coupon or discount.", "0 to 1"),
     Definition(
-        "full_price_repeats", 1,
+        "full_price_repeats",
+        1,
         "Repeat occasions on which nothing was bought with an incentive: repeat_occasions without incentives.",
-        "days", OWN,
+        "days",
     ),
-    Definition("programme_member", 1, "In the loyalty programme, by the newest purchase that says so.", "", OWN),
-    Definition("member_share", 1, "Share of purchases made as a member of the programme.", "0 to 1", OWN),
-    Definition("cross_sold", 1, "Categories the customer bought first after their first purchase.", "", OWN),
-    Definition("referred_by", 1, "The customer who recommended us to this one, by their first word on it.", "", OWN),
+    Definition("programme_member", 1, "In the loyalty programme, by the newest purchase that says so."),
+    Definition("member_share", 1, "Share of purchases made as a member of the programme.", "0 to 1"),
+    Definition("cross_sold", 1, "Categories the customer bought first after their first purchase."),
+    Definition("referred_by", 1, "The customer who recommended us to this one, by their first word on it."),
     Definition(
-        "referrals", 1,
+        "referrals",
+        1,
         "Customers whose purchases name this one as the one who recommended us. Counted in the warehouse, because the "
-        "events that say so are those of the others.", "", OWN,
+        "events that say so are those of the others.",
     ),
-)  # fmt: skip
+)

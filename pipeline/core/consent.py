@@ -17,14 +17,24 @@ def may_survey(customer: Customer, now: int) -> bool:
 
 DEFINITIONS = (
     Definition(
-        "survey_consent", 1,
+        "survey_consent",
+        1,
         "Whether the customer agreed to be asked: granted, withdrawn, existing_customer, or empty: nobody knows. "
-        "Their own newest word counts; a no outlasts a claimed exception.", "", LAW,
+        "Their own newest word counts; a no outlasts a claimed exception.",
+        "",
+        LAW,
     ),
     Definition("granted", 1, "The customer agreed to be asked in a survey.", "", LAW),
-    Definition("withdrawn", 1, "Of consent: the customer does not want to be asked. Of an alert: it was taken back, "
-               "because with all events known there was no risk.", "", LAW),
-    Definition("existing_customer", 1, "The exception for existing customers is claimed; nothing for prospects.", "",
-               LAW),
+    Definition(
+        "withdrawn",
+        1,
+        "Of consent: the customer does not want to be asked. Of an alert: it was taken back, "
+        "because with all events known there was no risk.",
+        "",
+        LAW,
+    ),
+    Definition(
+        "existing_customer", 1, "The exception for existing customers is claimed; nothing for prospects.", "", LAW
+    ),
     Definition("may_survey", 1, "A survey may be sent: consent, or a customer under the exception.", "", LAW),
-)  # fmt: skip
+)

@@ -13,6 +13,7 @@ from pipeline.core.buying import Incentives, cross_sold, days_since_last_purchas
 from pipeline.core.consent import may_survey
 from pipeline.core.customer import Customer
 from pipeline.core.events import Consent
+from pipeline.core.glossary import Definition
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.promises import Promises, promises
 from pipeline.core.regulars import (
@@ -105,3 +106,12 @@ def _standing(customer: Customer, now: int, norms: Norms) -> Standing:
     long_standing, basket = is_long_standing(tenure, norms), basket_ratio(customer, norms.typical_baskets)
     regular = is_regular(occasions, basket, norms)
     return Standing(tenure, long_standing, occasions, basket, regular, quadrant(regular, long_standing))
+
+
+DEFINITIONS = (
+    Definition(
+        "norms_version",
+        1,
+        "Version of the figures the loyalty state rests on that are not the customer's own.",
+    ),
+)

@@ -8,7 +8,6 @@ from msgspec import Struct
 from pipeline.core.customer import Contact, Customer
 from pipeline.core.glossary import Definition
 from pipeline.core.norms import PRIORS, Norms
-from pipeline.core.rhythm import OWN
 
 Verdict = Literal["kept", "late", "missed", "open", "needless"]
 
@@ -67,15 +66,15 @@ def lost_by(broken: int, norms: Norms = PRIORS) -> float:
 
 DEFINITIONS = (
     Definition(
-        "promises_kept", 1,
+        "promises_kept",
+        1,
         "Promised call backs, answers and deliveries that came in time. They raise nothing: that is what was owed.",
-        "", OWN,
     ),
-    Definition("promises_late", 1, "Promised call backs, answers and deliveries that came late.", "", OWN),
+    Definition("promises_late", 1, "Promised call backs, answers and deliveries that came late."),
     Definition(
-        "promises_missed", 1,
+        "promises_missed",
+        1,
         "Promised call backs and answers that are overdue with no sign of them, the matter not settled by then.",
-        "", OWN,
     ),
-    Definition("promises_open", 1, "Promised call backs and answers that are not due yet.", "", OWN),
-)  # fmt: skip
+    Definition("promises_open", 1, "Promised call backs and answers that are not due yet."),
+)

@@ -12,7 +12,7 @@ from pipeline.core.currencies import UNITS
 from pipeline.core.customer import DAY_MS, Customer
 from pipeline.core.glossary import Definition
 from pipeline.core.norms import PRIORS, Norms
-from pipeline.core.rhythm import OWN, occasions_until, within_a_year
+from pipeline.core.rhythm import occasions_until, within_a_year
 
 Quadrant = Literal[
     "long-standing regular",
@@ -65,23 +65,19 @@ def quadrant(regular: bool | None, long_standing: bool) -> Quadrant | None:
 
 
 DEFINITIONS = (
-    Definition("tenure_days", 1, "Days since the first purchase.", "days", OWN),
-    Definition("long_standing", 1, "First bought 365 days ago or longer. Says nothing about how often.", "", OWN),
-    Definition("occasions_in_year", 1, "Days with a voluntary purchase within the last 365 days.", "days", OWN),
+    Definition("tenure_days", 1, "Days since the first purchase.", "days"),
+    Definition("long_standing", 1, "First bought 365 days ago or longer. Says nothing about how often."),
+    Definition("occasions_in_year", 1, "Days with a voluntary purchase within the last 365 days.", "days"),
+    Definition("basket_ratio", 1, "The mean purchase, measured in typical purchases (the median) of its currency."),
     Definition(
-        "basket_ratio", 1, "The mean purchase, measured in typical purchases (the median) of its currency.", "", OWN
-    ),
-    Definition(
-        "regular", 1,
+        "regular",
+        1,
         "Buys often and not only for small change: on 6 days or more within the last 365, with a mean purchase of at "
         "least half a typical one. Tenure has no part in it. Empty where it is not known what a typical purchase is.",
-        "", OWN,
     ),
-    Definition("quadrant", 1, "Regular against long-standing: which of the four a customer is.", "", OWN),
-    Definition("long-standing regular", 1, "Regular, for 365 days or longer.", "", OWN),
-    Definition("regular, not long-standing", 1, "Regular, for less than 365 days.", "", OWN),
-    Definition(
-        "long-standing, not regular", 1, "First bought 365 days ago or longer, and is no regular for all that.", "", OWN
-    ),
-    Definition("neither regular nor long-standing", 1, "No regular, for less than 365 days.", "", OWN),
-)  # fmt: skip
+    Definition("quadrant", 1, "Regular against long-standing: which of the four a customer is."),
+    Definition("long-standing regular", 1, "Regular, for 365 days or longer."),
+    Definition("regular, not long-standing", 1, "Regular, for less than 365 days."),
+    Definition("long-standing, not regular", 1, "First bought 365 days ago or longer, and is no regular for all that."),
+    Definition("neither regular nor long-standing", 1, "No regular, for less than 365 days."),
+)

@@ -75,35 +75,43 @@ def within_a_year(customer: Customer, days: int, now: int) -> int:
     return days >> max(0, oldest) << max(0, oldest)
 
 
-OWN = "own definition"
 DEFINITIONS = (
     Definition(
-        "repeat_occasions", 1, "Days with a voluntary purchase after the first such day; x in the literature.", "days",
+        "repeat_occasions",
+        1,
+        "Days with a voluntary purchase after the first such day; x in the literature.",
+        "days",
         "Fader, Hardie & Lee 2005, Marketing Science 24(2)",
     ),
     Definition(
-        "recency_days", 1, "Days from the first to the last voluntary purchase; t_x in the literature.", "days",
+        "recency_days",
+        1,
+        "Days from the first to the last voluntary purchase; t_x in the literature.",
+        "days",
         "Fader, Hardie & Lee 2005, Marketing Science 24(2)",
     ),
-    Definition("silence_days", 1, "Days since the last voluntary purchase, or since the first purchase.", "days", OWN),
+    Definition("silence_days", 1, "Days since the last voluntary purchase, or since the first purchase.", "days"),
     Definition(
-        "own_gap_days", 1,
+        "own_gap_days",
+        1,
         "How many days usually lie between two purchases of this customer: the mean of their own gaps and of one "
-        "usual gap of all customers, which counts less the more gaps of their own there are.", "days",
+        "usual gap of all customers, which counts less the more gaps of their own there are.",
+        "days",
         "posterior mean of a Poisson rate under a gamma prior",
     ),
-    Definition("silence_in_gaps", 1, "The silence in multiples of the customer's own gap.", "", OWN),
+    Definition("silence_in_gaps", 1, "The silence in multiples of the customer's own gap."),
     Definition(
-        "lifecycle", 1,
+        "lifecycle",
+        1,
         "Where in their life with us a customer is, by their own rhythm: prospect, new, active, at rest or lapsed.",
-        "", OWN,
     ),
-    Definition("prospect", 1, "Has not bought yet: no loyalty, no risk, no alert.", "", OWN),
-    Definition("new", 1, "Has bought on one day only, less than 2 usual gaps ago.", "", OWN),
+    Definition("prospect", 1, "Has not bought yet: no loyalty, no risk, no alert."),
+    Definition("new", 1, "Has bought on one day only, less than 2 usual gaps ago."),
     Definition(
-        "active", 1, "Has come back, and has been silent for less than 2 of their own gaps; or is bound by a contract.",
-        "", OWN,
+        "active",
+        1,
+        "Has come back, and has been silent for less than 2 of their own gaps; or is bound by a contract.",
     ),
-    Definition("at rest", 1, "Has been silent for 2 to 4 of their own gaps.", "", OWN),
-    Definition("lapsed", 1, "Has been silent for 4 of their own gaps or more.", "", OWN),
-)  # fmt: skip
+    Definition("at rest", 1, "Has been silent for 2 to 4 of their own gaps."),
+    Definition("lapsed", 1, "Has been silent for 4 of their own gaps or more."),
+)

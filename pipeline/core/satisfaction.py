@@ -8,7 +8,7 @@ from pipeline.core.attachment import said_by
 from pipeline.core.customer import DAY_MS, Answer, Customer
 from pipeline.core.glossary import Definition
 from pipeline.core.norms import PRIORS, Norms
-from pipeline.core.rhythm import OWN, Lifecycle
+from pipeline.core.rhythm import Lifecycle
 
 
 class Satisfaction(Struct, frozen=True):
@@ -58,20 +58,30 @@ def _risks(customer: Customer, now: int, life: Lifecycle, captive: bool, norms: 
 
 DEFINITIONS = (
     Definition(
-        "satisfaction", 1,
+        "satisfaction",
+        1,
         "The newest answer about satisfaction, as a share of its scale. It is about the past and is never added to "
-        "loyalty; 180 days later it says nothing about now.", "0 to 1", OWN,
+        "loyalty; 180 days later it says nothing about now.",
+        "0 to 1",
     ),
-    Definition("repurchase_intent", 1, "The newest answer to 'would you buy again', as a share of its scale.", "0 to 1",
-               OWN),
     Definition(
-        "satisfied_but_at_risk", 1,
+        "repurchase_intent", 1, "The newest answer to 'would you buy again', as a share of its scale.", "0 to 1"
+    ),
+    Definition(
+        "satisfied_but_at_risk",
+        1,
         "Why a customer who was satisfied within the last 180 days (3/4 of the scale or more) is at risk: at rest or "
-        "lapsed, would not recommend us, would not buy again, captive, or an open alert.", "",
+        "lapsed, would not recommend us, would not buy again, captive, or an open alert.",
+        "",
         "Reichheld 1996, Harvard Business Review 74(2): most who defect were satisfied",
     ),
-    Definition("would not recommend us", 1, "Answered 0 to 6 of 10: a detractor.", "",
-               "Reichheld 2003, Harvard Business Review 81(12)"),
-    Definition("would not buy again", 1, "Answered below the middle of the scale.", "", OWN),
-    Definition("open alert", 1, "The desk has been told about an issue that is not over.", "", OWN),
-)  # fmt: skip
+    Definition(
+        "would not recommend us",
+        1,
+        "Answered 0 to 6 of 10: a detractor.",
+        "",
+        "Reichheld 2003, Harvard Business Review 81(12)",
+    ),
+    Definition("would not buy again", 1, "Answered below the middle of the scale."),
+    Definition("open alert", 1, "The desk has been told about an issue that is not over."),
+)

@@ -1,6 +1,6 @@
 """The glossary: the definitions of all modules that have any, under unique names."""
 
-from pipeline.core import attachment, buying, consent, promises, regulars, rhythm, satisfaction
+from pipeline.core import attachment, buying, consent, loyalty, promises, regulars, rhythm, satisfaction
 from pipeline.core.glossary import Definition
 
 SOURCES: tuple[tuple[Definition, ...], ...] = (
@@ -11,6 +11,7 @@ SOURCES: tuple[tuple[Definition, ...], ...] = (
     promises.DEFINITIONS,
     satisfaction.DEFINITIONS,
     consent.DEFINITIONS,
+    loyalty.DEFINITIONS,
 )
 """In the order in which the glossary shows them."""
 
