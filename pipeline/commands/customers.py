@@ -56,7 +56,7 @@ def read(settings: Settings, customer_id: str, at: datetime) -> Known:
 def _typical_baskets(warehouse: Warehouse, customer: Customer) -> dict[str, float]:
     """The median purchase of everybody, in the currencies of one customer, where there are enough to have one."""
     rows = warehouse.query(
-        "SELECT currency, quantileTDigest(amount) FROM raw_purchases "
+        "SELECT currency, quantileTDigest(toFloat64(amount)) FROM raw_purchases "
         "WHERE currency IN {currencies:Array(String)} AND amount > 0 "
         "GROUP BY currency HAVING count() >= {least:UInt32}",
         {"currencies": list(customer.spent), "least": ENOUGH_PURCHASES},
@@ -117,7 +117,7 @@ def _named(contact: Any) -> dict[str, Any]:
 
 def show(known: Known) -> None:
     """The customer for a person."""
-    customer, alerts, at, state = known
+    customer, alerts = known.customer, known.alerts
     lines = [
         f"Customer {output.clean(customer.customer_id)}",
         "",
@@ -125,7 +125,7 @@ def show(known: Known) -> None:
         *_contacts(customer),
         *_answers(customer),
         *_risk(alerts),
-        *_loyalty(customer, at, state),
+        *loyalty_of(known),
         "",
         f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
@@ -133,7 +133,9 @@ def show(known: Known) -> None:
         output.say(line)
 
 
-def _loyalty(customer: Customer, at: datetime, state: Loyalty | None) -> list[str]:
+def loyalty_of(known: Known) -> list[str]:
+    """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
+    customer, _, at, state = known
     if state is None:
         said = customer.stated.consent if customer.stated is not None else None
         return [standing.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]

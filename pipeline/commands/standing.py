@@ -73,11 +73,11 @@ def _regular(state: Loyalty) -> str:
     basket = (
         f"a mean basket of {found.basket_ratio:.1f} typical ones"
         if found.basket_ratio is not None
-        else "and nobody knows what a typical basket is"
+        else "a basket nobody can compare, for want of purchases in its currency"
     )
     return (
-        f"{name[0].upper()}{name[1:]}: first bought {_days(found.tenure_days)} ago, on "
-        f"{_plural(found.occasions_in_year, 'day')} within the last year, {basket}."
+        f"{name[0].upper()}{name[1:]}: first bought {_days(found.tenure_days)} ago; "
+        f"{_plural(found.occasions_in_year, 'purchase day')} within the last year, {basket}."
     )
 
 
