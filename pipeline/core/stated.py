@@ -59,7 +59,7 @@ class Stated(Struct, array_like=True):
 
 
 class Promises(Struct, array_like=True):
-    """What was promised about a contact and what was done about it; a promise that is moved counts as first made."""
+    """What was promised about a contact and what was done about it; of one that is moved the earliest moment counts."""
 
     callback_by: int | None = None
     called_back_at: int | None = None

@@ -144,15 +144,19 @@ def test_a_delivery_without_a_promise_or_without_an_end_is_not_judged() -> None:
     assert (found.deliveries_on_time, found.deliveries_late) == (0, 0)
 
 
-def test_a_promise_that_is_moved_counts_as_first_made() -> None:
-    first = contacted(1, day=3, promised_callback_at=START + timedelta(days=4))
+MOVED = {"put off": (4, 6, 4), "brought forward": (6, 4, 4)}
+
+
+@pytest.mark.parametrize(("promised", "then", "counts"), MOVED.values(), ids=MOVED)
+def test_of_a_promise_that_is_moved_the_earliest_moment_counts(promised: int, then: int, counts: int) -> None:
+    first = contacted(1, day=2, promised_callback_at=START + timedelta(days=promised))
     moved = contacted(
-        1, day=5, opened_at=first.opened_at, promised_callback_at=START + timedelta(days=6),
-        called_back_at=START + timedelta(days=5),
+        1, day=3, opened_at=first.opened_at, promised_callback_at=START + timedelta(days=then),
+        called_back_at=START + timedelta(days=3),
     )  # fmt: skip
     for order in ([first, moved], [moved, first]):
         (contact,) = replay(list(order))[0].contacts
-        assert contact.promises == Promises(day(4), day(5))
+        assert contact.promises == Promises(day(counts), day(3))
 
 
 def test_an_incentive_marks_its_day_unless_the_purchase_was_owed() -> None:
