@@ -20,6 +20,7 @@ from pipeline.commands import (
     customers,
     demo,
     doctor,
+    glossary,
     letters,
     local,
     output,
@@ -323,10 +324,24 @@ def customer(
     customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Loyalty on this day, not now.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show what is known about a customer, and why."""
-    found, told = customers.read(_settings(data_dir, running=True), customer_id)
-    output.as_json(customers.as_data(found, told)) if json_ else customers.show(found, told)
+    """Show what is known about a customer, and how loyal they are."""
+    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+    known = customers.read(_settings(data_dir, running=True), customer_id, moment)
+    output.as_json(customers.as_data(known)) if json_ else customers.show(known)
+
+
+@cli.command("glossary", epilog=_example('loyalty glossary "long-standing, not regular"'))
+def glossary_(
+    term: Annotated[str | None, typer.Argument(metavar="[TERM]", help="One term; all without.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Show what the words mean, in which version, and who said so first."""
+    found = glossary.found(term)
+    output.as_json(glossary.as_data(found)) if json_ else glossary.show(found)
 
 
 @cli.command(epilog=_example("loyalty explain sim-1-000042 --at 2025-06-01T12:00:00Z"))

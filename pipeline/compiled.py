@@ -16,9 +16,12 @@ from pipeline.errors import LoyaltyError, Refused
 MODULES = (
     "core/affected.py",
     "core/alerts.py",
+    "core/attributes.py",
+    "core/checks.py",
     "core/currencies.py",
     "core/decode.py",
     "core/fold.py",
+    "core/moments.py",
     "core/partition.py",
     "core/risk.py",
     "core/told.py",

@@ -119,6 +119,8 @@ def test_every_column_and_table_of_the_warehouse_says_what_it_means() -> None:
         for statement in re.findall(r"CREATE TABLE (.*?)\n\)", file.read_text(), re.DOTALL):
             for line in statement.splitlines()[2:]:
                 assert "COMMENT '" in line, f"{file.name}: {line}"
+        for line in re.findall(r".*ADD COLUMN.*", file.read_text()):
+            assert "COMMENT '" in line, f"{file.name}: {line}"
 
 
 def test_schemas_are_found_in_a_checkout() -> None:

@@ -1,21 +1,37 @@
 """``loyalty customer``: one customer, as a person reads them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.commands import output
+from pipeline.commands import output, standing
 from pipeline.config import Settings
+from pipeline.core.consent import may_survey
 from pipeline.core.currencies import to_amount
 from pipeline.core.customer import Customer, decode_named, recency_days, repeat_occasions
+from pipeline.core.loyalty import Loyalty, loyalty
+from pipeline.core.moments import milliseconds
+from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.risk import ease
 from pipeline.errors import NotFound
 from pipeline.sink.warehouse import Warehouse, connect
 
+ENOUGH_PURCHASES = 30
+"""From so many purchases in a currency on, their median is a typical one."""
 
-def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str, Any]]]:
-    """A customer's newest state in the warehouse, and their alerts, newest first.
+
+class Known(NamedTuple):
+    """A customer's newest state, their alerts, newest first, and their loyalty at a moment (none for a prospect)."""
+
+    customer: Customer
+    alerts: list[dict[str, Any]]
+    at: datetime
+    loyalty: Loyalty | None
+
+
+def read(settings: Settings, customer_id: str, at: datetime) -> Known:
+    """What the warehouse knows about a customer.
 
     Raises
     ------
@@ -31,7 +47,29 @@ def read(settings: Settings, customer_id: str) -> tuple[Customer, list[dict[str,
             f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
             "`loyalty status` shows how far behind it is"
         )
-    return decode_named(rows[0][0]), _alerts(warehouse, customer_id)
+    customer = decode_named(rows[0][0])
+    norms = Norms(typical_baskets={**PRIORS.typical_baskets, **_typical_baskets(warehouse, customer)})
+    state = loyalty(customer, milliseconds(at), norms, _referrals(warehouse, customer_id))
+    return Known(customer, _alerts(warehouse, customer_id), at, state)
+
+
+def _typical_baskets(warehouse: Warehouse, customer: Customer) -> dict[str, float]:
+    """The median purchase of everybody, in the currencies of one customer, where there are enough to have one."""
+    rows = warehouse.query(
+        "SELECT currency, quantileTDigest(toFloat64(amount)) FROM raw_purchases "
+        "WHERE currency IN {currencies:Array(String)} AND amount > 0 "
+        "GROUP BY currency HAVING count() >= {least:UInt32}",
+        {"currencies": list(customer.spent), "least": ENOUGH_PURCHASES},
+    ).rows
+    return {str(currency): float(median) for currency, median in rows}
+
+
+def _referrals(warehouse: Warehouse, customer_id: str) -> int:
+    return int(
+        warehouse.query(
+            "SELECT uniqExact(customer_id) FROM raw_purchases WHERE referred_by = {c:String}", {"c": customer_id}
+        ).rows[0][0]
+    )
 
 
 def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
@@ -44,8 +82,9 @@ def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
-def as_data(customer: Customer, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+def as_data(known: Known) -> dict[str, Any]:
     """The customer for a program."""
+    customer, alerts, at, state = known
     return {
         "customer_id": customer.customer_id,
         "prospect": customer.is_prospect,
@@ -62,6 +101,8 @@ def as_data(customer: Customer, alerts: list[dict[str, Any]]) -> dict[str, Any]:
         "contacts": [msgspec.to_builtins(_named(contact)) for contact in customer.contacts],
         "latest_answers": {name: answer.score for name, answer in customer.latest.items()},
         "alerts": alerts,
+        "loyalty_at": _iso(milliseconds(at)),
+        "loyalty": standing.as_data(state) if state is not None else None,
         "events": customer.events,
         "synthetic_events": customer.synthetic_events,
     }
@@ -74,8 +115,9 @@ def _named(contact: Any) -> dict[str, Any]:
     }
 
 
-def show(customer: Customer, alerts: list[dict[str, Any]]) -> None:
+def show(known: Known) -> None:
     """The customer for a person."""
+    customer, alerts = known.customer, known.alerts
     lines = [
         f"Customer {output.clean(customer.customer_id)}",
         "",
@@ -83,11 +125,25 @@ def show(customer: Customer, alerts: list[dict[str, Any]]) -> None:
         *_contacts(customer),
         *_answers(customer),
         *_risk(alerts),
+        *loyalty_of(known),
         "",
         f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
     for line in lines:
         output.say(line)
+
+
+def loyalty_of(known: Known) -> list[str]:
+    """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
+    customer, _, at, state = known
+    if state is None:
+        said = customer.stated.consent if customer.stated is not None else None
+        return [standing.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]
+    return [
+        "",
+        f"Loyalty on {_day(milliseconds(at))} (`loyalty glossary` says what the words mean):",
+        *standing.sentences(state),
+    ]
 
 
 def _purchases(customer: Customer) -> list[str]:

@@ -13,7 +13,8 @@ from pipeline.core.customer import DAY_MS, Contact, Customer
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event
 from pipeline.core.evidence import evidence, known
-from pipeline.core.fold import Where, milliseconds, step
+from pipeline.core.fold import Where, step
+from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
 from pipeline.core.words import history, sentence

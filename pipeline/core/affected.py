@@ -42,7 +42,7 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
     newest = max(before.last_event_at, before.contacts[-1].opened_at, before.looked_at)
     match event:
         case Purchase():
-            return _by_purchase(before, after, at, newest)
+            return _by_purchase(before, after, event, at, newest)
         case SurveyResponse():
             return _by_answer(before, event, at, newest)
         case ServiceContact():
@@ -51,9 +51,9 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
             return ALL
 
 
-def _by_purchase(before: Customer, after: Customer, at: int, newest: int) -> Affected:
+def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, newest: int) -> Affected:
     """A purchase shows from its day on, as experience and as a return to issues nobody had returned from."""
-    if before.first_purchase_at != after.first_purchase_at:
+    if before.first_purchase_at != after.first_purchase_at or event.bindings:
         return ALL
     if before.occasions == after.occasions:
         return NONE

@@ -10,10 +10,13 @@ Rules
   money is an integer count of 1/10,000 units.
 """
 
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
+
+from pipeline.core.stated import Promises, Stated
 
 STATE_VERSION = 2
 """The version of the encoded value; a reader refuses a version it does not know."""
@@ -51,6 +54,7 @@ class Contact(Struct, array_like=True):
     self_service_first: bool
     events: int
     synthetic: bool
+    promises: Promises | None = None
 
 
 class Answer(Struct, array_like=True):
@@ -130,6 +134,8 @@ class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
     # time
     looked_at: int = 0
     """The last moment at which open alerts were looked at again because time had passed."""
+    # facts: what only some sources know
+    stated: Stated | None = None
 
     @property
     def is_prospect(self) -> bool:
@@ -168,15 +174,19 @@ def occasion_after(customer: Customer, day: int) -> int | None:
 
 def with_occasion(customer: Customer, day: int) -> None:
     """Note a voluntary purchase on ``day`` in a customer that is being built."""
-    bits = occasion_bits(customer)
+    customer.occasions_from, customer.occasions = with_day(customer.occasions_from, customer.occasions, day)
+
+
+def with_day(start: int, days: bytes, day: int) -> tuple[int, bytes]:
+    """A bitmap of days, the first of which is ``start``, with one more day."""
+    bits = int.from_bytes(days, "little")
     if not bits:
         start, bits = day, 1
-    elif day < customer.occasions_from:
-        start, bits = day, bits << (customer.occasions_from - day) | 1
+    elif day < start:
+        start, bits = day, bits << (start - day) | 1
     else:
-        start, bits = customer.occasions_from, bits | 1 << (day - customer.occasions_from)
-    customer.occasions_from = start
-    customer.occasions = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+        bits |= 1 << (day - start)
+    return start, bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -266,7 +276,7 @@ def encode_named(customer: Customer) -> bytes:
 
 
 def decode_named(value: bytes | str) -> Customer:
-    """The inverse of :func:`encode_named`.
+    """The inverse of :func:`encode_named`; an older object may lack the newest fields.
 
     Raises
     ------
@@ -274,4 +284,6 @@ def decode_named(value: bytes | str) -> Customer:
         It is no such object.
     """
     named = msgspec.json.decode(value, type=dict[str, Any])
-    return msgspec.convert([named[name] for name in Customer.__struct_fields__], Customer)
+    return msgspec.convert(
+        [named[name] for name in takewhile(named.__contains__, Customer.__struct_fields__)], Customer
+    )

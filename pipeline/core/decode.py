@@ -9,14 +9,14 @@ Rules
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from pipeline.core.currencies import to_units
-from pipeline.core.events import SCALES, AlertOutcome, Event, Line, Purchase, ServiceContact, SurveyResponse, Text
+from pipeline.core.checks import CLOCK_TOLERANCE, EARLIEST, check
+from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse, Text
 from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
@@ -25,11 +25,6 @@ MAX_BYTES = 256 * 1024
 """The largest event that is read."""
 MAX_DEPTH = 32
 """The deepest nesting of arrays and objects that is read."""
-CLOCK_TOLERANCE = timedelta(days=1)
-"""How far a source's clock may run ahead of the broker's."""
-LONGEST_PROMISE = timedelta(days=366)
-"""How far ahead a call back can be promised."""
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Clean = Annotated[str, Meta(min_length=1, max_length=200)]
 """A text of which the bytes already said that it holds no control character."""
@@ -89,8 +84,7 @@ class Decoder:
         event = decoded[0]
         if appended_at is not self._appended_at:  # records of one batch share it
             self._appended_at, self._latest = appended_at, appended_at + CLOCK_TOLERANCE
-        _check_time(event.occurred_at, self._latest)
-        _check_content(event)
+        check(event, self._latest)
         return decoded
 
     def _read(self, value: bytes) -> tuple[Event, bool]:
@@ -113,8 +107,9 @@ def _strict(declared: type[msgspec.Struct], text: Any = Text) -> type[msgspec.St
     """The same struct, refusing unknown fields, with ``text`` in place of :data:`~pipeline.core.events.Text`."""
     kinds: dict[Any, Any] = {Text: text, Text | None: text | None}
     if declared is Purchase:
-        lines = Annotated[list[_strict(Line, text)], Meta(max_length=1_000)]  # type: ignore[misc,valid-type]
-        kinds[Annotated[list[Line], Meta(max_length=1_000)]] = lines
+        for part, most in ((Line, 1_000), (Binding, 5)):
+            positions = Annotated[list[_strict(part, text)], Meta(max_length=most)]  # type: ignore[misc,valid-type]
+            kinds[Annotated[list[part], Meta(max_length=most)]] = positions  # type: ignore[valid-type]
     fields = [
         (f.name, kinds[f.type], *(() if f.required else (f.default if f.default is not NODEFAULT else [],)))
         for f in msgspec.structs.fields(declared)
@@ -187,58 +182,3 @@ _PLAIN = {"str": "a string", "int": "a whole number", "float": "a number", "bool
 def _plain(types: str) -> str:
     """msgspec's names of types in plain words."""
     return " or ".join(_PLAIN.get(name, f"an {name}") for name in types.split(" | "))
-
-
-def _check_time(occurred_at: datetime, latest: datetime) -> None:
-    if occurred_at > latest:
-        raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
-    if occurred_at < EARLIEST:
-        raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
-
-
-def _check_content(event: Event) -> None:
-    match event:
-        case Purchase():
-            _check_purchase(event)
-        case ServiceContact():
-            _check_contact(event)
-        case SurveyResponse():
-            _check_score(event)
-        case AlertOutcome():
-            pass
-
-
-def _check_purchase(event: Purchase) -> None:
-    amount = event.amount
-    if isinstance(amount, str) and amount[0] != "-" and event.refund_of is None:
-        return  # the ordinary purchase
-    try:
-        units = to_units(amount)
-    except ValueError:
-        raise BadEvent(Reason.OUT_OF_RANGE, "$.amount has more than four decimals") from None
-    if units < 0 and event.refund_of is None:
-        raise BadEvent(Reason.REQUIRED_MISSING, "$.refund_of is missing: a negative amount names the order it refunds")
-    if units >= 0 and event.refund_of is not None:
-        raise BadEvent(Reason.INCONSISTENT, "$.refund_of is given, but $.amount is not negative")
-
-
-def _check_contact(event: ServiceContact) -> None:
-    for name, moment in (("opened_at", event.opened_at), ("closed_at", event.closed_at)):
-        if moment is not None and moment < EARLIEST:
-            raise BadEvent(Reason.OUT_OF_RANGE, f"$.{name} is before 1970")
-        if moment is not None and moment > event.occurred_at + CLOCK_TOLERANCE:
-            raise BadEvent(Reason.INCONSISTENT, f"$.{name} is more than a day after $.occurred_at")
-    promised = event.promised_callback_at
-    if promised is not None and not EARLIEST <= promised <= event.occurred_at + LONGEST_PROMISE:
-        raise BadEvent(Reason.OUT_OF_RANGE, "$.promised_callback_at is before 1970 or more than a year away")
-
-
-def _check_score(event: SurveyResponse) -> None:
-    low, high = SCALES.get(event.instrument) or (event.scale_min, event.scale_max)
-    if low is None or high is None:
-        missing = "scale_min" if low is None else "scale_max"
-        raise BadEvent(Reason.REQUIRED_MISSING, f"$.{missing} is missing: {event.instrument} states its scale")
-    if low >= high:
-        raise BadEvent(Reason.INCONSISTENT, "$.scale_min is not below $.scale_max")
-    if not low <= event.score <= high:
-        raise BadEvent(Reason.OUT_OF_RANGE, f"$.score is outside {low} to {high}")

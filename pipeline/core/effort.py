@@ -31,23 +31,23 @@ NO_ORIGIN = ("unknown", "other")
 """Origins that do not tell one problem from another."""
 
 DEFINITIONS = (
-    Definition("repeats_7_days", 1, "contacts on an issue opened less than 7 days after the one before", "contacts"),
-    Definition("repeats_30_days", 1, "contacts on an issue opened less than 30 days after the one before", "contacts"),
-    Definition("channel_switches", 1, "contacts on an issue by another channel than the one before", "contacts"),
-    Definition("reopenings", 1, "contacts on an issue opened after the one before had been called solved", "contacts"),
-    Definition("information_repetitions", 1, "contacts in which the customer had to say it again", "contacts"),
+    Definition("repeats_7_days", 1, "Contacts on an issue opened less than 7 days after the one before.", "contacts"),
+    Definition("repeats_30_days", 1, "Contacts on an issue opened less than 30 days after the one before.", "contacts"),
+    Definition("channel_switches", 1, "Contacts on an issue by another channel than the one before.", "contacts"),
+    Definition("reopenings", 1, "Contacts on an issue opened after the one before had been called solved.", "contacts"),
+    Definition("information_repetitions", 1, "Contacts in which the customer had to say it again.", "contacts"),
     Definition(
         "days_to_resolution", 1,
-        "from opening an issue to the newest stage of its last contact, where that is called solved", "days",
+        "From opening an issue to the newest stage of its last contact, where that is called solved.", "days",
     ),
-    Definition("effortless", 1, "one contact, not passed on, nothing said twice", "share of issues"),
+    Definition("effortless", 1, "One contact, not passed on, nothing said twice.", "share of issues"),
     Definition(
         "first_contact_resolution", 1,
-        "the agent calls the first contact on an issue solved, and the customer opens no further one on it for 30 days "
-        "and none on another issue with the same known origin for 7 days; provisional until 30 days are over",
+        "The agent calls the first contact on an issue solved, and the customer opens no further one on it for 30 days "
+        "and none on another issue with the same known origin for 7 days; provisional until 30 days are over.",
         "share of settled issues",
     ),
-    Definition("agents_claim", 1, "the agent calls the first contact on an issue solved", "share of settled issues"),
+    Definition("agents_claim", 1, "The agent calls the first contact on an issue solved.", "share of settled issues"),
 )  # fmt: skip
 
 

@@ -29,6 +29,9 @@ Stage = Literal["opened", "updated", "resolved"]
 Instrument = Literal["nps", "ces1", "ces2", "csat", "repurchase_intent"]
 Action = Literal["called", "emailed", "wrote", "visited", "none"]
 Result = Literal["retained", "lost", "unreachable", "not_needed", "in_progress"]
+BindingKind = Literal["situational", "technical", "contractual", "economic", "emotional"]
+Consent = Literal["granted", "withdrawn", "existing_customer"]
+"""May we ask: they said yes, they said no, or the exception for existing customers (§ 7(3) UWG) is claimed."""
 
 
 class Common(Struct, frozen=True, kw_only=True):
@@ -39,6 +42,8 @@ class Common(Struct, frozen=True, kw_only=True):
     occurred_at: Instant
     source: Text | None = None
     synthetic: bool = False
+    survey_consent: Consent | None = None
+    survey_consent_at: Instant | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,14 @@ class Line(Struct, frozen=True, kw_only=True):
 
     category: Text
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+
+
+class Binding(Struct, frozen=True, kw_only=True):
+    """What binds a customer, as the source knows it: of which kind, until when, and the last day to give notice."""
+
+    kind: BindingKind
+    ends_at: Instant | None = None
+    notice_by: Instant | None = None
 
 
 class Purchase(Common, frozen=True, kw_only=True):
@@ -59,6 +72,11 @@ class Purchase(Common, frozen=True, kw_only=True):
     incentivised: bool = False
     obligated: bool = False
     refund_of: Text | None = None
+    bindings: Annotated[list[Binding], Meta(max_length=5)] = []
+    programme_member: bool | None = None
+    referred_by: Text | None = None
+    promised_delivery_at: Instant | None = None
+    delivered_at: Instant | None = None
 
 
 class ServiceContact(Common, frozen=True, kw_only=True):
@@ -78,6 +96,9 @@ class ServiceContact(Common, frozen=True, kw_only=True):
     promised_callback_at: Instant | None = None
     self_service_first: bool = False
     information_repeated: bool = False
+    called_back_at: Instant | None = None
+    promised_answer_at: Instant | None = None
+    answered_at: Instant | None = None
 
 
 class SurveyResponse(Common, frozen=True, kw_only=True):

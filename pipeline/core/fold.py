@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 
 from pipeline.core.affected import NONE, Affected, affected
 from pipeline.core.alerts import reassess
+from pipeline.core.attributes import attributed, consented, earliest, promises_of, prompted, says_more
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
     ANSWERS_KEPT,
@@ -27,6 +28,7 @@ from pipeline.core.customer import (
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import BadEvent, Reason
 
@@ -35,7 +37,6 @@ MOST_UNITS = 2**63
 NEVER = 2**63
 TICK = "tick:"
 """How the cause of a message begins that time alone has caused."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Where(NamedTuple):
@@ -57,12 +58,6 @@ class Step(NamedTuple):
 Applied = tuple[Customer, Affected, bool, bool]
 """A customer's facts after an event, which issues have to be looked at again because of it, whether it was a redelivery
 or a duplicate; a plain tuple, for there are many."""
-
-
-def milliseconds(moment: datetime) -> int:
-    """A moment as integer milliseconds since 1970 UTC."""
-    since = moment - _EPOCH
-    return since.days * DAY_MS + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def mark(event_id: str) -> bytes:
@@ -146,6 +141,8 @@ def _fold(after: Customer, event: Event, at: int) -> None:
     after.events += 1
     after.synthetic_events += event.synthetic
     after.last_event_at = max(after.last_event_at, at)
+    if event.survey_consent is not None:
+        consented(after, event)
     match event:
         case Purchase():
             _purchased(after, event, at)
@@ -161,6 +158,8 @@ def _fold(after: Customer, event: Event, at: int) -> None:
 
 def _purchased(after: Customer, event: Purchase, at: int) -> None:
     units = to_units(event.amount)
+    if says_more(event):
+        attributed(after, event, at)
     if event.refund_of is not None:
         after.refunds += 1
         after.refunded = _paid(after.refunded, event.currency, -units)
@@ -174,6 +173,8 @@ def _purchased(after: Customer, event: Purchase, at: int) -> None:
     after.last_purchase_at = at if after.last_purchase_at is None else max(after.last_purchase_at, at)
     if not event.obligated:
         with_occasion(after, at // DAY_MS)
+        if event.incentivised:
+            prompted(after, at)
     if event.lines:
         after.categories = _categories(after.categories, event, at)
 
@@ -221,6 +222,7 @@ def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
         self_service_first=event.self_service_first,
         events=1,
         synthetic=event.synthetic,
+        promises=promises_of(event),
     )
     others = [known for known in after.contacts if known.contact_id != event.contact_id]
     same = [known for known in after.contacts if known.contact_id == event.contact_id]
@@ -239,6 +241,7 @@ def _merged(one: Contact, other: Contact) -> Contact:
     merged.self_service_first = older.self_service_first or newer.self_service_first
     merged.events = older.events + newer.events
     merged.synthetic = older.synthetic or newer.synthetic
+    merged.promises = earliest(older.promises, newer.promises)
     return merged
 
 

@@ -47,11 +47,11 @@ TERMS = (
 """Every term but the intercept, in the order in which they are shown and added."""
 DEFINITIONS = (
     Definition(
-        "churn_risk_0_1", 2, "the probability, 0 to 1, that the customer leaves because of an issue, after the contact"
+        "churn_risk_0_1", 2, "The probability, 0 to 1, that the customer leaves because of an issue, after the contact."
     ),
-    Definition("churn_risk_before_0_1", 2, "what the risk would be at the same moment without the issue"),
+    Definition("churn_risk_before_0_1", 2, "What the risk would be at the same moment without the issue."),
     Definition(
-        "silence", 1, "log of the days since the last voluntary purchase over the customer's own mean gap, from 0 to 3"
+        "silence", 1, "Log of the days since the last voluntary purchase over the customer's own mean gap, from 0 to 3."
     ),
 )
 
@@ -113,6 +113,7 @@ class RiskPolicy:
 
 
 MONTH_MS = 30 * DAY_MS
+NO_END = 2**62
 MOST_SILENCE = 3.0
 """The silence term's largest value: twenty times the own mean gap."""
 EFFORT = ("ces1", "ces2")
@@ -152,8 +153,9 @@ class Case(NamedTuple):
     """When an effort score about one of the contacts was given, the effort in 0..1, and the contact; newest first."""
     elsewhere: Sequence[tuple[str, int]]
     """Other issues with when a complaint about them was opened, oldest first."""
+    bound_from: int = 0
     bound_until: int = 0
-    """Until when a contract holds the customer, milliseconds; 0 without one."""
+    """From when to when a contract holds the customer, milliseconds: until its notice date, which releases them."""
 
 
 def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
@@ -173,7 +175,18 @@ def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
         elsewhere = [
             (c.issue_id, c.opened_at) for c in customer.contacts if c.issue_id != own and c.kind == "complaint"
         ]
-    return Case(issue, occasion_bits(customer), customer.occasions_from, detractor, effort, elsewhere)
+    return Case(
+        issue, occasion_bits(customer), customer.occasions_from, detractor, effort, elsewhere, *_contract(customer)
+    )
+
+
+def _contract(customer: Customer) -> tuple[int, int]:
+    """From when to when the contract holds that was stated last; without a notice date to its end."""
+    contract = customer.stated.bindings.get("contractual") if customer.stated is not None else None
+    if contract is None:
+        return 0, 0
+    ends = contract.notice_by if contract.notice_by is not None else contract.ends_at
+    return contract.at, NO_END if ends is None else ends
 
 
 def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
@@ -205,7 +218,7 @@ def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, floa
     """Repeat purchase occasions, silence, and whether a contract holds the customer: what is so without the issue."""
     today = at // DAY_MS
     seen = case.occasions & ((1 << max(0, today - case.first_day + 1)) - 1)
-    bound = 1.0 if at < case.bound_until else 0.0
+    bound = 1.0 if case.bound_from <= at < case.bound_until else 0.0
     if not seen:
         return 0, 0.0, bound
     prior, span = seen.bit_count() - 1, seen.bit_length() - 1

@@ -68,11 +68,11 @@ class ShiftPolicy:
 DEFAULT = ShiftPolicy()
 
 DEFINITIONS = (
-    Definition("less_loyal", 1, "in the 90 days after a contact at most half as many days with a voluntary purchase as "
-               "in 90 days before, or a worse class of recommendation, and no sign of the opposite", "customers"),
-    Definition("more_loyal", 1, "in the 90 days after a contact at least twice as many days with a voluntary purchase "
-               "as in 90 days before, or a better class of recommendation, and no sign of the opposite", "customers"),
-    Definition("disloyal_to_loyal", 1, "less loyal for each more loyal after a contact, one contact per customer",
+    Definition("less_loyal", 1, "In the 90 days after a contact at most half as many days with a voluntary purchase as "
+               "in 90 days before, or a worse class of recommendation, and no sign of the opposite.", "customers"),
+    Definition("more_loyal", 1, "In the 90 days after a contact at least twice as many days with a voluntary purchase "
+               "as in 90 days before, or a better class of recommendation, and no sign of the opposite.", "customers"),
+    Definition("disloyal_to_loyal", 1, "Less loyal for each more loyal after a contact, one contact per customer.",
                "ratio", "4 : 1 is CEB's (Dixon, Freeman & Toman 2010); interval: Clopper & Pearson 1934"),
 )  # fmt: skip
 

@@ -26,27 +26,21 @@ Scores = Mapping[int, int]
 
 DEFINITIONS = (
     Definition(
-        "nps", 1, "promoters (9, 10) minus detractors (0 to 6) among the newest answers of all who answered",
+        "nps", 1, "Promoters (9, 10) minus detractors (0 to 6) among the newest answers of all who answered.",
         "points, -100 to 100", "Reichheld 2003; interval: Rocks 2016, The American Statistician 70(4)",
     ),
     Definition(
-        "ces1_ease", 1, "mean of (5 - score) / 4 over answers of 1 to 5, 1 being the least effort", "0 to 1",
+        "ces1_ease", 1, "Mean of (5 - score) / 4 over answers of 1 to 5, 1 being the least effort.", "0 to 1",
         "Dixon, Freeman & Toman 2010, Harvard Business Review",
     ),
-    Definition("ces1_easy", 1, "share of answers 1 or 2 of 5", "share"),
+    Definition("ces1_easy", 1, "Share of answers 1 or 2 of 5.", "share"),
     Definition(
-        "ces2_ease", 1, "mean of (score - 1) / 6 over answers of 1 to 7, 7 being the easiest", "0 to 1",
+        "ces2_ease", 1, "Mean of (score - 1) / 6 over answers of 1 to 7, 7 being the easiest.", "0 to 1",
         "Dixon, Toman & DeLisi 2013, The Effortless Experience",
     ),
-    Definition("ces2_easy", 1, "share of answers 5, 6 or 7 of 7: at least somewhat agrees that it was easy", "share"),
-    Definition("csat", 1, "mean of (score - low) / (high - low) on the stated scale; looks back", "0 to 1"),
-    Definition("repurchase_intent", 1, "mean of (score - low) / (high - low) on the stated scale; looks forward",
-               "0 to 1"),
-    Definition("top_two_box", 1, "share of the two best answers of a scale with 5 to 11 points", "share"),
-    Definition(
-        "survey_consent", 1, "whether a survey may be sent: consent given, or the stated exception of § 7(3) UWG",
-        source="§ 7 UWG; BGH, 10 July 2018, VI ZR 225/17",
-    ),
+    Definition("ces2_easy", 1, "Share of answers 5, 6 or 7 of 7: at least somewhat agrees that it was easy.", "share"),
+    Definition("csat", 1, "Mean of (score - low) / (high - low) on the stated scale; looks back.", "0 to 1"),
+    Definition("top_two_box", 1, "Share of the two best answers of a scale with 5 to 11 points.", "share"),
 )  # fmt: skip
 
 

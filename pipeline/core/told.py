@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from pipeline.core.alerts import reassess
 from pipeline.core.customer import AlertState, Customer
-from pipeline.core.fold import TICK, milliseconds
+from pipeline.core.fold import TICK
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
 
 Processed = Mapping[str, int]

@@ -68,6 +68,8 @@ class EventRows:
                     event.customer_id,
                     event.occurred_at,
                     *self._columns(event),
+                    event.survey_consent or "",
+                    event.survey_consent_at,
                     event.source or "",
                     event.synthetic,
                     raw,
@@ -94,6 +96,13 @@ def purchase(event: Purchase) -> Row:
         event.incentivised,
         event.obligated,
         event.refund_of or "",
+        [binding.kind for binding in event.bindings],
+        [binding.ends_at for binding in event.bindings],
+        [binding.notice_by for binding in event.bindings],
+        event.programme_member,
+        event.referred_by or "",
+        event.promised_delivery_at,
+        event.delivered_at,
     )
 
 
@@ -114,6 +123,9 @@ def contact(event: ServiceContact) -> Row:
         event.promised_callback_at,
         event.self_service_first,
         event.information_repeated,
+        event.called_back_at,
+        event.promised_answer_at,
+        event.answered_at,
     )
 
 

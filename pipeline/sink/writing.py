@@ -43,7 +43,7 @@ class Writer:
         self._facts = facts
         self._warehouses = warehouses
         self._crash = crash
-        self._columns = {table: _columns(warehouses[0], table) for table in TABLES}
+        self._columns = {table: columns(warehouses[0], table) for table in TABLES}
         self._rows: dict[str, RowsOf] = by_topic()
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
@@ -168,7 +168,8 @@ def _holds(warehouse: Warehouse, table: str, batch: Batch) -> bool:
     )
 
 
-def _columns(warehouse: Warehouse, table: str) -> dict[str, str]:
+def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
+    """The columns of a table with their types, in the order of the values of a row."""
     rows = warehouse.query(
         "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position",
         {"d": warehouse.database, "t": table},

@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from pipeline.core.alerts import alert_id
 from pipeline.core.customer import Customer
-from pipeline.core.events import AlertOutcome, Event, Instrument, Line, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.events import (
+    AlertOutcome,
+    Binding,
+    BindingKind,
+    Consent,
+    Event,
+    Instrument,
+    Line,
+    Purchase,
+    ServiceContact,
+    SurveyResponse,
+)
 from pipeline.core.fold import Step, Where, step
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,7 +29,26 @@ TOPIC_OF = {
     AlertOutcome: "alert-outcomes",
 }
 
+KINDS: list[BindingKind] = ["contractual", "technical", "economic"]
+CONSENTS: list[Consent | None] = [None, None, "granted", "withdrawn", "existing_customer"]
+
 hours = st.integers(0, 24 * 400).map(lambda h: START + timedelta(hours=h))
+
+
+days = st.integers(0, 6).map(lambda day: START + timedelta(days=day))
+"""So few that moments coincide."""
+
+
+@st.composite
+def bindings(draw: st.DrawFn) -> list[Binding]:
+    kinds = draw(st.lists(st.sampled_from(KINDS), max_size=2, unique=True))
+    return [Binding(kind=kind, ends_at=draw(st.none() | days)) for kind in kinds]
+
+
+@st.composite
+def consents(draw: st.DrawFn) -> dict[str, object]:
+    said = draw(st.sampled_from(CONSENTS))
+    return {"survey_consent": said, "survey_consent_at": draw(st.none() | days) if said else None}
 
 
 @st.composite
@@ -26,6 +56,7 @@ def purchases(draw: st.DrawFn) -> Purchase:
     refund = draw(st.booleans()) and draw(st.booleans())
     units = draw(st.integers(0, 10**9))
     return Purchase(
+        **draw(consents()),  # type: ignore[arg-type]
         event_id="",
         customer_id=CUSTOMER,
         occurred_at=draw(hours),
@@ -37,6 +68,11 @@ def purchases(draw: st.DrawFn) -> Purchase:
         obligated=draw(st.booleans()),
         incentivised=draw(st.booleans()),
         refund_of="o-0" if refund else None,
+        bindings=draw(bindings()),
+        programme_member=draw(st.sampled_from([None, True, False])),
+        referred_by=draw(st.sampled_from([None, "c-2", "c-3"])),
+        promised_delivery_at=draw(st.none() | days),
+        delivered_at=draw(st.none() | days),
     )
 
 
@@ -45,6 +81,7 @@ def contacts(draw: st.DrawFn) -> ServiceContact:
     number = draw(st.integers(0, 5))
     opened = START + timedelta(days=13 * number)
     return ServiceContact(
+        **draw(consents()),  # type: ignore[arg-type]
         event_id="",
         customer_id=CUSTOMER,
         occurred_at=opened + timedelta(hours=draw(st.integers(0, 300))),
@@ -57,6 +94,10 @@ def contacts(draw: st.DrawFn) -> ServiceContact:
         transfers=draw(st.integers(0, 3)),
         waiting_seconds=float(draw(st.integers(0, 4000))),
         information_repeated=draw(st.booleans()),
+        promised_callback_at=draw(st.none() | days),
+        called_back_at=draw(st.none() | days),
+        promised_answer_at=draw(st.none() | days),
+        answered_at=draw(st.none() | days),
     )
 
 
@@ -65,6 +106,7 @@ def answers(draw: st.DrawFn) -> SurveyResponse:
     choices: list[tuple[Instrument, int]] = [("nps", 10), ("ces2", 7), ("ces1", 5)]
     instrument, high = draw(st.sampled_from(choices))
     return SurveyResponse(
+        **draw(consents()),  # type: ignore[arg-type]
         event_id="",
         customer_id=CUSTOMER,
         occurred_at=draw(hours),
@@ -78,6 +120,7 @@ def answers(draw: st.DrawFn) -> SurveyResponse:
 def outcomes(draw: st.DrawFn) -> AlertOutcome:
     issue = draw(st.sampled_from(["i-0", "i-1", "i-2"]))
     return AlertOutcome(
+        **draw(consents()),  # type: ignore[arg-type]
         event_id="",
         customer_id=CUSTOMER,
         occurred_at=draw(hours),

@@ -120,6 +120,50 @@ def test_a_call_back_cannot_be_promised_for_any_time(promised: str) -> None:
     assert verdict("service_contact", broken) == Reason.OUT_OF_RANGE
 
 
+CONTRACT = {"kind": "contractual"}
+IMPOSSIBLE: dict[str, tuple[Kind, dict[str, Any], Reason | None]] = {
+    "a delivery of tomorrow": ("purchase", {"delivered_at": "2026-06-01T23:00:00Z"}, None),
+    "a delivery of the day after": ("purchase", {"delivered_at": "2026-06-02T00:00:01Z"}, Reason.FUTURE),
+    "a delivery before 1970": ("purchase", {"delivered_at": "1969-12-31T23:59:59Z"}, Reason.OUT_OF_RANGE),
+    "a delivery promised for 9999": ("purchase", {"promised_delivery_at": "9999-01-01T00:00:00Z"}, Reason.OUT_OF_RANGE),
+    "referred by oneself": ("purchase", {"referred_by": PURCHASE["customer_id"]}, Reason.INCONSISTENT),
+    "bound for 99 years": ("purchase", {"bindings": [CONTRACT | {"ends_at": "2125-01-01T00:00:00Z"}]}, None),
+    "bound for 200 years": (
+        "purchase", {"bindings": [CONTRACT | {"ends_at": "2226-01-01T00:00:00Z"}]}, Reason.OUT_OF_RANGE,
+    ),
+    "notice at the end": (
+        "purchase",
+        {"bindings": [CONTRACT | {"ends_at": "2027-01-01T00:00:00Z", "notice_by": "2027-01-01T00:00:00Z"}]},
+        None,
+    ),
+    "notice after the end": (
+        "purchase",
+        {"bindings": [CONTRACT | {"ends_at": "2027-01-01T00:00:00Z", "notice_by": "2027-01-01T00:00:01Z"}]},
+        Reason.INCONSISTENT,
+    ),
+    "consent of later": (
+        "purchase", {"survey_consent": "granted", "survey_consent_at": "2026-06-03T00:00:00Z"}, Reason.INCONSISTENT,
+    ),
+    "consent before 1970": (
+        "purchase", {"survey_consent": "granted", "survey_consent_at": "1969-06-03T00:00:00Z"}, Reason.OUT_OF_RANGE,
+    ),
+    "called back in a year": ("service_contact", {"called_back_at": "2027-03-01T09:30:00Z"}, Reason.INCONSISTENT),
+    "answered in a year": ("service_contact", {"answered_at": "2027-03-01T09:30:00Z"}, Reason.INCONSISTENT),
+    "answered before 1970": ("service_contact", {"answered_at": "1969-03-01T09:30:00Z"}, Reason.OUT_OF_RANGE),
+    "an answer promised for 9999": (
+        "service_contact", {"promised_answer_at": "9999-03-01T09:30:00Z"}, Reason.OUT_OF_RANGE,
+    ),
+}  # fmt: skip
+"""What JSON Schema cannot say about facts that only some sources know."""
+
+
+@pytest.mark.parametrize(("kind", "said", "reason"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_optional_facts_have_limits_too(kind: Kind, said: dict[str, Any], reason: Reason | None) -> None:
+    opened = json.loads((SCHEMAS / "examples/service_contact/valid/opened.json").read_text())
+    event = PURCHASE if kind == "purchase" else opened
+    assert verdict(kind, json.dumps(event | said).encode()) == reason
+
+
 def test_a_stated_scale_must_hold_the_score() -> None:
     answer = {"event_id": "e", "customer_id": "c", "occurred_at": "2026-01-01T00:00:00Z", "instrument": "csat"}
     assert (
@@ -137,6 +181,8 @@ def test_unknown_fields_are_noticed_and_no_error() -> None:
     assert not decoder(purchase(), NOW).unplanned
     assert decoder(purchase(colour="red"), NOW).unplanned
     assert decoder(purchase(lines=[{"category": "books", "shelf": 3}]), NOW).unplanned
+    assert decoder(purchase(bindings=[{"kind": "technical", "price": 3}]), NOW).unplanned
+    assert not decoder(purchase(bindings=[{"kind": "technical"}], referred_by="c-9"), NOW).unplanned
 
 
 @pytest.mark.parametrize("field", ["customer_id", "currency", "channel", "amount", "occurred_at"])

@@ -25,7 +25,8 @@ from pipeline.core.customer import (
     repeat_occasions,
 )
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import Where, apply, is_recent, look_again, milliseconds, step
+from pipeline.core.fold import Where, apply, is_recent, look_again, step
+from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay

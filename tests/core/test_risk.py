@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, with_occasion
 from pipeline.core.risk import PRIORS, STANDING, TERMS, Assessment, RiskPolicy, assess, case_of, contributions
+from pipeline.core.stated import BindingState, Stated
 
 NOW = 20_000 * DAY_MS
 HOUR = 3_600_000
@@ -155,7 +156,9 @@ def test_the_contributions_add_up(purchases: int, transfers: int, solved: bool, 
 
 
 def test_a_contract_hides_the_risk_until_its_notice_date() -> None:
-    case = case_of(customer(), [contact()])._replace(bound_until=NOW + 10 * DAY_MS)
+    who = customer()
+    who.stated = Stated(bindings={"contractual": BindingState(NOW - DAY_MS, "e", NOW + 90 * DAY_MS, NOW + 10 * DAY_MS)})
+    case = case_of(who, [contact()])
     before, on = assess(case, NOW + 10 * DAY_MS - 1), assess(case, NOW + 10 * DAY_MS)
     assert logit(on.before) - logit(before.before) == pytest.approx(-PRIORS.contract)
     assert on.after > before.after

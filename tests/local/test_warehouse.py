@@ -17,9 +17,14 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline.config import Settings
+from pipeline.core.partition import partition_of
 from pipeline.errors import Refused, Unreachable
+from pipeline.flow import Record
 from pipeline.sink.migrations import Migration, migrate, shipped
+from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+from pipeline.sink.writing import columns
+from tests.conftest import ROOT
 from tests.stacks import eventually, free_ports
 
 pytestmark = pytest.mark.xdist_group("warehouse")
@@ -178,6 +183,45 @@ def test_every_table_has_its_deduplication_window_and_a_comment(warehouse: Wareh
     for name, comment, sql in tables:
         assert comment, name
         assert "non_replicated_deduplication_window = 10000" in sql, name
+
+
+def stored(warehouse: Warehouse, topic: str, example: str, offset: int) -> None:
+    """Write the row of an example as the sink does."""
+    value = (ROOT / "schemas/examples" / example).read_bytes()
+    key = json.loads(value)["customer_id"].encode()
+    record = Record(offset, 1_780_000_000_000, key, value, [])
+    ((table, row),) = by_topic()[topic](Place(topic, partition_of(key, 4), 4), record)
+    warehouse.insert(table, columns(warehouse, table), [row], f"{topic}-{offset}")
+
+
+def test_facts_that_only_some_sources_know_stand_beside_rows_from_before(warehouse: Warehouse) -> None:
+    """A row of before the migration reads as one that says nothing; the views show the new columns."""
+    migrate(warehouse, shipped()[:3])
+    warehouse.command(
+        "INSERT INTO raw_purchases (event_id, customer_id, occurred_at, order_id, amount, currency, _offset) "
+        "VALUES ('old', 'c-0', '2026-01-01', 'o', 1, 'EUR', 0)"
+    )
+    assert migrate(warehouse) == [migration.name for migration in shipped()[3:]]
+    stored(warehouse, "purchases", "purchase/valid/with-everything-a-source-may-know.json", 1)
+    stored(warehouse, "service-contacts", "service_contact/valid/promises.json", 2)
+    stored(warehouse, "surveys", "survey_response/valid/consent-withdrawn.json", 3)
+    stored(warehouse, "alert-outcomes", "alert_outcome/valid/consent-granted.json", 4)
+    purchases = warehouse.query(
+        "SELECT binding_kinds, toString(binding_ends[1]), binding_notices[2], programme_member, referred_by, "
+        "toString(promised_delivery_at), toString(delivered_at), survey_consent FROM purchases ORDER BY occurred_at"
+    ).rows  # fmt: skip
+    assert [tuple(row) for row in purchases] == [
+        ([], None, None, None, "", None, None, ""),
+        (["contractual", "technical"], "2028-04-02 22:00:00.000", None, True, "17", "2026-04-05 16:00:00.000",
+         "2026-04-06 09:00:00.000", "existing_customer"),
+    ]  # fmt: skip
+    (contact,) = warehouse.query(
+        "SELECT promised_callback_at = called_back_at, promised_answer_at = answered_at, survey_consent, "
+        "survey_consent_at = occurred_at FROM service_contacts"
+    ).rows
+    assert tuple(contact) == (1, 1, "granted", 1)
+    assert warehouse.query("SELECT survey_consent FROM survey_responses").rows[0][0] == "withdrawn"
+    assert warehouse.query("SELECT survey_consent FROM alert_outcomes").rows[0][0] == "granted"
 
 
 def test_an_interrupted_migration_is_finished(warehouse: Warehouse) -> None:

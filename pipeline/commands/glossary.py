@@ -1,0 +1,48 @@
+"""``loyalty glossary``: what the product's words mean."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Any
+
+from pipeline.commands import output
+from pipeline.core.glossary import Definition
+from pipeline.core.terms import definitions
+from pipeline.errors import NotFound
+
+
+def found(term: str | None) -> list[Definition]:
+    """The definition of a term, written with spaces, hyphens or underscores; without a term, all definitions.
+
+    Raises
+    ------
+    NotFound
+        There is no such term; the message names the nearest.
+    """
+    known = {_plain(name): definition for name, definition in definitions().items()}
+    if term is None:
+        return list(known.values())
+    if _plain(term) in known:
+        return [known[_plain(term)]]
+    near = [known[name].name for name in get_close_matches(_plain(term), known, n=3)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "`loyalty glossary` lists all terms"
+    raise NotFound(f"no term {term!r}; {hint}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ").replace(",", "").strip()
+
+
+def as_data(terms: Sequence[Definition]) -> list[dict[str, Any]]:
+    """The definitions for a program."""
+    return [asdict(definition) for definition in terms]
+
+
+def show(terms: Sequence[Definition]) -> None:
+    """The definitions for a person."""
+    for definition in terms:
+        unit = f"{definition.unit}, " if definition.unit else ""
+        output.say(f"{definition.name} ({unit}version {definition.version})")
+        output.say(f"    {definition.meaning}")
+        if definition.source:
+            output.say(f"    Source: {definition.source}.")
