@@ -254,10 +254,18 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed sends the same bytes.")],
     rate: Rate = None,
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = FIRST_DAY,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            show_default=False,
+            help="Write what really happened to each customer to this file: JSON lines.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Send purchases, contacts and surveys of a synthetic population, labelled synthetic."""
-    sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate)
+    """Send purchases, contacts, surveys and calls of a synthetic population, labelled synthetic."""
+    sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate, truth)
     output.say(f"Sent {sent} synthetic events.")
 
 
