@@ -161,7 +161,13 @@ def show(learned: Learned, *, simulated: bool) -> None:
     """For a person who is not a statistician: what was learned from, what was learned, how good it is."""
     for line in _story(learned):
         output.say(line)
-    output.table(*_coefficients(learned, planted=simulated and learned.per == "issue"))
+    planted = simulated and learned.per == "issue"
+    output.table(*_coefficients(learned, planted=planted))
+    if planted:
+        output.say(
+            "Planted is what makes a simulated customer leave for good. Silence also counts those who only buy "
+            "rarely, so what is learned from it is paler; a longer silence comes nearer (--gaps 8 --longest 730)."
+        )
     output.say(_acting(learned.acting))
     output.table(*_comparison(learned))
     output.say(_load(learned))
