@@ -159,7 +159,9 @@ def test_the_warehouse_gives_the_events_back_and_the_same_policy(
     lives = list(simulated(2_500, 1_096, seed=9))
     store(warehouse, lives)
     monkeypatch.setattr(fit_risk, "ROWS_AT_ONCE", 2_000)
-    read = {life[0].customer_id: life for life in fit_risk.stored(warehouse)}
+    shares = list(fit_risk.stored(warehouse))
+    read = {life[0].customer_id: life for life in shares}
+    assert len(read) == len(shares)
     concerned = [life for life in lives if any(isinstance(event, ServiceContact) for event in life)]
     assert set(read) == {life[0].customer_id for life in concerned}
     for life in concerned[:300]:

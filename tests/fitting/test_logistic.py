@@ -34,8 +34,8 @@ def test_a_two_by_two_table_gives_the_log_odds_ratio_and_its_error() -> None:
 def test_every_customer_twice_is_no_more_evidence() -> None:
     columns, silent = made(500, [0.2, -0.5])
     once = errors(columns, silent, fit(columns, silent, pull(2)), pull(2), np.arange(500))
-    twice, again = np.vstack([columns, columns]), np.concatenate([silent, silent])
-    same = errors(twice, again, fit(twice, again, pull(2)), pull(2), np.tile(np.arange(500), 2))
+    twice, again = np.repeat(columns, 2, axis=0), np.repeat(silent, 2)
+    same = errors(twice, again, fit(twice, again, pull(2)), pull(2), np.repeat(np.arange(500), 2))
     assert same == pytest.approx(once, rel=1e-6)
 
 

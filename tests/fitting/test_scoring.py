@@ -68,8 +68,8 @@ def test_being_sure_and_wrong_costs_much_but_not_everything() -> None:
 
 
 def test_ece_is_the_mean_distance_over_classes() -> None:
-    """Two classes: 0.1 and 0.3 (mean 0.2, half silent), 0.6, 0.7 and 0.8 (mean 0.7, all silent): 2/5*0.3 + 3/5*0.3."""
-    assert ece(floats(0.1, 0.3, 0.6, 0.7, 0.8), floats(0, 1, 1, 1, 1), bins=2) == pytest.approx(0.3)
+    """Two classes: 0.1 and 0.3 (mean 0.2, half silent); 0.6, 0.7, 0.8 (mean 0.7, two of three): 2/5*0.3 + 3/5*0.1/3."""
+    assert ece(floats(0.1, 0.3, 0.6, 0.7, 0.8), floats(0, 1, 1, 0, 1), bins=2) == pytest.approx(0.14)
 
 
 def test_a_risk_on_a_border_is_in_the_class_above_and_certainty_in_the_last() -> None:
