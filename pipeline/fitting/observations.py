@@ -25,18 +25,10 @@ from pipeline.core.alerts import alert_id
 from pipeline.core.customer import DAY_MS, Customer, recency_days, repeat_occasions
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact
 from pipeline.core.fold import Where, apply, milliseconds
-from pipeline.core.glossary import Definition
 from pipeline.core.risk import PRIORS, TERMS, assess, case_of, contributions
 from pipeline.errors import BadEvent
 from pipeline.fitting.scoring import Floats
 
-DEFINITIONS = (
-    Definition(
-        "silent_after_contact",
-        1,
-        "No voluntary purchase after a service contact within a horizon that is scaled by the customer's own rhythm.",
-    ),
-)
 Per = Literal["contact", "issue"]
 """One observation for each contact, or one for each issue, at its last contact."""
 

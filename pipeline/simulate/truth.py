@@ -22,17 +22,7 @@ from math import exp, log1p
 from typing import Literal, NamedTuple
 
 from pipeline.core.alerts import alert_id
-from pipeline.core.glossary import Definition
 from pipeline.core.holdout import held_out
-
-DEFINITIONS = (
-    Definition(
-        "true_hazard",
-        1,
-        "The chance that a synthetic customer never buys again because of one issue, as the simulation decided it.",
-        "probability, 0 to 1",
-    ),
-)
 
 Arm = Literal["not told", "called", "held out"]
 """What the desk did about an issue: it never heard of it, it called, or it was not to call."""
