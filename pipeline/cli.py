@@ -48,12 +48,14 @@ letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be 
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 replay_cli = typer.Typer(no_args_is_help=True, help="Send real purchases.")
 report_cli = typer.Typer(no_args_is_help=True, help="What customers say, what service costs them, what becomes of it.")
+fit_cli = typer.Typer(no_args_is_help=True, help="Learn from history.")
 for name, group in (
     ("topics", topics_cli),
     ("dead-letters", letters_cli),
     ("alerts", alerts_cli),
     ("replay", replay_cli),
     ("report", report_cli),
+    ("fit", fit_cli),
 ):
     cli.add_typer(group, name=name)
 
@@ -293,11 +295,75 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed sends the same bytes.")],
     rate: Rate = None,
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = FIRST_DAY,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            show_default=False,
+            help="Write what really happened to each customer to this file: JSON lines.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Send purchases, contacts and surveys of a synthetic population, labelled synthetic."""
-    sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate)
+    """Send purchases, contacts, surveys and calls of a synthetic population, labelled synthetic."""
+    sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate, truth)
     output.say(f"Sent {sent} synthetic events.")
+
+
+# --- learning from history
+
+
+class Observation(StrEnum):
+    """What counts as one observation."""
+
+    CONTACT = "contact"
+    ISSUE = "issue"
+
+
+@fit_cli.command("risk", epilog=_example("loyalty fit risk --simulated 20000 --policy risk-policy.json"))
+def fit_risk(
+    data_dir: DataDir = None,
+    simulated: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, show_default=False, help="Learn from so many simulated customers instead."),
+    ] = None,
+    policy: Annotated[Path, typer.Option(dir_okay=False, help="Write the learned policy to this file.")] = Path(
+        "risk-policy.json"
+    ),
+    picture: Annotated[Path, typer.Option(dir_okay=False, help="Write the reliability picture to this file.")] = Path(
+        "risk-reliability.png"
+    ),
+    per: Annotated[Observation, typer.Option(help="One observation for each contact, or for each issue.")] = (
+        Observation.CONTACT
+    ),
+    gaps: Annotated[
+        float, typer.Option(min=0.5, max=100, help="Silent: nothing bought for this many of the customer's own gaps.")
+    ] = 3.0,
+    shortest: Annotated[float, typer.Option(min=30, max=3_650, help="... but at least so many days.")] = 60.0,
+    longest: Annotated[float, typer.Option(min=30, max=3_650, help="... and at most so many days.")] = 365.0,
+    capacity: Annotated[int, typer.Option(min=1, help="Contacts the desk can act on in a day.")] = 5,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the policy although it is no better than the baseline.")
+    ] = False,
+    json_: AsJson = False,
+) -> None:
+    """Learn the churn risk's coefficients from the warehouse, test them on what came later, write a policy file."""
+    try:
+        from pipeline.commands import fit_risk as fitting  # noqa: PLC0415 - needs libraries only this command needs
+    except ModuleNotFoundError as missing:
+        raise Refused(f"{missing.name} is not installed; install the extra: pip install '.[fit]'") from None
+    if shortest > longest:
+        raise typer.BadParameter("--shortest is longer than --longest")
+    fitting.run(
+        simulated if simulated is not None else _settings(data_dir, running=True),
+        policy_file=policy,
+        picture=picture,
+        silence=(gaps, shortest, longest),
+        per=per.value,
+        per_day=capacity,
+        force=force,
+        as_json=json_,
+    )
 
 
 # --- looking at it

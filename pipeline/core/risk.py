@@ -4,13 +4,13 @@
 
     logit(before) = intercept + prior purchases + silence + contract
     logit(after)  = logit(before) + weight * (what happened about the issue)
-    weight        = exp(-days since the last contact / fade) / (1 + buffer * log(1 + prior purchases))
+    weight        = exp(-days since the last contact / fade)
 
 Every term is a coefficient times a plain number, so the contributions can be shown and sum to the score. Effort raises
-the risk; a recovery lowers it by less than the failure raised it; prior purchases lower it, and soften what a contact
-does; what a contact did fades, and the risk comes back to what it would be without it. The coefficients are priors:
-their signs and their order follow the literature (Knox & van Oest 2014, Maxham & Netemeyer 2002, de Matos et al. 2007),
-their sizes are assumed until they are estimated from a firm's own history (``loyalty fit risk``).
+the risk; a recovery lowers it by less than the failure raised it; prior purchases lower it, and with it the jump that a
+contact makes; what a contact did fades, and the risk comes back to what it would be without it. The coefficients are
+priors: their signs and their order follow the literature (Knox & van Oest 2014, Maxham & Netemeyer 2002, de Matos et
+al. 2007), their sizes are assumed until they are estimated from a firm's own history (``loyalty fit risk``).
 
 Time is an argument: the same case can be assessed at any moment.
 """
@@ -87,7 +87,6 @@ class RiskPolicy:
     earlier_complaint: float = 0.7  # times exp(-days since / 30), per other issue
     bought_again: float = -1.2  # a voluntary purchase after the last contact
     fade_days: float = 60.0  # what a contact did is down to a third after so many days
-    buffer: float = 0.1  # how much prior purchases soften what a contact does
     gap_days: float = 60.0  # the mean gap of a customer of whom none is known; counts as one gap
     raise_at: float = 0.35
     clear_at: float = 0.25
@@ -103,8 +102,8 @@ class RiskPolicy:
         wrong = [name for name in numbers if not isfinite(getattr(self, name))]
         if wrong:
             raise ValueError(f"{wrong[0]} is not a finite number")
-        if not (self.fade_days > 0 and self.gap_days > 0 and self.buffer >= 0):
-            raise ValueError("fade_days and gap_days must be above 0, buffer at least 0")
+        if not (self.fade_days > 0 and self.gap_days > 0):
+            raise ValueError("fade_days and gap_days must be above 0")
         if not 0 < self.clear_at <= self.raise_at <= self.high_at <= self.critical_at <= 1:
             raise ValueError("thresholds must rise: 0 < clear_at <= raise_at <= high_at <= critical_at <= 1")
         if not 0 <= self.holdout <= 1:
@@ -129,7 +128,7 @@ class Assessment(NamedTuple):
     values: tuple[float, ...]
     """The plain number of each of :data:`TERMS`."""
     weight: float
-    """What time and experience leave of the terms about the issue, 0..1."""
+    """What time leaves of the terms about the issue, 0..1."""
 
 
 def sigmoid(logit: float) -> float:
@@ -192,9 +191,8 @@ def _contract(customer: Customer) -> tuple[int, int]:
 def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     """The risk because of an issue, from what had happened by ``at`` (milliseconds)."""
     prior, silence, bound = _standing(case, at, policy)
-    experience = log1p(prior)
     coefficients = policy.coefficients
-    logit = policy.intercept + coefficients[0] * experience
+    logit = policy.intercept + coefficients[0] * log1p(prior)
     if silence:
         logit += coefficients[1] * silence
     if bound:
@@ -210,7 +208,7 @@ def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     for position in range(len(STANDING), len(values)):
         if values[position]:
             about += values[position] * coefficients[position]
-    weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS)) / (1 + policy.buffer * experience)
+    weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS))
     return Assessment(at, before, sigmoid(logit + weight * about), values, weight)
 
 

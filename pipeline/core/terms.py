@@ -7,6 +7,7 @@ from pipeline.core import (
     effect,
     effort,
     holdout,
+    judging,
     loyalty,
     promises,
     regulars,
@@ -33,6 +34,7 @@ SOURCES: tuple[tuple[Definition, ...], ...] = (
     shift.DEFINITIONS,
     holdout.DEFINITIONS,
     effect.DEFINITIONS,
+    judging.DEFINITIONS,
 )
 """In the order in which the glossary shows them."""
 

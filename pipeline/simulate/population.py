@@ -1,19 +1,19 @@
 """A synthetic population, and synthetic service for the real CDNOW customers. Same seed, same bytes.
 
 Purchases follow the "buy till you die" story of BG/NBD: each customer buys at a rate of their own and may drop out
-after any purchase. A service problem raises that chance, by much where it cost much effort.
+after any purchase. After a purchase with a service problem the problem decides instead: see
+:mod:`pipeline.simulate.truth`, which knows for every customer what really happened.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain, pairwise
 from random import Random
 
 from pipeline.simulate import cdnow
-from pipeline.simulate.service import Issue, busy_moment, follow, text
+from pipeline.simulate.service import Issue, Sent, busy_moment, called, follow, text
+from pipeline.simulate.truth import HIDDEN, Felt, Hidden, IssueTruth, Life, settle, went_through
 
-Sent = tuple[str, dict[str, object]]
-"""A topic and an event for it."""
 FIRST_DAY = date(2025, 1, 1)
 CDNOW_END = datetime(1998, 6, 30, 23, 59, 59, tzinfo=UTC)
 CATEGORIES = ("books", "music", "films", "games", "electronics", "home", "toys", "garden")
@@ -22,42 +22,86 @@ DROPOUT = (0.8, 2.4)
 """Beta distribution of the chance to drop out after a purchase, near the published CDNOW estimate."""
 PROBLEM_RATE = 0.08
 HARD_SHARE = 0.4
-SILENCED_BY = {True: 0.6, False: 0.06}
-"""Chance to fall silent after a problem that cost much effort, or little."""
 
 
-def simulated(customers: int, days: int, seed: int, first_day: date = FIRST_DAY) -> list[Sent]:
-    """Purchases, contacts and answers of a synthetic population, oldest first."""
-    return in_time_order(chain.from_iterable(lives(range(customers), days, seed, first_day)))
+def simulated(customers: int, days: int, seed: int, first_day: date = FIRST_DAY, hidden: Hidden = HIDDEN) -> list[Sent]:
+    """Purchases, contacts, answers and calls of the desk of a synthetic population, oldest first."""
+    return in_time_order(chain.from_iterable(lives(range(customers), days, seed, first_day, hidden)))
 
 
-def lives(numbers: Iterable[int], days: int, seed: int, first_day: date) -> Iterator[Iterator[Sent]]:
+def truth(customers: int, days: int, seed: int, first_day: date = FIRST_DAY, hidden: Hidden = HIDDEN) -> Iterator[Life]:
+    """What really happened to each customer that :func:`simulated` makes with the same arguments."""
+    return (told(life)[1] for life in lives(range(customers), days, seed, first_day, hidden))
+
+
+def lives(
+    numbers: Iterable[int], days: int, seed: int, first_day: date, hidden: Hidden = HIDDEN
+) -> Iterator[Generator[Sent, None, Life]]:
     """The events of each customer of a population, by their numbers; each customer has a random source of their own."""
     start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-    return (_life(number, seed, start, days) for number in numbers)
+    return (_life(number, seed, start, days, hidden) for number in numbers)
 
 
-def _life(number: int, seed: int, start: datetime, days: int) -> Iterator[Sent]:
+def told(life: Generator[Sent, None, Life]) -> tuple[list[Sent], Life]:
+    """The events of a life, and the truth about it."""
+    events: list[Sent] = []
+    while True:
+        try:
+            events.append(next(life))
+        except StopIteration as end:
+            return events, end.value
+
+
+def _life(number: int, seed: int, start: datetime, days: int, hidden: Hidden) -> Generator[Sent, None, Life]:
     random = Random(f"{seed}/{number}")  # noqa: S311 - reproducible on purpose
     customer, until = f"sim-{seed}-{number:06d}", start + timedelta(days=days)
     gap_days = 1 / random.gammavariate(0.8, 1 / 25)
     dropout, basket = random.betavariate(*DROPOUT), random.lognormvariate(3.3, 0.5)
     at, count = start + timedelta(days=random.uniform(0, days * 0.7)), 0
+    past = _Past()
     while at < until:
         at = min(busy_moment(random, at), until)
         count += 1
         name = f"{customer}-p{count}"
         yield "purchases", _purchase(random, name, customer, at, basket)
-        leaves = random.random() < dropout
+        past.bought.add(at.date())
         if random.random() < PROBLEM_RATE:
             issue = Issue(
                 f"{name}-i", customer, at + timedelta(days=random.uniform(0.5, 5)), random.random() < HARD_SHARE
             )
-            yield from follow(random, issue, until)
-            leaves = leaves or random.random() < SILENCED_BY[issue.hard]
-        if leaves:
-            return
+            settled = yield from _issue(random, issue, until, past, hidden)
+            at = settled.decided_at
+            if settled.left:
+                return Life(customer, tuple(past.issues), at, "issue")
+        elif random.random() < dropout:
+            return Life(customer, tuple(past.issues), at, "unprompted")
         at += timedelta(days=min(random.expovariate(1 / gap_days), 3650))
+    return Life(customer, tuple(past.issues), None, None)
+
+
+class _Past:
+    """What a customer looks back on."""
+
+    def __init__(self) -> None:
+        self.bought: set[date] = set()
+        self.complaints: list[datetime] = []
+        self.issues: list[IssueTruth] = []
+
+
+def _issue(
+    random: Random, issue: Issue, until: datetime, past: _Past, hidden: Hidden
+) -> Generator[Sent, None, IssueTruth]:
+    """An issue from its first contact to the customer's decision; who is treated shows in nobody else's luck."""
+    contacts: list[Felt] = yield from follow(random, issue, until)
+    ended, draw = contacts[-1].ended, random.random()
+    felt = went_through(contacts, len(past.bought), past.complaints, ended)
+    settled = settle(issue.customer, issue.name, felt, ended, draw, hidden, len(contacts))
+    call = called(random, issue.customer, settled.alert_id, issue.name, ended)
+    if settled.arm == "called" and str(call[1]["occurred_at"]) <= text(until):
+        yield call
+    past.issues.append(settled)
+    past.complaints.extend([contact.opened for contact in contacts if contact.kind == "complaint"][-1:])
+    return settled
 
 
 def _purchase(random: Random, name: str, customer: str, at: datetime, basket: float) -> dict[str, object]:

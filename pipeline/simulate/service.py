@@ -5,11 +5,16 @@ costs much or little effort; much effort means repeat contacts, transfers and sa
 in detractors, and in customers who fall silent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
+from pipeline.simulate.truth import Felt
+
+Sent = tuple[str, dict[str, object]]
+"""A topic and an event for it."""
 ORIGINS = (("delivery", 30), ("product", 25), ("billing", 15), ("website", 15), ("service", 10), ("contract", 5))
 CHANNELS = (("phone", 45), ("email", 25), ("chat", 20), ("web", 10))
 HOURS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 19, 17, 14, 15, 16, 16, 15, 13, 10, 8, 6, 4, 3, 2)
@@ -50,8 +55,9 @@ def busy_moment(random: Random, around: datetime) -> datetime:
     return max(around, midnight + timedelta(hours=hour, seconds=random.randrange(3600)))
 
 
-def follow(random: Random, issue: Issue, until: datetime) -> Iterator[tuple[str, dict[str, object]]]:
-    """The contacts and answers about an issue, as (topic, event), none after ``until``."""
+def follow(random: Random, issue: Issue, until: datetime) -> Generator[Sent, None, list[Felt]]:
+    """The contacts and answers about an issue, none after ``until``; returns what all contacts felt like."""
+    felt: list[Felt] = []
     kind = pick(random, (("complaint", 70), ("question", 20), ("repair", 10)))
     origin, channel = pick(random, ORIGINS), pick(random, CHANNELS)
     contacts = 1 + _repeats(random, hard=issue.hard)
@@ -61,7 +67,7 @@ def follow(random: Random, issue: Issue, until: datetime) -> Iterator[tuple[str,
             channel = pick(random, CHANNELS)
         solved = number == contacts and random.random() < (0.55 if issue.hard else 0.95)
         name = f"{issue.name}-k{number}"
-        contact = {
+        contact: dict[str, Any] = {
             "contact_id": name,
             "issue_id": issue.name,
             "channel": channel,
@@ -73,10 +79,23 @@ def follow(random: Random, issue: Issue, until: datetime) -> Iterator[tuple[str,
             "self_service_first": random.random() < 0.57,
             "information_repeated": number > 1 and random.random() < (0.7 if issue.hard else 0.2),
         }
-        yield from _stages(random, contact, issue.customer, at, solved=solved, until=until)
+        ended = at + timedelta(minutes=random.uniform(4, 60))
+        yield from _stages(contact, issue.customer, (at, ended), solved=solved, until=until)
+        felt.append(
+            Felt(
+                at,
+                ended,
+                channel,
+                contact["kind"],
+                contact["transfers"],
+                contact["information_repeated"],
+                solved,
+            )
+        )
         if random.random() < SURVEY_RATE:
             yield from _answers(random, contact, issue, at + timedelta(hours=random.uniform(2, 30)), until)
         at = busy_moment(random, at + timedelta(days=random.expovariate(1 / CONTACT_PATIENCE_DAYS) + 0.5))
+    return felt
 
 
 def _repeats(random: Random, *, hard: bool) -> int:
@@ -87,9 +106,9 @@ def _repeats(random: Random, *, hard: bool) -> int:
 
 
 def _stages(
-    random: Random, contact: dict[str, object], customer: str, at: datetime, *, solved: bool, until: datetime
-) -> Iterator[tuple[str, dict[str, object]]]:
-    ended = at + timedelta(minutes=random.uniform(4, 60))
+    contact: dict[str, Any], customer: str, lasted: tuple[datetime, datetime], *, solved: bool, until: datetime
+) -> Iterator[Sent]:
+    at, ended = lasted
     stages = [("opened", at), ("resolved" if solved else "updated", ended)]
     for stage, moment in stages:
         if moment <= until:
@@ -99,9 +118,7 @@ def _stages(
             yield "service-contacts", event
 
 
-def _answers(
-    random: Random, contact: dict[str, object], issue: Issue, at: datetime, until: datetime
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _answers(random: Random, contact: dict[str, Any], issue: Issue, at: datetime, until: datetime) -> Iterator[Sent]:
     if at > until:
         return
     answers = {
@@ -132,4 +149,15 @@ def _common(event_id: str, customer: str, at: datetime) -> dict[str, object]:
         "occurred_at": text(at),
         "source": "simulation",
         "synthetic": True,
+    }
+
+
+def called(random: Random, customer: str, alert: str, issue: str, ended: datetime) -> Sent:
+    """The desk's report of a call within a day after the end of a contact; what it believes came of it is no truth."""
+    at = ended + timedelta(hours=random.uniform(0.5, 20))
+    return "alert-outcomes", _common(f"{issue}-called", customer, at) | {
+        "alert_id": alert,
+        "action": "called",
+        "result": pick(random, (("retained", 75), ("in_progress", 25))),
+        "desk": "simulation",
     }

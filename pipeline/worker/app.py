@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import time
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
-from pipeline.policies import read_policy
+from pipeline.policy import policy_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import records
 from pipeline.worker.credentials import broker_credentials
@@ -63,8 +62,7 @@ def create_app(
     app.crash = crash
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
-    policy = replace(read_policy(settings.risk_policy), holdout=settings.holdout_percent / 100)
-    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, policy)
+    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, policy_of(settings))
     app.customers = table.customers
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:

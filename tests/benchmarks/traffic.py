@@ -26,7 +26,7 @@ APPENDED_MS = 4e12
 
 
 def mix(customers: int, days: int, most: int | None = None, seed: int = SEED) -> list[Sent]:
-    """Encoded events in time order: three quarters purchases, a fifth contacts, the rest answers."""
+    """Encoded events in time order: three quarters purchases, a fifth contacts, the rest answers and calls."""
     events = [
         (str(event["occurred_at"]), str(event["event_id"]), topic, str(event["customer_id"]).encode(),
          orjson.dumps(event))

@@ -33,6 +33,13 @@ def test_the_relative_risk_is_that_of_the_aspirin_trial() -> None:
     assert tuple(round(value, 2) for value in found) == (1.82, 1.43, 2.31)
 
 
+def test_the_relative_risk_of_large_shares_is_as_computed_by_hand() -> None:
+    """15 of 20 and 5 of 20: 3, and exp(+-1.96 * sqrt(1/15 - 1/20 + 1/5 - 1/20)) = exp(+-0.8001) around it."""
+    found = effect(Arm(20, 15), Arm(20, 5)).relative_risk
+    assert found is not None
+    assert tuple(round(value, 2) for value in found) == (3.0, 1.35, 6.68)
+
+
 @pytest.mark.parametrize(("one", "other"), [((10, 0), (10, 3)), ((10, 3), (10, 0)), ((10, 0), (10, 0))])
 def test_there_is_no_relative_risk_where_an_arm_lost_nobody(one: tuple[int, int], other: tuple[int, int]) -> None:
     assert effect(Arm(*one), Arm(*other)).relative_risk is None

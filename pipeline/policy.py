@@ -1,0 +1,129 @@
+"""The file that carries a risk policy from where it was learned to where it is used.
+
+One JSON object: what it is, a version that follows from its numbers, every coefficient, every other number of the
+policy, and what it was learned from. It is read strictly: a number that is missing, unknown or senseless is refused
+with its name, never replaced by a default.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.config import Settings
+from pipeline.core.risk import PRIORS, TERMS, RiskPolicy
+from pipeline.errors import Refused
+
+KIND, FORMAT = "loyalty-risk-policy", 1
+COEFFICIENTS = ("intercept", *TERMS)
+SETTINGS = tuple(
+    f.name
+    for f in fields(RiskPolicy)
+    if f.init and f.name not in (*COEFFICIENTS, "holdout") and isinstance(getattr(PRIORS, f.name), float)
+)
+"""The numbers of a policy that are not learned; the share of alerts that is held out is a setting of the worker."""
+THRESHOLDS = ("clear_at", "raise_at", "high_at", "critical_at")
+"""In the order in which they must rise."""
+LARGEST = 50.0
+"""No coefficient is larger: 50 logits are certainty beyond any history."""
+
+
+class PolicyFile(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A policy as it is written."""
+
+    kind: Literal["loyalty-risk-policy"]
+    format: Literal[1]
+    version: str
+    coefficients: dict[str, float]
+    settings: dict[str, float]
+    learned_from: dict[str, Any]
+
+
+def version_of(coefficients: Mapping[str, float], until: str) -> str:
+    """A version that names the end of the history and the numbers themselves."""
+    numbers = msgspec.json.encode([round(coefficients[name], 9) for name in COEFFICIENTS])
+    return f"learned-{until}-{blake2b(numbers, digest_size=4).hexdigest()}"
+
+
+def write_policy(path: Path, policy: RiskPolicy, learned_from: Mapping[str, Any]) -> None:
+    """Write a policy and what it was learned from.
+
+    Raises
+    ------
+    Refused
+        The file cannot be written.
+    """
+    file = PolicyFile(
+        kind="loyalty-risk-policy",
+        format=1,
+        version=policy.version,
+        coefficients={name: getattr(policy, name) for name in COEFFICIENTS},
+        settings={name: getattr(policy, name) for name in SETTINGS},
+        learned_from=dict(learned_from),
+    )
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
+    except OSError as failed:
+        raise Refused(f"cannot write the policy to {path}: {failed.strerror}") from None
+
+
+def read_policy(path: Path) -> RiskPolicy:
+    """The policy in a file.
+
+    Raises
+    ------
+    Refused
+        It cannot be read, is no policy, or makes no sense; the message says which number is wrong.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=PolicyFile)
+    except OSError as failed:
+        raise Refused(f"cannot read the risk policy {path}: {failed.strerror}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as broken:
+        raise Refused(f"{path} is no risk policy: {broken}") from None
+    wrong = _wrong(file)
+    if wrong:
+        raise Refused(f"the risk policy {path} makes no sense: {wrong}; learn it again with `loyalty fit risk`")
+    numbers: Any = file.coefficients | file.settings
+    try:
+        return RiskPolicy(version=file.version, **numbers)
+    except ValueError as senseless:
+        raise Refused(f"the risk policy {path} makes no sense: {senseless}") from None
+
+
+def policy_of(settings: Settings) -> RiskPolicy:
+    """The policy that the settings name, with their share of alerts that is held out; without a file the priors.
+
+    Raises
+    ------
+    Refused
+        The file cannot be read, or makes no sense.
+    """
+    policy = read_policy(Path(settings.risk_policy).expanduser()) if settings.risk_policy else PRIORS
+    return replace(policy, holdout=settings.holdout_percent / 100)
+
+
+def _names(named: Mapping[str, float], expected: tuple[str, ...]) -> str:
+    missing, unknown = [n for n in expected if n not in named], [n for n in named if n not in expected]
+    if missing:
+        return f"{', '.join(missing)} is missing"
+    return f"{', '.join(unknown)} is unknown to this program" if unknown else ""
+
+
+def _wrong(file: PolicyFile) -> str:
+    """What is wrong with a policy, or nothing."""
+    if not 0 < len(file.version) <= 100:
+        return "its version is empty or longer than 100 characters"
+    names = _names(file.coefficients, COEFFICIENTS) or _names(file.settings, SETTINGS)
+    if names:
+        return names
+    for name, value in file.coefficients.items():
+        if abs(value) > LARGEST:
+            return f"{name} is {value:g}, larger than {LARGEST:g} logits"
+    steps = [0.0, *(file.settings[name] for name in THRESHOLDS), 1.0]
+    rising = sorted(set(steps)) == steps
+    return "" if rising else "its thresholds must rise between 0 and 1 in the order " + ", ".join(THRESHOLDS)
