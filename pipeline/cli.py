@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
-from pipeline.commands import alerts, audit, customers, demo, doctor, letters, local, output, sending, status
+from pipeline.commands import alerts, audit, customers, demo, doctor, fitting, letters, local, output, sending, status
 from pipeline.commands import rebuild as states
 from pipeline.config import TABLE, Settings, from_env
 from pipeline.errors import LoyaltyError, Reason, Refused
@@ -32,11 +32,13 @@ topics_cli = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 replay_cli = typer.Typer(no_args_is_help=True, help="Send real purchases.")
+fit_cli = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
 for name, group in (
     ("topics", topics_cli),
     ("dead-letters", letters_cli),
     ("alerts", alerts_cli),
     ("replay", replay_cli),
+    ("fit", fit_cli),
 ):
     cli.add_typer(group, name=name)
 
@@ -401,6 +403,51 @@ def alerts_tail(
     """Show messages to the desk as they come, until Ctrl-C."""
     for message in alerts.tailed(_settings(data_dir, running=True), count):
         output.as_json(message) if json_ else alerts.show_message(message)
+
+
+# --- learning from history
+
+
+@fit_cli.command("purchases", epilog=_example("loyalty fit purchases cdnow-sample --calibration-weeks 39 --out fit"))
+def fit_purchases(
+    source: Annotated[
+        str, typer.Argument(metavar="[SOURCE]", help="warehouse, cdnow, cdnow-sample, or a CSV file.")
+    ] = "warehouse",
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    weeks: Annotated[
+        int | None,
+        typer.Option("--calibration-weeks", min=1, show_default="half of the history", help="Learn from these first."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--calibration-until", formats=["%Y-%m-%d"], show_default=False, help="Or: up to this day."),
+    ] = None,
+    horizon: Annotated[
+        float | None, typer.Option(show_default="the rest of the history", help="Test on so many weeks after that.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(show_default=False, help="Of several, the one whose amounts count as spend.")
+    ] = None,
+    spend: Annotated[bool, typer.Option("--spend/--no-spend", help="Learn how much people spend, too.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(show_default=False, help="Folder for parameters, report and pictures.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write parameters although something speaks against.")] = False,
+) -> None:
+    """Learn who buys again, how often and how much; test it on weeks the models have not seen."""
+    fitting.purchases(
+        source,
+        lambda: _settings(data_dir, running=True),
+        weeks=weeks,
+        until=until and until.date(),
+        horizon=horizon,
+        currency=currency,
+        spend=spend,
+        out=out,
+        force=force,
+        as_json=json_,
+    )
 
 
 def main() -> None:

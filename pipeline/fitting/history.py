@@ -12,13 +12,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.currencies import UNITS
 from pipeline.errors import Refused
+from pipeline.fitting.bought import Bought
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,17 +30,6 @@ FEWEST_REPEAT_BUYERS = 50
 """Of fewer, four parameters and their errors say nothing worth acting on; our own judgement, not a published figure."""
 FEWEST_RETURNS = 20
 """Customers who bought, and who did not, in the hold-out: of fewer, no ranking can be compared."""
-
-
-class Bought(NamedTuple):
-    """Purchases of a customer on one UTC day (days since 1970); ``units`` are 1/10,000 of the currency."""
-
-    customer: str
-    day: int
-    units: int
-    currency: str
-    obligated: bool = False
-    refund: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +85,16 @@ class Split:
     log: Log
     until: int
     """The last day of the calibration period."""
-    weeks: float
-    """Length of the hold-out."""
+    end: int
+    """The last day of the hold-out."""
     seen: Summary
     later: Floats
     """Occasions of each customer in the hold-out."""
+
+    @property
+    def weeks(self) -> float:
+        """Length of the hold-out."""
+        return (self.end - self.until) / WEEK
 
 
 def log_of(rows: Iterable[Bought], currency: str | None = None, *, spend: bool = True) -> Log:
@@ -191,18 +185,19 @@ def split(log: Log, weeks: int | None = None, until: date | None = None, horizon
             f"no hold-out: the calibration period ends on {as_date(end)} and the history on {as_date(log.last_day)}; "
             "at least a week must lie between them: choose an earlier end with --calibration-weeks or -until"
         )
-    if horizon is not None and not 0 < horizon <= rest:
+    if horizon is not None and not 1 <= horizon <= rest:
         raise Refused(
             f"a horizon of {horizon:g} weeks cannot be tested: the history holds {rest:.1f} weeks after "
-            f"{as_date(end)}; choose a shorter --horizon or an earlier end of the calibration"
+            f"{as_date(end)}, and one is the least; choose another --horizon or an earlier end of the calibration"
         )
     seen = summarise(log, end)
     _refuse_too_small(seen, end)
-    length = rest if horizon is None else horizon
-    after = (log.day > end) & (log.day <= end + length * WEEK)
+    last = log.last_day if horizon is None else end + round(horizon * WEEK)
+    after = (log.day > end) & (log.day <= last)
     later = np.bincount(log.customer[after], minlength=log.customers)[seen.customer].astype(np.float64)
-    _refuse_untestable(later, length)
-    return Split(log=log, until=end, weeks=length, seen=seen, later=later)
+    found = Split(log=log, until=end, end=last, seen=seen, later=later)
+    _refuse_untestable(later, found.weeks)
+    return found
 
 
 def as_date(day: int) -> date:

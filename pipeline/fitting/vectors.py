@@ -13,7 +13,8 @@ def log_rising(z: Floats, n: Floats) -> Floats:
     """``ln(Gamma(z+n) / Gamma(z))``."""
     far = np.maximum(z, 10.0)
     stirling = (far - 0.5) * np.log1p(n / far) + n * (np.log(far + n) - 1) + _stirling(far + n) - _stirling(far)
-    return np.where(z < 10, gammaln(z + n) - gammaln(z), stirling)
+    found: Floats = np.where(z < 10, gammaln(z + n) - gammaln(z), stirling)
+    return found
 
 
 def _stirling(z: Floats) -> Floats:
