@@ -42,19 +42,19 @@ DEFINITIONS: tuple[Definition, ...] = (
 )
 
 
-def valid_parameter(name: str, value: object, lowest: float = LOWEST) -> float:
+def valid_parameter(name: str, value: object, highest: float = HIGHEST) -> float:
     """A parameter that makes sense.
 
     Raises
     ------
     Refused
-        It is no number, not finite, or outside ``lowest`` to :data:`HIGHEST`; the message names it.
+        It is no number, not finite, or outside :data:`LOWEST` to ``highest``; the message names it.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(f"parameter {name} is no number; fit again: loyalty fit purchases")
-    if not isfinite(value) or not lowest <= value <= HIGHEST:
+    if not isfinite(value) or not LOWEST <= value <= highest:
         raise Refused(
-            f"parameter {name} = {value} makes no sense: it must be between {lowest:g} and {HIGHEST:g}; "
+            f"parameter {name} = {value} makes no sense: it must be between {LOWEST:g} and {highest:g}; "
             "fit again: loyalty fit purchases"
         )
     return float(value)

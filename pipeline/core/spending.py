@@ -10,8 +10,11 @@ from math import inf, lgamma, log, log1p
 
 from pipeline.core.glossary import Definition
 from pipeline.core.mixture import log_rising
-from pipeline.core.purchasing import History, PurchaseModel, expected_purchases, valid_parameter
+from pipeline.core.purchasing import HIGHEST, History, PurchaseModel, expected_purchases, valid_parameter
 from pipeline.errors import Refused
+
+MOST_MONEY = 1e15
+"""The highest scale of spend: amounts are below 1e11, in currencies whose smallest note may be thousands."""
 
 _SOURCE = "Fader & Hardie 2013, The Gamma-Gamma Model of Monetary Value"
 DEFINITIONS: tuple[Definition, ...] = (
@@ -38,8 +41,8 @@ class SpendModel:
     """Scale of the means, in the currency of the fit."""
 
     def __post_init__(self) -> None:
-        for name in ("p", "q", "gamma"):
-            object.__setattr__(self, name, valid_parameter(name, getattr(self, name)))
+        for name, highest in (("p", HIGHEST), ("q", HIGHEST), ("gamma", MOST_MONEY)):
+            object.__setattr__(self, name, valid_parameter(name, getattr(self, name), highest))
         if self.q <= 1:
             raise Refused(
                 f"parameter q = {self.q} makes no sense: without q > 1 expected spend does not exist; fit with more "

@@ -99,6 +99,11 @@ def fit_spend(seen: Summary, progress: Progress) -> Fit[SpendModel]:
 
     found = maximise(likelihood, SPEND_STARTS, progress)
     p, q, gamma = found.parameters
+    if q <= 1:
+        raise Refused(
+            f"spend varies too much among customers to have an expected value (parameter q = {q:.3f}, and it must be "
+            "above 1); look for amounts that are wrong, or leave spend out with --no-spend"
+        )
     errors = found.errors and (*found.errors[:2], found.errors[2] * scale)
     in_money = Maximum(
         (p, q, gamma * scale), errors, found.log_likelihood - len(paid) * log(scale), found.agreeing, found.starts

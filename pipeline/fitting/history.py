@@ -158,7 +158,7 @@ def summarise(log: Log, until: int) -> Summary:
     repeat[start] = False
     with_value = repeat & (spent > 0)
     paid = np.bincount(customer[with_value], minlength=log.customers)[known].astype(np.float64)
-    total = np.bincount(customer[with_value], spent[with_value], minlength=log.customers)[known]
+    total = np.bincount(customer[with_value], spent[with_value], minlength=log.customers)[known].astype(np.float64)
     return Summary(
         customer=known.astype(np.int64),
         x=(count - 1).astype(np.float64),
@@ -233,13 +233,14 @@ def _refuse_too_small(seen: Summary, end: int) -> None:
     if repeat == 0:
         raise Refused(
             f"{when} all {customers} customers had bought once: how often people come back cannot be learned; "
-            f"at least {FEWEST_REPEAT_BUYERS} customers with a repeat purchase are needed: choose a later end"
+            f"at least {FEWEST_REPEAT_BUYERS} customers with a repeat purchase are needed: choose a later end, or a longer "
+            "history"
         )
     if customers < FEWEST_CUSTOMERS or repeat < FEWEST_REPEAT_BUYERS:
         raise Refused(
             f"too little to learn from: {when} there were {customers} customers ({FEWEST_CUSTOMERS} are needed), "
             f"{repeat} of them with a repeat purchase ({FEWEST_REPEAT_BUYERS} are needed); "
-            "choose a later end or a larger source"
+            "choose a later end or a longer history"
         )
 
 

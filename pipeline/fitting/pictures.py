@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from pipeline.core.purchasing import Leaving
 from pipeline.fitting.assessment import Assessment, Bin, Group, Tracking
@@ -48,10 +49,11 @@ def _tracking(tracking: Tracking) -> Figure:
     ax.axvline(tracking.until, color="grey", linewidth=1)
     top = 1.04 * max(tracking.actual.max(), *(e.max() for e in tracking.expected.values()))
     ax.set(
-        xlim=(0, tracking.weeks[-1]), ylim=(0, top), xlabel="weeks since the first purchase",
+        xlim=(0, tracking.weeks[-1]), ylim=(0, top), xlabel="weeks since the first purchase of all",
         ylabel="repeat purchases so far, all customers",
         title="Left of the line the models learned; right of it they only predict",
     )  # fmt: skip
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.legend(frameon=False, loc="upper left")
     return figure
 
@@ -65,7 +67,7 @@ def _reliability(assessment: Assessment) -> Figure:
         xlim=(0, 1), ylim=(0, 1), xlabel="predicted chance to buy in the hold-out", ylabel="share that bought",
         title="A point on the line is a chance that holds",
     )  # fmt: skip
-    chances.legend(frameon=False, loc="upper left")
+    chances.legend(frameon=False, loc="lower right", title="tenths of the customers, 95 % margin")
     _groups(groups, assessment.groups)
     return figure
 
@@ -75,7 +77,7 @@ def _chances(ax: Axes, name: str, bins: Sequence[Bin]) -> None:
     margin = [1.96 * np.sqrt(b.bought * (1 - b.bought) / b.customers) for b in bins]
     ax.errorbar(
         [b.predicted for b in bins], bought, yerr=margin, color=COLOURS[name], marker="o", markersize=4, linewidth=1,
-        capsize=2, label=f"{NAMES[name]}, tenths of the customers, with 95 % margin",
+        capsize=2, label=NAMES[name],
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.core.learned import Learned, PurchaseFit, SpendFit
-from pipeline.fitting.assessment import BASELINE, RANKED_BY, Assessment
+from pipeline.fitting.assessment import BASELINE, Assessment
 from pipeline.fitting.purchases import Learning
 
 MEANINGS = {
@@ -140,8 +140,8 @@ def _rankings(learned: Learned, found: Assessment) -> list[str]:
     return [
         "Who will buy? How often a later buyer is ranked above a later non-buyer (AUC: 1 always, 0.5 by chance)",
         *_table(("ranked by", "AUC"), rows),
-        f"  Expected purchases against who bought last: {found.verdict.model - found.verdict.baseline:+.3f}, "
-        f"95 % interval {low:+.3f} to {high:+.3f}" + (": more data may turn it round." if low < 0 < high else "."),
+        f"  BG/NBD, expected purchases, minus who bought last: {found.verdict.model - found.verdict.baseline:+.3f} "
+        f"(95 % interval {low:+.3f} to {high:+.3f})",
     ]
 
 
@@ -165,10 +165,11 @@ def _verdict(learning: Learning) -> list[str]:
     if learning.objections:
         return ["Verdict: do not use it.", *(f"  - {objection}" for objection in learning.objections)]
     verdict = learning.assessment.verdict
-    by = "by no more than chance could make it: look again when there is more history" if verdict.low < 0 else "clearly"
+    sure = verdict.low > 0
+    by = "clearly" if sure else "by no more than chance could make it: look again when there is more history"
     return [
-        f"Verdict: it may be used. {RANKINGS[RANKED_BY]}, rank later buyers above others better than the date of the",
-        f"last purchase does, {by}. Unlike that date, it also says how many purchases to expect.",
+        "Verdict: it may be used. Expected purchases (BG/NBD) tell who will buy better than the last purchase's date does,",
+        f"{by}. And unlike that date, they say how many purchases to expect.",
     ]
 
 
