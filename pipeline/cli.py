@@ -435,8 +435,8 @@ def fit_purchases(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write parameters although something speaks against.")] = False,
 ) -> None:
-    """Learn who buys again, how often and how much; test it on weeks the models have not seen."""
-    fitting.purchases(
+    """Learn who buys again, how often and how much, and test it on unseen weeks; exit code 1 when it is of no use."""
+    useful = fitting.purchases(
         source,
         lambda: _settings(data_dir, running=True),
         weeks=weeks,
@@ -448,6 +448,7 @@ def fit_purchases(
         force=force,
         as_json=json_,
     )
+    raise typer.Exit(0 if useful else 1)
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ def purchases(
     out: Path | None,
     force: bool,
     as_json: bool,
-) -> None:
-    """Fit the purchase models, report, and write report, pictures and parameters into ``out``.
+) -> bool:
+    """Fit the purchase models, report, and write report, pictures and parameters into ``out``; is it of use?
 
     Raises
     ------
@@ -59,6 +59,7 @@ def purchases(
         if not as_json:
             names = ", ".join(path.name for path in (written, *drawn))
             output.say(f"Written to {folder}: {names}, report.txt, report.json.")
+    return force or not learning.objections
 
 
 def _refuse_without_libraries() -> None:

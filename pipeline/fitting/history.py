@@ -233,8 +233,7 @@ def _refuse_too_small(seen: Summary, end: int) -> None:
     if repeat == 0:
         raise Refused(
             f"{when} all {customers} customers had bought once: how often people come back cannot be learned; "
-            f"at least {FEWEST_REPEAT_BUYERS} customers with a repeat purchase are needed: choose a later end, or a longer "
-            "history"
+            f"at least {FEWEST_REPEAT_BUYERS} must have come back: choose a later end or a longer history"
         )
     if customers < FEWEST_CUSTOMERS or repeat < FEWEST_REPEAT_BUYERS:
         raise Refused(

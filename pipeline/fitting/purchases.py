@@ -112,10 +112,11 @@ def _objections(
             "expected purchases rank customers no better than the date of their last purchase "
             f"(AUC {verdict.model:.3f} against {verdict.baseline:.3f})"
         )
-    uncertain = [str(leaving) for leaving, fit in fits.items() if fit.maximum.errors is None]
+    for leaving, fit in fits.items():
+        if fit.maximum.errors is None:
+            found.append(f"the history does not determine the parameters of {leaving}")
     if spend is not None and spend.maximum.errors is None:
-        uncertain.append("gamma_gamma")
-    found += [f"the history does not determine the parameters of {name}" for name in uncertain]
+        found.append("the history does not determine the parameters of gamma_gamma (leave spend out with --no-spend)")
     return found
 
 

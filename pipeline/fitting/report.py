@@ -73,7 +73,7 @@ def _heading(learned: Learned, bound: int) -> list[str]:
         f"Purchases of {learned.customers:,} customers ({learned.source}).",
         f"Learned from {_period(learned.calibration_from, learned.calibration_until)}: "
         f"{learned.repeat_buyers:,} customers came back, {learned.customers - learned.repeat_buyers:,} bought once.",
-        f"Tested on the {hold_out.weeks:.4g} weeks after that, to {hold_out.until}, which the models have not seen: "
+        f"Tested on the {hold_out.weeks:.4g} weeks after that, to {hold_out.until}, unseen by the models: "
         f"{hold_out.buyers:,} customers bought.",
     ]
     if bound:
@@ -147,10 +147,10 @@ def _rankings(learned: Learned, found: Assessment) -> list[str]:
 
 def _chances(found: Assessment) -> list[str]:
     errors = " and ".join(
-        f"{100 * found.calibration_error[name]:.1f} points with {title}"
+        f"{100 * found.calibration_error[name]:.1f} ({title})"
         for name, title in (("bg_nbd", "BG/NBD"), ("mbg_nbd", "MBG/NBD"))
     )
-    return [f"A predicted chance to buy is off by {errors}, on average (reliability.png)."]
+    return [f"A predicted chance to buy is off by {errors} percentage points, on average."]
 
 
 def _value(learning: Learning) -> list[str]:
@@ -168,8 +168,9 @@ def _verdict(learning: Learning) -> list[str]:
     sure = verdict.low > 0
     by = "clearly" if sure else "by no more than chance could make it: look again when there is more history"
     return [
-        "Verdict: it may be used. Expected purchases (BG/NBD) tell who will buy better than the last purchase's date does,",
-        f"{by}. And unlike that date, they say how many purchases to expect.",
+        "Verdict: it may be used. Expected purchases (BG/NBD) tell better who will buy than the date of the last",
+        f"purchase does, {by}.",
+        "And they say how many purchases to expect, which that date does not.",
     ]
 
 

@@ -5,8 +5,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.core.customer import Customer
-from pipeline.core.fold import with_occasion
+from pipeline.core.customer import Customer, with_occasion
 from pipeline.core.purchasing import history_of
 from pipeline.errors import Refused
 from pipeline.fitting.bought import Bought

@@ -34,7 +34,7 @@ def population() -> list[History]:
 
 
 PEOPLE = population()
-COLUMNS = tuple(np.array([float(getattr(h, name)) for h in PEOPLE]) for name in ("x", "t_x", "T"))
+X, T_X, T = (np.array([float(getattr(h, name)) for h in PEOPLE]) for name in ("x", "t_x", "T"))
 
 
 def same(found: Floats, one: Callable[[History], float]) -> None:
@@ -44,15 +44,15 @@ def same(found: Floats, one: Callable[[History], float]) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_a_population_gives_what_each_of_its_customers_gives(model: PurchaseModel) -> None:
-    same(vectors.p_alive(model, *COLUMNS), lambda h: purchasing.p_alive(model, h))
-    same(vectors.chance_to_buy(model, *COLUMNS, 26), lambda h: purchasing.chance_to_buy(model, h, 26))
-    same(vectors.expected_purchases(model, *COLUMNS, 26), lambda h: purchasing.expected_purchases(model, h, 26))
+    same(vectors.p_alive(model, X, T_X, T), lambda h: purchasing.p_alive(model, h))
+    same(vectors.chance_to_buy(model, X, T_X, T, 26), lambda h: purchasing.chance_to_buy(model, h, 26))
+    same(vectors.expected_purchases(model, X, T_X, T, 26), lambda h: purchasing.expected_purchases(model, h, 26))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_likelihoods_agree_as_far_as_their_largest_term_has_digits(model: PurchaseModel) -> None:
     """A likelihood is a small difference of terms as large as ``x ln x``; 1e-12 of those is all there is."""
-    found = vectors.log_likelihood(model, *COLUMNS)
+    found = vectors.log_likelihood(model, X, T_X, T)
     for value, history in zip(found, PEOPLE, strict=True):
         largest = max(1.0, history.x * np.log(model.alpha + history.T), history.x * np.log(model.b + history.x + 1))
         assert value == pytest.approx(purchasing.log_likelihood(model, history), abs=TOLERANCE * largest)
