@@ -147,3 +147,17 @@ def test_wrong_use_is_one_clear_line(arguments: tuple[str, ...], code: int, mess
     assert done.returncode == code
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules.update(numpy=None, scipy=None, matplotlib=None)\n"
+        "from pipeline.cli import main\nsys.argv = ['loyalty', 'fit', 'purchases', 'cdnow-sample']\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "loyalty: numpy, scipy, matplotlib missing; install the extra: pip install 'loyalty-pipeline[fit]'\n"
+    )
