@@ -58,7 +58,8 @@ def purchases(
         written = fitting.ship(learning, folder, force=force)
         if not as_json:
             names = ", ".join(path.name for path in (written, *drawn))
-            output.say(f"Written to {folder}: {names}, report.txt, report.json.")
+            forced = " Forced, and the parameter file says so." if learning.learned.forced else ""
+            output.say(f"Written to {folder}: {names}, report.txt, report.json.{forced}")
     return force or not learning.objections
 
 

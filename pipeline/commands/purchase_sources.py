@@ -17,8 +17,8 @@ EPOCH = date(1970, 1, 1)
 NEEDED = ("customer_id", "date", "amount")
 OPTIONAL = ("currency", "obligated")
 WORDS = {"": False, "0": False, "false": False, "1": True, "true": True}
-MOST_ROWS = 10_000_000
-"""Customer days read from the warehouse at most; with more, memory would end first."""
+MOST_ROWS = 3_000_000
+"""Customer days read from the warehouse at most; they take about 2 GB of memory."""
 
 
 def rows(source: str, settings: Callable[[], Settings]) -> Iterator[Bought]:
@@ -56,8 +56,8 @@ def _of_warehouse(settings: Settings) -> Iterator[Bought]:
     )
     if len(answer.rows) > MOST_ROWS:
         raise Refused(
-            f"more than {MOST_ROWS:,} days with purchases; fit a share of the customers: write them to a CSV file with "
-            "`loyalty query`"
+            f"more than {MOST_ROWS:,} days with purchases; fit a CSV file with the purchases of a random share of the "
+            "customers"
         )
     for customer, day, currency, obligated, units in answer.rows:
         yield Bought(customer, int(day), int(units), currency, obligated=bool(obligated))

@@ -54,7 +54,7 @@ def _tracking(tracking: Tracking) -> Figure:
         title="Left of the line the models learned; right of it they only predict",
     )  # fmt: skip
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False)
     return figure
 
 
@@ -67,18 +67,25 @@ def _reliability(assessment: Assessment) -> Figure:
         xlim=(0, 1), ylim=(0, 1), xlabel="predicted chance to buy in the hold-out", ylabel="share that bought",
         title="A point on the line is a chance that holds",
     )  # fmt: skip
-    chances.legend(frameon=False, loc="lower right", title="tenths of the customers, 95 % margin")
+    chances.legend(frameon=False, title="tenths of the customers, 95 % margin")
     _groups(groups, assessment.groups)
     return figure
 
 
 def _chances(ax: Axes, name: str, bins: Sequence[Bin]) -> None:
-    bought = np.array([b.bought for b in bins])
-    margin = [1.96 * np.sqrt(b.bought * (1 - b.bought) / b.customers) for b in bins]
+    margins = np.array([_margin(found) for found in bins]).T
     ax.errorbar(
-        [b.predicted for b in bins], bought, yerr=margin, color=COLOURS[name], marker="o", markersize=4, linewidth=1,
-        capsize=2, label=NAMES[name],
+        [found.predicted for found in bins], [found.bought for found in bins], yerr=margins, color=COLOURS[name],
+        marker="o", markersize=4, linewidth=1, capsize=2, label=NAMES[name],
     )  # fmt: skip
+
+
+def _margin(found: Bin) -> tuple[float, float]:
+    """How far Wilson's 95 % interval reaches below and above the share that bought."""
+    z2, n, share = 1.96**2, found.customers, found.bought
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return max(0.0, share - centre + half), max(0.0, centre + half - share)
 
 
 def _groups(ax: Axes, groups: Sequence[Group]) -> None:
@@ -93,6 +100,6 @@ def _groups(ax: Axes, groups: Sequence[Group]) -> None:
     ax.set(
         xlabel="repeat purchases in the calibration period",
         ylabel="purchases in the hold-out, on average", ylim=(0, None),
-        title="Who bought more often before, buys more often after",
+        title="Average purchases after, by purchases before",
     )  # fmt: skip
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False)

@@ -100,6 +100,10 @@ def _parameters(learned: Learned) -> list[str]:
     return lines
 
 
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0.0005 <= value < 10_000 else f"{value:.3g}"
+
+
 def _in_words(fit: PurchaseFit) -> str:
     found = fit.parameters
     return (
@@ -112,7 +116,7 @@ def _fit(title: str, fit: PurchaseFit | SpendFit) -> list[str]:
     lines = [f"  {title}: log-likelihood {fit.log_likelihood:.2f}, {fit.customers:,} customers"]
     for name in fit.parameters.__struct_fields__:
         error = f"+/- {getattr(fit.standard_errors, name):<7.3f}" if fit.standard_errors else "not certain"
-        lines.append(f"    {name:<6}{getattr(fit.parameters, name):>9.3f} {error}  {MEANINGS[name]}")
+        lines.append(f"    {name:<6}{_number(getattr(fit.parameters, name)):>9} {error}  {MEANINGS[name]}")
     return lines
 
 

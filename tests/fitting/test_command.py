@@ -124,6 +124,7 @@ def test_a_model_that_loses_against_the_baseline_needs_force(tmp_path: Path) -> 
     assert fit(*arguments[:-2], cwd=tmp_path).returncode == 1, "a report alone says no by its exit code"
     forced = fit(*arguments, "--force", cwd=tmp_path)
     assert forced.returncode == 0, forced.stderr
+    assert forced.stdout.rstrip().endswith("Forced, and the parameter file says so.")
     learned = decode((tmp_path / "fit/parameters.json").read_bytes())
     assert (learned.forced, learned.hold_out.beats_baseline) == (True, False)
 
