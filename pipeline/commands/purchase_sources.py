@@ -18,7 +18,7 @@ NEEDED = ("customer_id", "date", "amount")
 OPTIONAL = ("currency", "obligated")
 WORDS = {"": False, "0": False, "false": False, "1": True, "true": True}
 MOST_ROWS = 3_000_000
-"""Customer days read from the warehouse at most; they take about 2 GB of memory."""
+"""Customer days read from the warehouse at most; they take about 3 GB of memory."""
 
 
 def rows(source: str, settings: Callable[[], Settings]) -> Iterator[Bought]:

@@ -1,5 +1,6 @@
 """Whatever the source, the same purchases are learned from; what cannot be read is refused by its line."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,3 +151,8 @@ def test_cdnow_in_the_warehouse_is_cdnow_in_the_file(settings: Settings) -> None
     insert(warehouse, list(purchase_sources.rows("cdnow-sample", Settings)))
     found = log_of(purchase_sources.rows("warehouse", lambda: other))
     assert found.digest == log_of(purchase_sources.rows("cdnow-sample", Settings)).digest
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "fit", "purchases", "--no-spend", "--json"],
+        capture_output=True, text=True, timeout=60, check=True, env=other.as_env() | {"PATH": "/usr/bin"},
+    )  # fmt: skip
+    assert round(json.loads(done.stdout)["parameters"]["purchases"][0]["parameters"]["r"], 3) == 0.243
