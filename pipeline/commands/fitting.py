@@ -4,12 +4,16 @@ import importlib.util
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pipeline.commands import output, purchase_sources
 from pipeline.config import Settings
 from pipeline.errors import Refused
+
+if TYPE_CHECKING:
+    from pipeline.fitting.purchases import Learning
 
 LIBRARIES = ("numpy", "scipy", "matplotlib")
 
@@ -35,7 +39,7 @@ def purchases(
         The history cannot be learned from, or what was learned should not be used and nobody forced it.
     """
     _refuse_without_libraries()
-    from pipeline.fitting import history, pictures, report  # noqa: PLC0415 - slow to import, and from an extra
+    from pipeline.fitting import history, report  # noqa: PLC0415 - slow to import, and from an extra
     from pipeline.fitting import purchases as fitting  # noqa: PLC0415
 
     if weeks is not None and until is not None:
@@ -52,15 +56,23 @@ def purchases(
     for line in () if as_json else lines:
         output.say(line)
     if folder is not None:
-        (folder / "report.txt").write_text("\n".join(lines) + "\n")
-        (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
-        drawn = pictures.draw(learning.assessment, folder)
-        written = fitting.ship(learning, folder, force=force)
+        names = _write(learning, lines, data, folder, force=force)
+        forced = " Forced, and the parameter file says so." if learning.learned.forced else ""
         if not as_json:
-            names = ", ".join(path.name for path in (written, *drawn))
-            forced = " Forced, and the parameter file says so." if learning.learned.forced else ""
-            output.say(f"Written to {folder}: {names}, report.txt, report.json.{forced}")
+            output.say(f"Written to {folder}: {', '.join(names)}.{forced}")
     return force or not learning.objections
+
+
+def _write(learning: "Learning", lines: list[str], data: Any, folder: Path, *, force: bool) -> list[str]:
+    """Reports and pictures always, because they say why; then the parameters, if nothing speaks against them."""
+    from pipeline.fitting import pictures  # noqa: PLC0415
+    from pipeline.fitting import purchases as fitting  # noqa: PLC0415
+
+    (folder / "report.txt").write_text("\n".join(lines) + "\n")
+    (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+    drawn = pictures.draw(learning.assessment, folder)
+    written = fitting.ship(learning, folder, force=force)
+    return [written.name, *(path.name for path in drawn), "report.txt", "report.json"]
 
 
 def _refuse_without_libraries() -> None:
