@@ -20,6 +20,7 @@ from pipeline.commands import (
     customers,
     demo,
     doctor,
+    fitting,
     glossary,
     letters,
     local,
@@ -48,7 +49,7 @@ letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be 
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 replay_cli = typer.Typer(no_args_is_help=True, help="Send real purchases.")
 report_cli = typer.Typer(no_args_is_help=True, help="What customers say, what service costs them, what becomes of it.")
-fit_cli = typer.Typer(no_args_is_help=True, help="Learn from history.")
+fit_cli = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
 for name, group in (
     ("topics", topics_cli),
     ("dead-letters", letters_cli),
@@ -560,6 +561,52 @@ def report_shift(at: At = None, days: Days = None, data_dir: DataDir = None, jso
     """Show how many customers are less and how many more loyal after a contact, beside the published 4 : 1."""
     found = reports.shift(_settings(data_dir, running=True), at, days)
     output.as_json(found) if json_ else reported.shift(found)
+
+
+# --- learning from history
+
+
+@fit_cli.command("purchases", epilog=_example("loyalty fit purchases cdnow-sample --calibration-weeks 39 --out fit"))
+def fit_purchases(
+    source: Annotated[
+        str, typer.Argument(metavar="[SOURCE]", help="warehouse, cdnow, cdnow-sample, or a CSV file.")
+    ] = "warehouse",
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+    weeks: Annotated[
+        int | None,
+        typer.Option("--calibration-weeks", min=1, show_default="half of the history", help="Learn from these first."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--calibration-until", formats=["%Y-%m-%d"], show_default=False, help="Or: up to this day."),
+    ] = None,
+    horizon: Annotated[
+        float | None, typer.Option(show_default="the rest of the history", help="Test on so many weeks after that.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(show_default=False, help="Of several, the one whose amounts count as spend.")
+    ] = None,
+    spend: Annotated[bool, typer.Option("--spend/--no-spend", help="Learn how much people spend, too.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(show_default=False, help="Folder for parameters, report and pictures.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write parameters although something speaks against.")] = False,
+) -> None:
+    """Learn who buys again, how often and how much, and test it on unseen weeks; exit code 1 when it is of no use."""
+    useful = fitting.purchases(
+        source,
+        lambda: _settings(data_dir, running=True),
+        weeks=weeks,
+        until=until and until.date(),
+        horizon=horizon,
+        currency=currency,
+        spend=spend,
+        out=out,
+        force=force,
+        as_json=json_,
+    )
+    raise typer.Exit(0 if useful else 1)
 
 
 def main() -> None:

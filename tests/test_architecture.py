@@ -49,6 +49,7 @@ ONLY_IN = {
     "jgo": {"local"},
     "typer": {"cli"},
     "numpy": {"fitting"},
+    "scipy": {"fitting"},
     "matplotlib": {"fitting"},
 }
 

@@ -10,11 +10,13 @@ from pipeline.core import (
     judging,
     loyalty,
     promises,
+    purchasing,
     regulars,
     rhythm,
     risk,
     satisfaction,
     shift,
+    spending,
     surveys,
 )
 from pipeline.core.glossary import Definition
@@ -28,6 +30,8 @@ SOURCES: tuple[tuple[Definition, ...], ...] = (
     satisfaction.DEFINITIONS,
     consent.DEFINITIONS,
     loyalty.DEFINITIONS,
+    purchasing.DEFINITIONS,
+    spending.DEFINITIONS,
     risk.DEFINITIONS,
     surveys.DEFINITIONS,
     effort.DEFINITIONS,

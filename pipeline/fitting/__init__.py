@@ -1,1 +1,4 @@
-"""Learning from history: estimates with their errors, held against what came later. Needs the extra ``fit``."""
+"""Learning from history: the only place that needs numpy, scipy and matplotlib (the extra ``fit``).
+
+What is learned is written as parameters that ``pipeline.core`` evaluates without any of them.
+"""
