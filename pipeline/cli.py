@@ -15,6 +15,7 @@ import typer
 
 from pipeline import __version__, kafka
 from pipeline.commands import (
+    acting,
     alerts,
     audit,
     customers,
@@ -309,6 +310,17 @@ def simulate(
     """Send purchases, contacts, surveys and calls of a synthetic population, labelled synthetic."""
     sent = sending.population(_settings(data_dir, running=True), customers_, days, seed, start.date(), rate, truth)
     output.say(f"Sent {sent} synthetic events.")
+
+
+@report_cli.command("effect", epilog=_example("loyalty report effect --days 90"))
+def report_effect(
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="Who bought nothing within so many days has left.")] = 90,
+    data_dir: DataDir = None,
+    json_: AsJson = False,
+) -> None:
+    """Show what acting on alerts changed, against the alerts that were held out (LOYALTY_HOLDOUT_PERCENT)."""
+    found = acting.measured(_settings(data_dir, running=True), days)
+    output.as_json(found.as_data()) if json_ else acting.show(found)
 
 
 # --- learning from history

@@ -32,7 +32,7 @@ def test_all_commands_are_there() -> None:
         "simulate", "fit risk", "fit purchases", "status", "audit", "rebuild",
         "customer", "explain", "glossary", "query", "doctor", "dead-letters list", "dead-letters show",
         "dead-letters replay", "alerts list", "alerts show", "alerts tail",
-        "report surveys", "report effort", "report shift",
+        "report surveys", "report effort", "report shift", "report effect",
     }  # fmt: skip
 
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.commands import reports
+from pipeline.commands import acting, reports
 from pipeline.config import Settings
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
+from pipeline.core.effect import Arm
 from pipeline.core.shift import Ratio
 from pipeline.errors import NotFound
 from pipeline.flow import Record
@@ -233,3 +234,41 @@ def test_the_newest_state_counts_and_the_erased_do_not(filled: Settings) -> None
     store(warehouse, [person(2)], version=3, erased=True)
     names = {customer.customer_id for customer in reports.states(warehouse)}
     assert names == {f"c-{number:04d}" for number in range(120)} - {"c-0001", "c-0002"}
+
+
+def test_what_acting_changed_is_counted_from_first_alerts_that_are_old_enough(settings: Settings) -> None:
+    """Held out: 40 of whom 20 left. Acted for: 40 of whom 8 left. Young alerts and later alerts do not count."""
+    warehouse = connect(settings)
+    warehouse.command(
+        "INSERT INTO alert_states (alert_id, customer_id, held_out, status, raised_at, occurred_at) "
+        "SELECT toString(number), toString(number), number < 40, 'open', "
+        "toDateTime64('2026-01-10', 3, 'UTC') AS at, at FROM numbers(80)"
+    )
+    warehouse.command(
+        "INSERT INTO alert_states (alert_id, customer_id, held_out, status, raised_at, occurred_at) "
+        "SELECT concat('later-', toString(number)), toString(number), number >= 40, 'open', "
+        "toDateTime64('2026-02-10', 3, 'UTC') AS at, at FROM numbers(80)"
+    )
+    warehouse.command(
+        "INSERT INTO alert_states (alert_id, customer_id, held_out, status, raised_at, occurred_at) "
+        "VALUES ('y', 'young', true, 'open', '2026-06-30 00:00:00', '2026-06-30 00:00:00')"
+    )
+    for customers, day, obligated in (
+        ("number < 20 OR number >= 48", "2026-02-01", False),  # came back
+        ("number < 80", "2026-01-05", False),  # before the alert
+        ("number < 80", "2026-02-02", True),  # a renewal is no evidence
+        ("number < 80", "2026-07-01", False),  # too late
+    ):
+        warehouse.command(
+            "INSERT INTO raw_purchases (event_id, customer_id, occurred_at, obligated, _offset) "
+            f"SELECT concat('{day}-', toString(number)), toString(number), toDateTime64('{day}', 3, 'UTC'), "
+            f"{obligated}, number FROM numbers(80) WHERE {customers}"
+        )
+    found = acting.measured(settings, 90)
+    assert (found.found.treated, found.found.held_out) == (Arm(40, 8), Arm(40, 20))
+    assert found.found.verdict == "acting helped"
+
+
+def test_without_anybody_held_out_there_is_nothing_to_compare(settings: Settings) -> None:
+    with pytest.raises(NotFound, match="try fewer"):
+        acting.measured(settings, 90)
