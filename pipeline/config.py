@@ -45,6 +45,7 @@ class Settings:
     tick_seconds: int = _setting(60, "how often open alerts are looked at for a new day in event time")
     holdout_percent: int = _setting(0, "percent of alerts that are kept from the desk, to measure what acting does")
     risk_policy: str = _setting("", "file with the risk's coefficients, from `loyalty fit risk`; empty: the priors")
+    purchase_model: str = _setting("", "file with what `loyalty fit purchases` learned, shown with a customer")
     instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")
     listen: str = _setting("127.0.0.1", "address the metrics servers listen on")
     worker_metrics_port: int = _setting(19101, "port of the worker's metrics")

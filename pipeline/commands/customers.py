@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.commands import output, standing
+from pipeline.commands import outlook, output, standing
+from pipeline.commands.outlook import Outlook
 from pipeline.config import Settings
 from pipeline.core.consent import may_survey
 from pipeline.core.currencies import to_amount
@@ -28,6 +29,7 @@ class Known(NamedTuple):
     alerts: list[dict[str, Any]]
     at: datetime
     loyalty: Loyalty | None
+    outlook: Outlook | None = None
 
 
 def read(settings: Settings, customer_id: str, at: datetime) -> Known:
@@ -50,7 +52,7 @@ def read(settings: Settings, customer_id: str, at: datetime) -> Known:
     customer = decode_named(rows[0][0])
     norms = Norms(typical_baskets={**PRIORS.typical_baskets, **_typical_baskets(warehouse, customer)})
     state = loyalty(customer, milliseconds(at), norms, _referrals(warehouse, customer_id))
-    return Known(customer, _alerts(warehouse, customer_id), at, state)
+    return Known(customer, _alerts(warehouse, customer_id), at, state, outlook.outlook(settings, customer, at, state))
 
 
 def _typical_baskets(warehouse: Warehouse, customer: Customer) -> dict[str, float]:
@@ -84,7 +86,7 @@ def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
 
 def as_data(known: Known) -> dict[str, Any]:
     """The customer for a program."""
-    customer, alerts, at, state = known
+    customer, alerts, at, state, expected = known
     return {
         "customer_id": customer.customer_id,
         "prospect": customer.is_prospect,
@@ -103,6 +105,7 @@ def as_data(known: Known) -> dict[str, Any]:
         "alerts": alerts,
         "loyalty_at": _iso(milliseconds(at)),
         "loyalty": standing.as_data(state) if state is not None else None,
+        "outlook": outlook.as_data(expected),
         "events": customer.events,
         "synthetic_events": customer.synthetic_events,
     }
@@ -126,6 +129,7 @@ def show(known: Known) -> None:
         *_answers(customer),
         *_risk(alerts),
         *loyalty_of(known),
+        *outlook.lines(known.outlook),
         "",
         f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
@@ -135,7 +139,7 @@ def show(known: Known) -> None:
 
 def loyalty_of(known: Known) -> list[str]:
     """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
-    customer, _, at, state = known
+    customer, at, state = known.customer, known.at, known.loyalty
     if state is None:
         said = customer.stated.consent if customer.stated is not None else None
         return [standing.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]
