@@ -5,10 +5,11 @@ true of every table that a materialized view fills from ours, however far down t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline import kafka
 from pipeline.config import Settings
@@ -19,6 +20,14 @@ from pipeline.sink.warehouse import Warehouse
 from pipeline.topics import INPUTS
 
 PROBE_GROUP = "sink-probe"
+COORDINATOR_SECONDS = 30.0
+NOT_YET = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._WAIT_COORD,
+)
+"""A broker that has just started says so for a moment."""
 PLAIN, REPLICATED = "non_replicated_deduplication_window", "replicated_deduplication_window"
 _WORD = r"(`[^`]+`|[^\s`.(]+)"
 _TARGET = re.compile(rf"CREATE MATERIALIZED VIEW {_WORD}(?:\.{_WORD})? TO (?:{_WORD}\.)?{_WORD}")
@@ -95,6 +104,20 @@ def _window(table: _Table, setting: str, defaults: Mapping[str, int]) -> int:
     return int(found[1]) if found else defaults.get(setting, 0)
 
 
+def _commit(probe: Any, place: Sequence[TopicPartition]) -> None:
+    """Commit once the coordinator of a group nobody has heard of yet is found and ready."""
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            probe.commit(offsets=place, asynchronous=False)
+        except KafkaException as failed:
+            if failed.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 def keeps_metadata(settings: Settings, asked: Any = None) -> None:
     """Check that the broker keeps what a commit says beside its offset; some that speak Kafka's protocol drop it.
 
@@ -111,7 +134,7 @@ def keeps_metadata(settings: Settings, asked: Any = None) -> None:
     place = [TopicPartition(settings.topic(INPUTS[0].name), 0, 0, plan_text(plan))]
     probe = asked or kafka.consumer(settings, "probe", settings.group(PROBE_GROUP))
     try:
-        probe.commit(offsets=place, asynchronous=False)
+        _commit(probe, place)
         (found,) = probe.committed([TopicPartition(settings.topic(INPUTS[0].name), 0)], timeout=10)
     except KafkaException as failed:
         raise Transient(f"the broker does not take offsets: {failed.args[0].str()}") from None

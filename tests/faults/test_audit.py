@@ -49,7 +49,7 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
 
     filled.rows("INSERT INTO raw_purchases SELECT * FROM raw_purchases LIMIT 3")
     filled.rows("DELETE FROM raw_survey_responses WHERE _offset % 50 = 7")
-    filled.rows("DELETE FROM alert_states WHERE alert_id = (SELECT max(alert_id) FROM alert_states)")
+    filled.rows("DELETE FROM alert_states WHERE alert_id = (SELECT argMin(alert_id, _offset) FROM alert_states)")
     filled.rows(
         "DELETE FROM customer_states WHERE _partition = 1 "
         "AND _offset = (SELECT max(_offset) FROM customer_states WHERE _partition = 1)"

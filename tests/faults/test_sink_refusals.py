@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from pipeline.config import Settings
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.errors import Refused
+from pipeline.errors import Refused, Transient
 from pipeline.sink.checks import keeps_metadata
 from pipeline.sink.migrations import migrate
 from pipeline.sink.warehouse import connect
@@ -213,3 +214,28 @@ def test_too_many_parts_are_waited_for(migrated: Field) -> None:
     migrated.rows("ALTER TABLE raw_purchases RESET SETTING parts_to_throw_insert, parts_to_delay_insert")
     migrated.wait_done("sink")
     assert check_rows(migrated) == 500
+
+
+class Loading:
+    """A broker whose coordinator is not ready at first."""
+
+    def __init__(self, code: int, times: int) -> None:
+        self._code, self._times, self._kept = code, times, ""
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        self._times -= 1
+        if self._times >= 0:
+            raise KafkaException(KafkaError(self._code))
+        self._kept = offsets[0].metadata
+
+    def committed(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(asked[0].topic, asked[0].partition, 0, self._kept)]
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_coordinator_that_is_not_ready_yet_is_waited_for_and_any_other_answer_is_not() -> None:
+    keeps_metadata(Settings(), Loading(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, 2))
+    with pytest.raises(Transient, match="does not take offsets"):
+        keeps_metadata(Settings(), Loading(KafkaError.GROUP_AUTHORIZATION_FAILED, 1))
