@@ -44,6 +44,10 @@ def eventually(claim: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
+NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""How a machine reaches the network: a firm's proxy, its own authorities. Kafka's jars are fetched through it."""
+
+
 class Stack:
     """``loyalty up`` or ``loyalty demo`` as a child process, and the command to look at it."""
 
@@ -61,7 +65,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """Only what a program needs, nothing of the checkout."""
-        kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HTTPS_PROXY", "https_proxy")
+        kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HTTPS_PROXY", "https_proxy", *NETWORK)
         return {name: os.environ[name] for name in kept if name in os.environ} | {"COLUMNS": "200"} | self.settings
 
     def start(self, seconds: float = 90) -> "Stack":

@@ -7,10 +7,10 @@ Rules
 """
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import platformdirs
@@ -98,17 +98,16 @@ def _fetch(absent: list[Jar], folder: Path, progress: Callable[[int, int], None]
         return
     folder.mkdir(parents=True, exist_ok=True)
     progress(0, len(absent))
-    with ThreadPoolExecutor(6) as pool:
-        for done, _ in enumerate(pool.map(lambda jar: _fetch_one(jar, folder), absent), start=1):
+    with TemporaryDirectory(prefix="maven-", dir=folder) as own, ThreadPoolExecutor(6) as pool:  # others may fetch too
+        for done, _ in enumerate(pool.map(lambda jar: _fetch_one(jar, folder, Path(own)), absent), start=1):
             progress(done, len(absent))
-    shutil.rmtree(folder / "maven", ignore_errors=True)
 
 
-def _fetch_one(jar: Jar, folder: Path) -> None:
+def _fetch_one(jar: Jar, folder: Path, repository: Path) -> None:
     from jgo.maven import MavenContext  # noqa: PLC0415 - only when something has to be fetched
 
     try:
-        context = MavenContext(repo_cache=folder / "maven")
+        context = MavenContext(repo_cache=repository)
         path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
     except Exception as failed:  # jgo raises many kinds; each means the jar cannot be had
         raise Refused(f"Kafka's jar {jar.filename} cannot be fetched ({type(failed).__name__}). {REMEDIES}") from None
