@@ -7,14 +7,14 @@ Rules
 - CES 1 and CES 2 ask different questions: they are normalised to ease, and never averaged together.
 - Answers on different scales are never put together: a scale is part of the question.
 - Satisfaction looks back. It stands here beside the others and enters none of them.
-- A survey by e-mail is advertising (BGH VI ZR 225/17): without a known consent none is triggered.
+- A survey by e-mail is advertising: whether one may be sent is asked of :mod:`pipeline.core.consent`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, NamedTuple
 
 from pipeline.core.customer import Answer, Customer
 from pipeline.core.glossary import Definition
@@ -215,49 +215,3 @@ class Ballot:
             if question.instrument != "nps" and (found := rating(question, given)) is not None
         }
         return Said(nps(scores), ratings)
-
-
-# --- whether one may ask
-
-
-Consent = Literal["given", "existing_customer", "refused", "withdrawn"]
-"""What a customer said about being surveyed. ``existing_customer`` is the exception of § 7(3) UWG, and only somebody
-who saw that all of it holds may record it: the address came with a sale, the survey is about our own similar goods, the
-customer did not object, and was told at collection, and is told each time, that they can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Whether a survey may be triggered, and why, in words."""
-
-    open: bool
-    reason: str
-
-
-def survey_gate(consent: Consent | None, since: int | None, at: int, *, bought_at: int | None) -> Gate:
-    """Whether a survey may be triggered for a customer at a moment (milliseconds).
-
-    ``consent`` is the last thing known and ``since`` when it was said; ``bought_at`` is the first purchase. What is not
-    known is a no: the exception for existing customers is a state somebody recorded, never a default.
-    """
-    match consent:
-        case None:
-            return Gate(False, "No: nothing is known about this customer's consent to surveys.")
-        case "refused":
-            return Gate(False, "No: the customer refused surveys.")
-        case "withdrawn":
-            return Gate(False, "No: the customer withdrew the consent to surveys.")
-        case "given" | "existing_customer":
-            if since is None or since > at:
-                return Gate(False, "No: it is not known that the consent was there by then.")
-            return _gate_given(consent, at, bought_at)
-        case _:
-            assert_never(consent)
-
-
-def _gate_given(consent: Consent, at: int, bought_at: int | None) -> Gate:
-    if consent == "given":
-        return Gate(True, "Yes: the customer agreed to surveys.")
-    if bought_at is None or bought_at > at:
-        return Gate(False, "No: the exception for existing customers (§ 7(3) UWG) needs a purchase, and there is none.")
-    return Gate(True, "Yes: an existing customer who was told they can object and did not (§ 7(3) UWG).")

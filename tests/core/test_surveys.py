@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.customer import DAY_MS, Answer, Customer
 from pipeline.core.intervals import compare, wilson
-from pipeline.core.surveys import FOLLOW_UP, Ballot, Consent, Nps, Question, newest, nps, nps_class, rating, survey_gate
+from pipeline.core.surveys import FOLLOW_UP, Ballot, Nps, Question, newest, nps, nps_class, rating
 
 AT = 500 * DAY_MS
 
@@ -191,33 +191,3 @@ def test_questions_are_counted_apart_by_instrument_and_scale() -> None:
 
 def test_an_empty_ballot_says_nothing() -> None:
     assert (Ballot().result().nps, Ballot().result().ratings) == (None, {})
-
-
-# --- the gate
-
-
-@pytest.mark.parametrize(
-    ("consent", "since", "bought_at", "is_open", "because"),
-    [
-        (None, None, 0, False, "nothing is known"),
-        (None, AT, 0, False, "nothing is known"),
-        ("given", AT, None, True, "agreed"),
-        ("given", AT + 1, None, False, "not known that the consent was there"),
-        ("given", None, 0, False, "not known that the consent was there"),
-        ("existing_customer", AT, AT, True, "§ 7(3) UWG"),
-        ("existing_customer", AT, AT + 1, False, "needs a purchase"),
-        ("existing_customer", AT, None, False, "needs a purchase"),
-        ("existing_customer", AT + 1, 0, False, "not known that the consent was there"),
-        ("refused", 0, 0, False, "refused"),
-        ("withdrawn", 0, 0, False, "withdrew"),
-        ("withdrawn", AT + 1, 0, False, "withdrew"),
-    ],
-)
-def test_nothing_triggers_a_survey_without_a_known_consent(
-    consent: Consent | None, since: int | None, bought_at: int | None, is_open: bool, because: str
-) -> None:
-    """The specification (section 5): consent, or the exception of § 7(3) UWG as something somebody recorded."""
-    gate = survey_gate(consent, since, AT, bought_at=bought_at)
-    assert gate.open is is_open
-    assert because in gate.reason
-    assert gate.reason.startswith("Yes: " if is_open else "No: ")
