@@ -1,0 +1,90 @@
+"""Options that several commands share, and how they become settings."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.config import Settings, from_env
+from pipeline.errors import Refused
+from pipeline.local import stack
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Where the local stack keeps its data.", show_default="the platform's place for data"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON, one value.")]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65535, show_default=False, help="Listen here instead of the configured port.")
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65532, show_default=False, help="First of four: worker, sink, warehouse, stack."),
+]
+Rate = Annotated[
+    float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.", show_default=False)
+]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many.")]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="As of this moment (UTC).", show_default="the newest event"
+    ),
+]
+Days = Annotated[
+    int | None, typer.Option(min=1, max=36_500, help="Only so many days before it.", show_default="all of them")
+]
+FIRST_DAY = datetime(2025, 1, 1)  # noqa: DTZ001 - a day, not a moment
+
+
+class AlertStatus(StrEnum):
+    """Which alerts to list."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    ALL = "all"
+
+
+class AlertSeverity(StrEnum):
+    """How bad."""
+
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+def settings_of(data_dir: Path | None = None, *, running: bool = False) -> Settings:
+    """Settings from the environment; a running local stack fills in its own addresses.
+
+    With ``running``, a data directory that was asked for must have one: another stack's answers would mislead.
+    """
+    env = dict(os.environ)
+    if data_dir is not None:
+        env["LOYALTY_DATA_DIR"] = str(data_dir.expanduser().resolve())
+    known = stack.record(from_env(env).directory)
+    if running and known is None and data_dir is not None and not {"LOYALTY_KAFKA", "LOYALTY_CLICKHOUSE"} & env.keys():
+        raise Refused(f"no stack runs on {data_dir}; start it: loyalty up --data-dir {data_dir}")
+    return from_env(env, known["settings"] if known else None)
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """A moment a person wrote; a day is its end, and without a time zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date and time such as 2025-06-01T12:00:00Z") from None
+    if len(text) == len("2025-06-01"):
+        moment += timedelta(days=1, microseconds=-1)
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+def example(text: str) -> str:
+    return f"[dim]Example:[/dim]  {text}"
