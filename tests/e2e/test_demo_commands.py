@@ -178,6 +178,7 @@ def test_a_population_of_the_future_is_refused_with_the_remedy(demo: Demo) -> No
     assert "--start" in done.stderr
 
 
+@pytest.mark.soak
 def test_a_second_stack_shares_the_broker_under_a_prefix(demo: Demo, tmp_path: Path) -> None:
     other = Stack(demo.loyalty, tmp_path, ("up", "--kafka", demo.kafka))
     other.settings = {"LOYALTY_TOPIC_PREFIX": "other."}

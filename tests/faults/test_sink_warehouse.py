@@ -71,6 +71,7 @@ def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(filled: Field,
     assert len(assigned) == 1, "it left its group"
 
 
+@pytest.mark.soak
 def test_inserts_that_take_five_seconds_are_waited_for(filled: Field, proxy: Proxy) -> None:
     proxy.slow = 5.0
     sink = filled.sink(clickhouse=proxy.url)

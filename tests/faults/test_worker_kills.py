@@ -73,7 +73,7 @@ def kill_at_random(worker: Running, seconds: float, seed: int) -> int:
     return kills
 
 
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.soak)])
 def test_killed_at_random_under_load_it_ends_exact(field: Field, store: str) -> None:
     sender = field.sending(traffic(800), rate=200)
     worker = field.worker("worker-0", LOYALTY_STORE=store)
