@@ -78,6 +78,7 @@ def rows_after_kills(field: Field, sink: Running, times: int, seed: int, rate: f
     return check_rows(field)
 
 
+@pytest.mark.soak
 def test_a_sink_killed_again_and_again_writes_every_row_once(filled: Field) -> None:
     assert rows_after_kills(filled, filled.sink("0"), times=12, seed=3) > 1_000
 

@@ -39,9 +39,9 @@ def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once
     ("instance", "step"),
     [
         ("", Point.SINK_INTENT_RECORDED),
-        ("", Point.SINK_INSERTED),
+        pytest.param("", Point.SINK_INSERTED, marks=pytest.mark.soak),
         ("a", Point.SINK_INTENT_RECORDED),
-        ("a", Point.SINK_MID_INSERT),
+        pytest.param("a", Point.SINK_MID_INSERT, marks=pytest.mark.soak),
     ],
 )
 def test_what_a_dead_sink_had_recorded_another_finishes(filled: Field, instance: str, step: Point) -> None:

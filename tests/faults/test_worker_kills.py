@@ -32,7 +32,7 @@ def test_without_any_fault_the_oracle_agrees(field: Field) -> None:
     assert expected.letters
 
 
-@pytest.mark.parametrize("point", STEPS)
+@pytest.mark.parametrize("point", [*STEPS[::2], *(pytest.param(step, marks=pytest.mark.soak) for step in STEPS[1::2])])
 def test_killed_at_a_step_again_and_again_it_ends_exact(field: Field, point: Point) -> None:
     """Every start dies at the step, a little later each time, while records keep coming."""
     sender = field.sending(traffic(500), rate=160)
