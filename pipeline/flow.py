@@ -96,8 +96,8 @@ class News(NamedTuple):
     alert: ChurnAlert
     applied: Mapping[str, int]
     """The last offset of each topic that was applied to the customer when it was told."""
-    appended_at_ms: int
-    """When the broker received the record that led to it."""
+    appended_at_ms: int | None
+    """When the broker received the record that led to it; ``None``: time alone did."""
 
 
 class States(Protocol):
@@ -200,7 +200,7 @@ def look_at_time(
         done = tick(before, at, policy)
         if done.customer is not before:
             outcome.changed[key] = done.customer
-            outcome.news.extend(News(alert, done.customer.applied, at) for alert in done.alerts)
+            outcome.news.extend(News(alert, done.customer.applied, None) for alert in done.alerts)
     return outcome
 
 

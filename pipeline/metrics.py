@@ -111,7 +111,7 @@ class WorkerMetrics:
         for reason in reasons:
             self._rejected.labels(topic, reason.value).inc()
 
-    def alert_sent(self, transition: str, severity: str, appended_at_ms: int | None = None) -> None:
+    def alert_sent(self, transition: str, severity: str, appended_at_ms: int | None) -> None:
         """An alert was confirmed by the broker; ``appended_at_ms`` is when the event was received that led to it."""
         self._alerts.labels(transition, severity).inc()
         if appended_at_ms is not None:

@@ -65,7 +65,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """Only what a program needs, nothing of the checkout."""
-        kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "HTTPS_PROXY", "https_proxy", *NETWORK)
+        kept = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", *NETWORK)
         return {name: os.environ[name] for name in kept if name in os.environ} | {"COLUMNS": "200"} | self.settings
 
     def start(self, seconds: float = 90) -> "Stack":

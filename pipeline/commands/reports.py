@@ -6,13 +6,14 @@ back.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.core.customer import DAY_MS, Customer, decode_named
 from pipeline.core.effort import Ledger, issues
 from pipeline.core.intervals import Change, compare
+from pipeline.core.moments import instant, milliseconds
 from pipeline.core.shift import PUBLISHED, Balance
 from pipeline.core.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
 from pipeline.errors import NotFound
@@ -25,7 +26,6 @@ _PAGE = (
     "(contact_events > 0 OR survey_answers > 0) ORDER BY customer_id LIMIT {n:UInt32}"
 )
 _KNOWN = "SELECT count(), toUnixTimestamp64Milli(max(last_event_at)) FROM customer_states FINAL"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Asked(NamedTuple):
@@ -57,11 +57,11 @@ def _asked(warehouse: Warehouse, at: datetime | None, days: int | None) -> Asked
 
 def _milliseconds(moment: datetime) -> int:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(milliseconds=1)
+    return milliseconds(aware)
 
 
 def _iso(at: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return instant(at).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _head(asked: Asked) -> dict[str, Any]:

@@ -12,7 +12,6 @@ Rules
 """
 
 from collections.abc import Container, Iterator
-from datetime import UTC, datetime
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from msgspec import msgpack
 from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
 from pipeline.core.holdout import held_out
 from pipeline.core.messages import ChurnAlert, Contribution, Transition
+from pipeline.core.moments import instant
 from pipeline.core.risk import PRIORS, Assessment, RiskPolicy, assess, case_of, contributions
 from pipeline.core.words import LEFT_ALONE, history, reasons, recommendation
 
@@ -232,8 +232,8 @@ def _message(
         evidence=_evidence(customer, issue),
         held_out=untouched,
         caused_by_event=cause,
-        raised_at=_moment(state.raised_at),
-        occurred_at=_moment(now.at),
+        raised_at=instant(state.raised_at),
+        occurred_at=instant(now.at),
         synthetic=any(contact.synthetic for contact in issue),
     )
 
@@ -242,7 +242,3 @@ def _evidence(customer: Customer, issue: list[Contact]) -> list[str]:
     ids = {contact.contact_id for contact in issue}
     said = [answer.event_id for answer in customer.answers if answer.contact_id in ids]
     return [*(contact.last_event for contact in issue), *said]
-
-
-def _moment(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)

@@ -4,7 +4,6 @@
 """
 
 from copy import copy
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import NamedTuple, assert_never
 
@@ -28,7 +27,7 @@ from pipeline.core.customer import (
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
-from pipeline.core.moments import milliseconds
+from pipeline.core.moments import day, milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import BadEvent, Reason
 
@@ -122,11 +121,7 @@ def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:
         return Step(customer)
     after = copy(customer)
     after.looked_at = at
-    return Step(after, look_again(after, Affected(concerned), f"{TICK}{_day(at)}", policy))
-
-
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+    return Step(after, look_again(after, Affected(concerned), f"{TICK}{day(at)}", policy))
 
 
 def look_again(after: Customer, concerned: Affected, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:

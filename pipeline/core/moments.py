@@ -9,3 +9,13 @@ def milliseconds(moment: datetime) -> int:
     """A moment as integer milliseconds since 1970 UTC."""
     since = moment - _EPOCH
     return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
+
+
+def instant(at: int) -> datetime:
+    """The inverse of :func:`milliseconds`."""
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+def day(at: int) -> str:
+    """The day of a moment, as ``2026-01-31``."""
+    return instant(at).date().isoformat()

@@ -104,8 +104,8 @@ class RiskPolicy:
             raise ValueError(f"{wrong[0]} is not a finite number")
         if not (self.fade_days > 0 and self.gap_days > 0):
             raise ValueError("fade_days and gap_days must be above 0")
-        if not 0 < self.clear_at <= self.raise_at <= self.high_at <= self.critical_at <= 1:
-            raise ValueError("thresholds must rise: 0 < clear_at <= raise_at <= high_at <= critical_at <= 1")
+        if not 0 < self.clear_at < self.raise_at < self.high_at < self.critical_at < 1:
+            raise ValueError("thresholds must rise: 0 < clear_at < raise_at < high_at < critical_at < 1")
         if not 0 <= self.holdout <= 1:
             raise ValueError("holdout must be a share, 0 to 1")
         object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))

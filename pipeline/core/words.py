@@ -1,10 +1,10 @@
 """What the desk reads: reasons, a recommended action and a one-line history, in plain words."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pipeline.core.customer import Contact
 from pipeline.core.messages import Contribution
+from pipeline.core.moments import day
 
 _SENTENCES = {
     "contact": "They had to contact us at all.",
@@ -86,12 +86,8 @@ def recommendation(contributions: Sequence[Contribution], status: str) -> str:
 def history(issue: Sequence[Contact]) -> str:
     """The contacts of an issue in one line, oldest first."""
     steps = [
-        f"{_day(contact.opened_at)} {contact.channel} {contact.kind} ({contact.origin}), "
+        f"{day(contact.opened_at)} {contact.channel} {contact.kind} ({contact.origin}), "
         f"{'solved' if contact.resolved else 'open'}"
         for contact in issue
     ]
     return "; ".join(steps)
-
-
-def _day(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()

@@ -213,19 +213,20 @@ class Engine:
             self._fuse.accept,
             self._policy,
         )
-        if not lane.told:
-            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
-        self._note_open(lane, outcome)
+        self._delivered(partition, lane, outcome)
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
 
-    @staticmethod
-    def _note_open(lane: Lane, outcome: Outcome) -> None:
+    def _delivered(self, partition: int, lane: Lane, outcome: Outcome) -> None:
+        if not lane.told:
+            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
         for key, customer in outcome.changed.items():
             if any(alert.status == "open" for alert in customer.alerts):
                 lane.open.add(key)
             else:
                 lane.open.discard(key)
+        for item in outcome.news:
+            self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
 
     async def tick(self, now_ms: int) -> None:
         """Look again at the open alerts of every partition for which a new day has begun in event time."""
@@ -245,11 +246,8 @@ class Engine:
                 return
             outcome = look_at_time(partition, keys, day, self._table, self._policy)
             await deliver(partition, outcome, self._table, self._outputs)
-            self._note_open(lane, outcome)
-            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
+            self._delivered(partition, lane, outcome)
             self._facts.looked_again(len(outcome.changed))
-            for item in outcome.news:
-                self._facts.alert_sent(item.alert.transition, item.alert.severity)
 
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
@@ -293,8 +291,6 @@ class Engine:
             self._facts.slice_processed(slice_.topic, len(slice_.records), seen, seconds)
             if seen.dead:
                 self._facts.events_rejected(slice_.topic, (letter.reason for letter in seen.dead))
-        for item in outcome.news:
-            self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
         self._facts.customers(self._table.count())
 
 

@@ -187,7 +187,7 @@ class DiskStore:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Every customer with the encoded state, in the order of their ids."""
-        return ((key, value) for key, value in self._db.items() if key != _META)
+        return ((key, value) for key, value in self._db.items() if not key.startswith(_META))
 
     def __len__(self) -> int:
         return self._count

@@ -1,6 +1,7 @@
 """The fold: order, duplicates and lateness cannot be seen in what comes out of it."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -28,6 +29,7 @@ from pipeline.core.events import Event, Line, Purchase, ServiceContact
 from pipeline.core.fold import Where, apply, is_recent, look_again, step
 from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS
+from pipeline.core.words import LEFT_ALONE
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
 
@@ -309,3 +311,12 @@ def test_bytes_that_look_like_a_mark_across_two_others_are_none() -> None:
     assert not is_recent(marked, across)
     assert is_recent(marked, across + marked)
     assert not is_recent(marked, b"")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_an_alert_that_is_held_out_says_so_and_asks_nobody_to_act(share: float) -> None:
+    policy = replace(PRIORS, holdout=share)
+    customer = step(Customer(customer_id=CUSTOMER), bought(1), Where("purchases", 0)).customer
+    (alert,) = step(customer, contacted(2, day=1, kind="cancellation"), Where("service-contacts", 0), policy).alerts
+    assert alert.held_out is bool(share)
+    assert (alert.recommended_action == LEFT_ALONE) is bool(share)

@@ -1,9 +1,6 @@
 """``loyalty fit risk`` as a person uses it: from the warehouse or simulated, with a report, a picture and a policy."""
 
 import json
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,6 @@ from typer.testing import CliRunner
 
 from pipeline.cli import cli
 from pipeline.commands import fit_risk
-from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.partition import partition_of
@@ -29,7 +25,7 @@ from pipeline.sink.rows import EventRows, Place
 from pipeline.sink.warehouse import Warehouse, connect
 from tests.fitting.histories import simulated
 from tests.fitting.test_risk import only_time_tells
-from tests.stacks import eventually, free_ports
+from tests.warehouses import embedded
 
 PNG = b"\x89PNG\r\n\x1a\n"
 KINDS: dict[type[Event], tuple[str, Any, Any]] = {
@@ -105,28 +101,10 @@ def test_bounds_that_contradict_each_other_are_wrong_usage(tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """An embedded warehouse of its own."""
-    port, metrics = free_ports(2)
-    settings = Settings(
-        data_dir=str(tmp_path_factory.mktemp("warehouse")), clickhouse=f"http://127.0.0.1:{port}",
-        warehouse_metrics_port=metrics,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "warehouse"],
-        env=settings.as_env() | {"PATH": "/usr/bin"}, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        eventually(lambda: listens(port), 30, "the warehouse answers")
+    with embedded(tmp_path_factory.mktemp("warehouse")) as settings:
         connected = connect(settings, create_database=True)
         migrate(connected)
         yield connected
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def store(warehouse: Warehouse, lives: list[list[Event]]) -> None:

@@ -17,7 +17,7 @@ from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import Log, log_of
 from pipeline.sink.migrations import migrate
 from pipeline.sink.warehouse import Warehouse, connect
-from tests.stacks import eventually, free_ports
+from tests.warehouses import embedded
 
 COLUMNS = {
     "event_id": "String", "customer_id": "String", "occurred_at": "DateTime64(3, 'UTC')", "order_id": "String",
@@ -92,29 +92,9 @@ def test_a_warehouse_that_is_away_is_said_to_be() -> None:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A warehouse of its own, with tables and no rows."""
-    port, metrics = free_ports(2)
-    made = Settings(
-        data_dir=str(tmp_path_factory.mktemp("warehouse")), clickhouse=f"http://127.0.0.1:{port}",
-        warehouse_metrics_port=metrics,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "warehouse"],
-        env=made.as_env() | {"PATH": "/usr/bin"}, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-    def answers() -> bool:
-        try:
-            migrate(connect(made, create_database=True))
-        except Unreachable:
-            return False
-        return True
-
-    try:
-        eventually(answers, 30, "the warehouse answers")
+    with embedded(tmp_path_factory.mktemp("warehouse")) as made:
+        migrate(connect(made, create_database=True))
         yield made
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def insert(warehouse: Warehouse, bought: list[Bought]) -> None:

@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.commands import acting, reports
+from pipeline.commands import acting, alerts, reports
 from pipeline.config import Settings
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
 from pipeline.core.effect import Arm
@@ -20,7 +19,7 @@ from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, state
 from pipeline.sink.warehouse import Warehouse, connect
-from tests.stacks import eventually, free_ports
+from tests.warehouses import embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 
@@ -31,29 +30,8 @@ DAY = 20_000
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A warehouse of its own, running."""
-    port, metrics = free_ports(2)
-    made = Settings(
-        data_dir=str(tmp_path_factory.mktemp("reports")), clickhouse=f"http://127.0.0.1:{port}",
-        warehouse_metrics_port=metrics,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "warehouse"],
-        env=made.as_env() | {"PATH": "/usr/bin"}, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        eventually(lambda: answers(made), 30, "the warehouse answers")
+    with embedded(tmp_path_factory.mktemp("reports")) as made:
         yield made
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def answers(settings: Settings) -> bool:
-    try:
-        with urllib.request.urlopen(f"{settings.clickhouse}/ping", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def person(number: int) -> Customer:
@@ -272,3 +250,15 @@ def test_what_acting_changed_is_counted_from_first_alerts_that_are_old_enough(se
 def test_without_anybody_held_out_there_is_nothing_to_compare(settings: Settings) -> None:
     with pytest.raises(NotFound, match="try fewer"):
         acting.measured(settings, 90)
+
+
+def test_the_desk_does_not_see_what_is_held_out(settings: Settings) -> None:
+    connect(settings).command(
+        "INSERT INTO alert_states (alert_id, customer_id, held_out, status, raised_at, occurred_at) "
+        "SELECT toString(number), 'c', number = 1, 'open', toDateTime64('2026-01-10', 3, 'UTC') AS at, at "
+        "FROM numbers(3)"
+    )
+    seen = {held_out: alerts.listed(settings, "open", None, 10, held_out=held_out) for held_out in (False, True)}
+    assert {held_out: {a["alert_id"] for a in found} for held_out, found in seen.items()} == {
+        False: {"0", "2"}, True: {"1"},
+    }  # fmt: skip

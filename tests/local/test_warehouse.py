@@ -25,7 +25,8 @@ from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
 from pipeline.sink.writing import columns
 from tests.conftest import ROOT
-from tests.stacks import eventually, free_ports
+from tests.stacks import free_ports
+from tests.warehouses import embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 
@@ -33,21 +34,8 @@ pytestmark = pytest.mark.xdist_group("warehouse")
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A warehouse of its own, running."""
-    port, metrics = free_ports(2)
-    made = Settings(
-        data_dir=str(tmp_path_factory.mktemp("warehouse")), clickhouse=f"http://127.0.0.1:{port}",
-        warehouse_metrics_port=metrics,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "warehouse"],
-        env=made.as_env() | {"PATH": "/usr/bin"}, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        eventually(lambda: get(made, "/ping") == (200, "Ok.\n"), 30, "the warehouse answers")
+    with embedded(tmp_path_factory.mktemp("warehouse")) as made:
         yield made
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
