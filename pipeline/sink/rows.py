@@ -44,17 +44,21 @@ def _log(place: Place, record: Record) -> Row:
 
 
 class EventRows:
-    """Rows of one kind of raw event."""
+    """Rows of one kind of raw event; for one thread, since it remembers the moment it is at."""
 
     def __init__(self, table: str, decoder: Decoder, columns: Callable[[Any], Row]) -> None:
         self._table = table
         self._decoder = decoder
         self._columns = columns
+        self._appended_at_ms, self._appended_at = 0, datetime.fromtimestamp(0, UTC)
 
     def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
         """The row of a record, or nothing when it is no valid event of this partition."""
+        if record.appended_at_ms != self._appended_at_ms:  # records of one batch of the broker share it
+            self._appended_at_ms = record.appended_at_ms
+            self._appended_at = datetime.fromtimestamp(record.appended_at_ms / 1000, UTC)
         try:
-            event, unplanned = self._decoder(record.value, datetime.fromtimestamp(record.appended_at_ms / 1000, UTC))
+            event, unplanned = self._decoder.read(record.value, self._appended_at)
         except BadEvent:
             return []
         if _partition(event.customer_id, place.partitions) != place.partition:
@@ -73,7 +77,10 @@ class EventRows:
                     event.source or "",
                     event.synthetic,
                     raw,
-                    *_log(place, record),
+                    self._appended_at,
+                    place.topic,
+                    place.partition,
+                    record.offset,
                 ),
             )
         ]
@@ -84,21 +91,25 @@ def _partition(customer_id: str, partitions: int) -> int:
     return partition_of(customer_id.encode(), partitions)
 
 
+_NONE: Sequence[Any] = ()
+
+
 def purchase(event: Purchase) -> Row:
-    """The columns of a purchase that are its own."""
+    """The columns of a purchase that are its own; an amount that is a text stays the text it is."""
+    lines, bindings = event.lines, event.bindings
     return (
         event.order_id,
-        to_amount(to_units(event.amount)),
+        event.amount if isinstance(event.amount, str) else to_amount(to_units(event.amount)),
         event.currency,
         event.channel,
-        [line.category for line in event.lines],
-        [line.quantity for line in event.lines],
+        [line.category for line in lines] if lines else _NONE,
+        [line.quantity for line in lines] if lines else _NONE,
         event.incentivised,
         event.obligated,
         event.refund_of or "",
-        [binding.kind for binding in event.bindings],
-        [binding.ends_at for binding in event.bindings],
-        [binding.notice_by for binding in event.bindings],
+        [binding.kind for binding in bindings] if bindings else _NONE,
+        [binding.ends_at for binding in bindings] if bindings else _NONE,
+        [binding.notice_by for binding in bindings] if bindings else _NONE,
         event.programme_member,
         event.referred_by or "",
         event.promised_delivery_at,

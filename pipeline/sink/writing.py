@@ -7,7 +7,7 @@ the batch back: it is written again in halves, until the row is alone.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Writer:
         self._warehouses = warehouses
         self._crash = crash
         self._columns = {table: columns(warehouses[0], table) for table in TABLES}
-        self._rows: dict[str, RowsOf] = by_topic()
+        self._rows: list[dict[str, RowsOf]] = [by_topic() for _ in warehouses]  # they remember the moment they are at
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
 
@@ -60,8 +60,8 @@ class Writer:
         """
         lanes = [batches[i :: len(self._warehouses)] for i in range(len(self._warehouses))]
         pending = [
-            self._pool.submit(self._lane, lane, warehouse, is_lost)
-            for lane, warehouse in zip(lanes, self._warehouses, strict=True)
+            self._pool.submit(self._lane, lane, warehouse, rows_of, is_lost)
+            for lane, warehouse, rows_of in zip(lanes, self._warehouses, self._rows, strict=True)
         ]
         while wait(pending, timeout=1.0).not_done:
             meanwhile()
@@ -71,13 +71,21 @@ class Writer:
         """Wait for what is being written."""
         self._pool.shutdown()
 
-    def _lane(self, batches: Sequence[Batch], warehouse: Warehouse, is_lost: Callable[[], bool]) -> list[Rejection]:
-        written = (self._write(batch, warehouse, is_lost) for batch in batches)
+    def _lane(
+        self,
+        batches: Sequence[Batch],
+        warehouse: Warehouse,
+        rows_of: Mapping[str, RowsOf],
+        is_lost: Callable[[], bool],
+    ) -> list[Rejection]:
+        written = (self._write(batch, rows_of[batch.topic], warehouse, is_lost) for batch in batches)
         return [rejection for rejection in written if rejection is not None]
 
-    def _write(self, batch: Batch, warehouse: Warehouse, is_lost: Callable[[], bool]) -> Rejection | None:
+    def _write(
+        self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse, is_lost: Callable[[], bool]
+    ) -> Rejection | None:
         done = batch.done
-        for table, rows in self._rows_of(batch).items():
+        for table, rows in self._rows_of(batch, rows_of).items():
             if table in batch.done:
                 continue
             started = time.perf_counter()
@@ -90,12 +98,12 @@ class Writer:
             done |= {table}
         return None
 
-    def _rows_of(self, batch: Batch) -> dict[str, list[Row]]:
+    def _rows_of(self, batch: Batch, rows_of: RowsOf) -> dict[str, list[Row]]:
         place = Place(batch.topic, batch.partition, self._partitions)
         rows: dict[str, list[Row]] = {}
         for record in batch.records:
             try:
-                made = self._rows[batch.topic](place, record)
+                made = rows_of(place, record)
             except FOREIGN as foreign:
                 self._facts.record_unreadable(batch.topic)
                 self._log.error(

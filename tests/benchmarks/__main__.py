@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.benchmarks import latency, recovery, scaling, throughput, where
+from tests.benchmarks import latency, recovery, scaling, throughput, where, writing
 from tests.benchmarks.ground import Ground, ground
 from tests.benchmarks.report import Table, machine
 from tests.benchmarks.sizes import FULL, QUICK
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[Ground], list[Table]]] = {
     "recovery": recovery.run,
     "scaling": scaling.run,
     "where": where.run,
+    "writing": writing.run,
 }
 
 

@@ -1,0 +1,73 @@
+"""``python -m tests.benchmarks.bare_insert JOB``: what inserting costs without a sink.
+
+The rows are made before the clock starts; then each table's go in as the sink would send them, block by block, over as
+many connections. No Kafka, no intents, no commits.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.sink.app import WRITERS
+from pipeline.sink.batches import BatchPolicy
+from pipeline.sink.intake import record_of
+from pipeline.sink.migrations import migrate
+from pipeline.sink.rows import Place, Row, by_topic
+from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.writing import columns
+from pipeline.topics import INPUTS
+
+Block = tuple[str, Sequence[Row], str]
+"""A table, rows of one topic partition, and the token of the insert."""
+
+
+def blocks(settings: Settings) -> list[Block]:
+    """Everything in the input topics as the rows and blocks of a sink."""
+    found: list[Block] = []
+    made, most = by_topic(), BatchPolicy().records
+    reader = kafka.reading(settings, "bare", settings.group("bare"))
+    with reader as consumer:
+        for topic in INPUTS:
+            for partition in range(settings.partitions):
+                place = Place(topic.name, partition, settings.partitions)
+                rows: dict[str, list[Row]] = {}
+                for message in kafka.records(consumer, settings.topic(topic.name), partition, 0):
+                    for table, row in made[topic.name](place, record_of(message)):
+                        rows.setdefault(table, []).append(row)
+                for table, all_of_it in rows.items():
+                    for start in range(0, len(all_of_it), most):
+                        token = f"bare/{topic.name}/{partition}/{start}"
+                        found.append((table, all_of_it[start : start + most], token))
+    return found
+
+
+def main() -> None:
+    """Insert everything and print how many rows, seconds of wall clock and of this process's CPU."""
+    job: dict[str, Any] = json.loads(sys.argv[1])
+    settings = Settings(**job)
+    warehouses = [connect(settings, create_database=True) for _ in range(WRITERS)]
+    migrate(warehouses[0])
+    found = blocks(settings)
+    types = {table: columns(warehouses[0], table) for table, _, _ in found}
+    Path(settings.data_dir, "bare-ready").touch()
+    wall, cpu = time.perf_counter(), time.process_time()
+
+    def lane(number: int) -> None:
+        warehouse: Warehouse = warehouses[number]
+        for table, rows, token in found[number::WRITERS]:
+            warehouse.insert(table, types[table], rows, token)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lane, range(WRITERS)))
+    spent = time.perf_counter() - wall, time.process_time() - cpu
+    print(json.dumps({"rows": sum(len(rows) for _, rows, _ in found), "seconds": spent[0], "cpu_seconds": spent[1]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Rows per second of the sink, against a bare insert of the same rows into the same engine."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import Settings
+from tests.benchmarks.ground import PATIENCE, Ground
+from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
+from tests.benchmarks.report import Table
+from tests.conftest import ROOT
+from tests.faults.field import Field
+from tests.faults.warehouse import with_warehouse
+from tests.stacks import eventually
+
+
+class Written(NamedTuple):
+    """Rows that went into the engine, and what it took on both sides."""
+
+    name: str
+    rows: int
+    seconds: float
+    client: float
+    """CPU seconds of the process that inserts."""
+    engine: float
+    """CPU seconds of the engine."""
+
+    @property
+    def per_core(self) -> float:
+        """Rows per second of CPU, both sides together."""
+        return self.rows / (self.client + self.engine)
+
+
+def run(ground: Ground) -> list[Table]:
+    """The sink first, from Kafka; then the rows alone."""
+    field = ground.new_field()
+    field.send(iter(ground.events))
+    with_warehouse(field)
+    try:
+        measured = [_sink(field, len(ground.events)), _bare(field)]
+    finally:
+        field.end()
+    bare = measured[-1]
+    how = (
+        f"{len(ground.events):,} raw events, all in the log before the sink starts; the same rows in the same blocks, "
+        "made before the clock starts,\nfor the bare insert. Rates per core count the CPU of both sides: the process "
+        "that inserts, and the engine."
+    )
+    header = (
+        "", "rows", "s", "rows/s", "CPU us/row", "of it the engine", "rows/s per core", "of the bare insert's",
+    )  # fmt: skip
+    rows = [
+        (
+            w.name, w.rows, w.seconds, w.rows / w.seconds, (w.client + w.engine) / w.rows * 1e6,
+            w.engine / w.rows * 1e6, w.per_core, w.per_core / bare.per_core,
+        )
+        for w in measured
+    ]  # fmt: skip
+    return [Table("Writing to the warehouse", how, header, rows)]
+
+
+def _sink(field: Field, events: int) -> Written:
+    engine = field.running[0].process.pid
+    sink = field.sink()
+    commits = Commits(field.settings, field.settings.group("sink"))
+    marks: list[float] = []
+
+    def done() -> int:
+        found = commits.done()
+        marks.append(cpu_seconds(engine))
+        return found
+
+    try:
+        samples = watch(sink.process, done, events, PATIENCE)
+    finally:
+        commits.close()
+    found: Rate = rate(samples, resident(sink.process.pid))
+    spent = marks[-1] - marks[0]
+    sink.stop()
+    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
+
+
+def _bare(field: Field) -> Written:
+    engine = field.running[0].process.pid
+    settings: Settings = field.settings.with_changes(database=f"{field.settings.database}_bare")
+    ready = Path(settings.data_dir, "bare-ready")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.bare_insert", json.dumps(asdict(settings))],
+        cwd=ROOT, env={n: os.environ[n] for n in ("PATH", "HOME", "LANG") if n in os.environ},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        eventually(lambda: ready.exists() or child.poll() is not None, PATIENCE, "the rows are made")
+        before = cpu_seconds(engine)
+        told, _ = child.communicate(timeout=PATIENCE)
+        spent = cpu_seconds(engine) - before
+    finally:
+        child.kill()
+    found = json.loads(told)
+    return Written("bare insert", found["rows"], found["seconds"], found["cpu_seconds"], spent)
