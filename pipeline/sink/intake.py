@@ -52,6 +52,7 @@ class Intake:
         self._facts = facts
         self._log = structlog.get_logger()
         self._consumer = _consumer(settings)
+        self._logical = {settings.topic(topic.name): topic.name for topic in TOPICS}
         self._member: str | None = None
         self._starts: list[TopicPartition] = []
         self.buffers: dict[Key, Buffer] = {}
@@ -141,9 +142,9 @@ class Intake:
         return error is None
 
     def _keep(self, messages: Sequence[Message]) -> None:
-        now = time.monotonic()
+        now, logical = time.monotonic(), self._logical
         for message in messages:
-            buffer = self.buffers.get((self._settings.logical(message.topic()), message.partition()))
+            buffer = self.buffers.get((logical[message.topic() or ""], message.partition()))
             if buffer is not None:
                 buffer.add(record_of(message), now)
 

@@ -21,11 +21,15 @@ class Sizes:
     """Few enough that ten thousand customers are not changed by them beyond recognition: an event costs what a
     customer's open issues cost."""
     profiled: int = 100_000
+    stored: int = 10_000_000
+    """Raw events in the warehouse, at least."""
+    stored_customers: int = 2_000
+    """Customers that are simulated for it; the engine multiplies them."""
 
 
 FULL = Sizes()
 QUICK = Sizes(
     customers=1_000, faust_seconds=15.0, rate=1_000, rate_seconds=2, recovered=3_000, scaling=(100, 1_000),
-    scaling_events=3_000, profiled=2_000,
+    scaling_events=3_000, profiled=2_000, stored=5_000, stored_customers=100,
 )  # fmt: skip
 """A smoke run: every part, no figure of use."""

@@ -16,7 +16,7 @@ from tests.stacks import children_of
 
 TITLES = [
     "Throughput", "Latency of alerts", "Recovery and memory", "Cost per event by number of customers",
-    "Where each microsecond goes",
+    "Where each microsecond goes", "Writing to the warehouse", "Bytes on disk", "Time of every question",
 ]  # fmt: skip
 
 
