@@ -77,20 +77,21 @@ CREATE OR REPLACE VIEW typical_baskets
     purchases UInt64 COMMENT 'Purchases it is measured from; 0: too few were seen, it is a prior'
 )
 AS
-WITH measured AS
+SELECT currency, typical_basket, purchases
+FROM
 (
-    SELECT currency, quantileTDigest(toFloat64(amount)) AS median, count() AS seen
+    SELECT currency, quantileDD(0.001, 0.5)(toFloat64(amount)) AS typical_basket, count() AS purchases
     FROM raw_purchases
     WHERE amount > 0
     GROUP BY currency
-    HAVING seen >= 30
+    HAVING purchases >= 30
+    UNION ALL
+    SELECT currency, typical_basket, 0
+    FROM (SELECT mapKeys(typical_baskets) AS currency, mapValues(typical_baskets) AS typical_basket FROM norms)
+    ARRAY JOIN currency, typical_basket
 )
-SELECT currency, median AS typical_basket, seen AS purchases FROM measured
-UNION ALL
-SELECT currency, typical_basket, 0
-FROM (SELECT mapKeys(typical_baskets) AS currency, mapValues(typical_baskets) AS typical_basket FROM norms)
-ARRAY JOIN currency, typical_basket
-WHERE currency NOT IN (SELECT currency FROM measured)
+ORDER BY currency, purchases DESC
+LIMIT 1 BY currency
 COMMENT 'What a typical purchase is worth, by currency';
 
 CREATE OR REPLACE VIEW customer_loyalty_at AS
