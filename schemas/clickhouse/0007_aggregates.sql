@@ -994,3 +994,203 @@ FROM
     UNION ALL SELECT 'alerts_daily' AS aggregate, 'alert_messages' AS source, (SELECT toInt64(sum(records)) FROM alerts_daily) AS counted, (SELECT toInt64(count()) FROM alert_messages) AS rows
 )
 COMMENT 'Whether every aggregate counted every row once';
+
+-- 6. What the columns of views mean that only repeat a table's. A view that is made anew needs these again.
+
+ALTER TABLE purchases
+    COMMENT COLUMN event_id 'Identity of the event, given by its producer',
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN occurred_at 'When it happened, by the clock of the source',
+    COMMENT COLUMN order_id 'The order',
+    COMMENT COLUMN amount 'What was paid; negative for a refund',
+    COMMENT COLUMN currency 'ISO 4217',
+    COMMENT COLUMN channel 'Where it was bought',
+    COMMENT COLUMN categories 'Category of each line',
+    COMMENT COLUMN quantities 'Quantity of each line',
+    COMMENT COLUMN incentivised 'Bought with a coupon or discount',
+    COMMENT COLUMN obligated 'Bought under obligation, such as a renewal: no evidence of loyalty',
+    COMMENT COLUMN refund_of 'The order a refund refers to, empty for a purchase',
+    COMMENT COLUMN binding_kinds 'What binds the customer: situational, technical, contractual, economic, emotional',
+    COMMENT COLUMN binding_ends 'When each binding ends; NULL: no end is known',
+    COMMENT COLUMN binding_notices 'The last moment to give notice of each; NULL where it is no contract or not known',
+    COMMENT COLUMN programme_member 'In the loyalty programme at this purchase; NULL: not said',
+    COMMENT COLUMN referred_by 'The customer who recommended us, or empty',
+    COMMENT COLUMN promised_delivery_at 'When delivery was promised for',
+    COMMENT COLUMN delivered_at 'When it was delivered',
+    COMMENT COLUMN survey_consent 'granted, withdrawn, existing_customer, or empty: not said',
+    COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
+    COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
+    COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
+
+ALTER TABLE service_contacts
+    COMMENT COLUMN event_id 'Identity of the event, given by its producer',
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN occurred_at 'When it happened, by the clock of the source',
+    COMMENT COLUMN contact_id 'The contact; its stages share it',
+    COMMENT COLUMN issue_id 'The issue; contacts about the same problem share it',
+    COMMENT COLUMN stage 'opened, updated or resolved',
+    COMMENT COLUMN opened_at 'When the contact began',
+    COMMENT COLUMN closed_at 'When the contact ended',
+    COMMENT COLUMN channel 'How the customer reached us',
+    COMMENT COLUMN kind 'complaint, question, repair, cancellation or information',
+    COMMENT COLUMN origin 'Where the problem comes from',
+    COMMENT COLUMN resolved 'Solved, as the agent sees it',
+    COMMENT COLUMN waiting_seconds 'How long the customer waited',
+    COMMENT COLUMN transfers 'How often the customer was passed on',
+    COMMENT COLUMN promised_callback_at 'When a call back was promised for',
+    COMMENT COLUMN self_service_first 'The customer tried to help themselves first',
+    COMMENT COLUMN information_repeated 'The customer had to say it again',
+    COMMENT COLUMN called_back_at 'When the customer was called back',
+    COMMENT COLUMN promised_answer_at 'By when an answer was promised',
+    COMMENT COLUMN answered_at 'When the customer was answered',
+    COMMENT COLUMN survey_consent 'granted, withdrawn, existing_customer, or empty: not said',
+    COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
+    COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
+    COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
+
+ALTER TABLE survey_responses
+    COMMENT COLUMN event_id 'Identity of the event, given by its producer',
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN occurred_at 'When it happened, by the clock of the source',
+    COMMENT COLUMN instrument 'nps, ces1, ces2, csat or repurchase_intent',
+    COMMENT COLUMN score 'The answer',
+    COMMENT COLUMN scale_min 'Lowest possible answer',
+    COMMENT COLUMN scale_max 'Highest possible answer',
+    COMMENT COLUMN question_version 'Version of the question, empty when not stated',
+    COMMENT COLUMN verbatim 'What the customer wrote',
+    COMMENT COLUMN contact_id 'The contact it refers to, or empty',
+    COMMENT COLUMN order_id 'The order it refers to, or empty',
+    COMMENT COLUMN survey_consent 'granted, withdrawn, existing_customer, or empty: not said',
+    COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
+    COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
+    COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
+
+ALTER TABLE alert_outcomes
+    COMMENT COLUMN event_id 'Identity of the event, given by its producer',
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN occurred_at 'When it happened, by the clock of the source',
+    COMMENT COLUMN alert_id 'The alert',
+    COMMENT COLUMN action 'What the desk did',
+    COMMENT COLUMN result 'What came of it',
+    COMMENT COLUMN desk 'Which desk, empty when not stated',
+    COMMENT COLUMN note 'A note of the desk',
+    COMMENT COLUMN survey_consent 'granted, withdrawn, existing_customer, or empty: not said',
+    COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
+    COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
+    COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
+
+ALTER TABLE customers
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN prospect 'No purchase yet',
+    COMMENT COLUMN first_purchase_at 'First purchase',
+    COMMENT COLUMN last_purchase_at 'Last purchase',
+    COMMENT COLUMN purchases 'Purchases, refunds not counted',
+    COMMENT COLUMN refunds 'Refunds',
+    COMMENT COLUMN incentivised 'Purchases with a coupon or discount',
+    COMMENT COLUMN obligated 'Purchases under obligation',
+    COMMENT COLUMN repeat_occasions 'x: days with a voluntary purchase after the first such day',
+    COMMENT COLUMN recency_days 't_x: days from the first to the last voluntary purchase',
+    COMMENT COLUMN spent 'Spent, by currency',
+    COMMENT COLUMN refunded 'Refunded, by currency',
+    COMMENT COLUMN channels 'Purchases by channel',
+    COMMENT COLUMN categories 'Categories bought, the first 64',
+    COMMENT COLUMN contact_events 'Stages of service contacts',
+    COMMENT COLUMN open_issues 'Issues whose newest contact is not solved',
+    COMMENT COLUMN survey_answers 'Survey answers',
+    COMMENT COLUMN latest_nps 'Newest recommendation score, 0 to 10',
+    COMMENT COLUMN latest_ease 'Newest effort answer as ease, 0 to 1',
+    COMMENT COLUMN open_alerts 'Alerts that wait for the desk',
+    COMMENT COLUMN last_event_at 'Newest event of any kind',
+    COMMENT COLUMN events 'Events folded',
+    COMMENT COLUMN synthetic_events 'Of these, generated ones';
+
+ALTER TABLE alerts
+    COMMENT COLUMN alert_id 'Identity of the alert: a hash of rule, customer and issue',
+    COMMENT COLUMN customer_id 'The customer',
+    COMMENT COLUMN issue_id 'The issue',
+    COMMENT COLUMN rule 'The rule that raised it',
+    COMMENT COLUMN rule_version 'Version of its coefficients',
+    COMMENT COLUMN transition 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
+    COMMENT COLUMN status 'open, resolved, closed or withdrawn',
+    COMMENT COLUMN severity 'medium, high or critical',
+    COMMENT COLUMN churn_risk_0_1 'Churn risk after the contact, 0 to 1',
+    COMMENT COLUMN churn_risk_before_0_1 'Churn risk without the contact, 0 to 1',
+    COMMENT COLUMN terms 'Terms of the score',
+    COMMENT COLUMN logits 'What each term adds to the logit',
+    COMMENT COLUMN reasons 'Why, in words',
+    COMMENT COLUMN recommended_action 'What to do next',
+    COMMENT COLUMN history 'The contacts about the issue in one line',
+    COMMENT COLUMN contact_ids 'The contacts it rests on',
+    COMMENT COLUMN evidence 'The events it rests on',
+    COMMENT COLUMN held_out 'Nobody acts on it, to measure what acting does',
+    COMMENT COLUMN caused_by_event 'The event that led to this message',
+    COMMENT COLUMN raised_at 'When the risk first crossed the threshold, in event time',
+    COMMENT COLUMN occurred_at 'Event time of this message',
+    COMMENT COLUMN synthetic 'Rests on generated contacts',
+    COMMENT COLUMN told_at 'When the broker received its newest message';
+
+ALTER TABLE sales_daily_fed
+    COMMENT COLUMN day 'Day of the event, UTC',
+    COMMENT COLUMN channel 'Where it was bought',
+    COMMENT COLUMN currency 'ISO 4217',
+    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows',
+    COMMENT COLUMN purchases 'Purchases',
+    COMMENT COLUMN refunds 'Refunds',
+    COMMENT COLUMN spent 'Sum of purchases',
+    COMMENT COLUMN refunded 'Sum of refunds, as a positive amount',
+    COMMENT COLUMN customers 'Customers who bought: a state, read with uniqExactMerge';
+
+ALTER TABLE sales_daily_by_category_fed
+    COMMENT COLUMN day 'Day of the event, UTC',
+    COMMENT COLUMN category 'Category, empty when the purchase names none',
+    COMMENT COLUMN channel 'Where it was bought',
+    COMMENT COLUMN currency 'ISO 4217',
+    COMMENT COLUMN records 'Records of the log, each counted in its first category only: the sum over the table is the number of raw rows',
+    COMMENT COLUMN purchases 'Purchases with this category',
+    COMMENT COLUMN refunds 'Refunds with this category',
+    COMMENT COLUMN items 'Quantity in purchases',
+    COMMENT COLUMN spent 'Whole amount of the purchases with this category: it cannot be added up over categories',
+    COMMENT COLUMN refunded 'Whole amount of the refunds with this category, positive: it cannot be added up either',
+    COMMENT COLUMN customers 'Customers who bought the category: a state, read with uniqExactMerge';
+
+ALTER TABLE contacts_daily_fed
+    COMMENT COLUMN day 'Day of the event, UTC',
+    COMMENT COLUMN channel 'How the customer reached us',
+    COMMENT COLUMN origin 'Where the problem comes from',
+    COMMENT COLUMN kind 'complaint, question, repair, cancellation or information',
+    COMMENT COLUMN stage 'opened, updated or resolved',
+    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows',
+    COMMENT COLUMN resolved 'Of these, solved as the agent sees it',
+    COMMENT COLUMN waiting_ms 'Waiting, milliseconds',
+    COMMENT COLUMN transfers 'Times passed on',
+    COMMENT COLUMN information_repeated 'Records in which the customer had to say it again',
+    COMMENT COLUMN self_service_first 'Records in which the customer had tried to help themselves';
+
+ALTER TABLE survey_answers_daily_fed
+    COMMENT COLUMN day 'Day of the event, UTC',
+    COMMENT COLUMN instrument 'nps, ces1, ces2, csat or repurchase_intent',
+    COMMENT COLUMN question_version 'Version of the question, empty when not stated',
+    COMMENT COLUMN scale_min 'Lowest possible answer',
+    COMMENT COLUMN scale_max 'Highest possible answer',
+    COMMENT COLUMN touchpoint 'What it refers to: contact, order or none',
+    COMMENT COLUMN score 'The answer',
+    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';
+
+ALTER TABLE outcomes_daily_fed
+    COMMENT COLUMN day 'Day of the event, UTC',
+    COMMENT COLUMN action 'What the desk did',
+    COMMENT COLUMN result 'What came of it',
+    COMMENT COLUMN desk 'Which desk, empty when not stated',
+    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';
+
+ALTER TABLE alerts_daily_fed
+    COMMENT COLUMN day 'Day of the message in event time, UTC',
+    COMMENT COLUMN rule 'The rule that raised it',
+    COMMENT COLUMN transition 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
+    COMMENT COLUMN severity 'medium, high or critical',
+    COMMENT COLUMN held_out 'Nobody acts on it, to measure what acting does',
+    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';
