@@ -25,10 +25,10 @@ CREATE TABLE view_fills
 (
     view String COMMENT 'The materialized view',
     attempt UInt32 COMMENT 'Number of the plan; the newest counts',
-    topic String COMMENT 'Topic of the rows, empty when there were none',
+    topic String COMMENT 'Topic of the rows',
     partition UInt16 COMMENT 'Partition of the rows',
     low UInt64 COMMENT 'Lowest offset that was there before the view',
-    below UInt64 COMMENT 'Rows below this offset were there before the view',
+    below UInt64 COMMENT 'Rows below this offset were there before the view; 0: there were none',
     planned_at DateTime('UTC') DEFAULT now('UTC') COMMENT 'When this was written down'
 )
 ENGINE = MergeTree
@@ -72,11 +72,12 @@ def view_of(statement: str) -> View | None:
     if not re.match(r"CREATE MATERIALIZED VIEW\b", statement):
         return None
     found = _VIEW.match(statement)
-    sources = re.findall(r"\b(?:FROM|JOIN)\s+(\(|[\w.]+)", found["query"]) if found else []
+    sources = re.findall(r"\b(?:FROM|(?<!ARRAY )JOIN)\s+(\(|[\w.]+)", found["query"]) if found else []
     if found is None or len(sources) != 1 or sources[0] == "(":
+        begin = " ".join(statement.split())[:60]
         raise Refused(
-            f"a migration holds a materialized view that cannot be filled: {' '.join(statement.split())[:60]!r}. "
-            "Write it as CREATE MATERIALIZED VIEW name TO table AS SELECT … FROM one table"
+            f"a migration holds a materialized view that cannot be filled: {begin!r}. Nothing was changed; write it "
+            "as CREATE MATERIALIZED VIEW name TO table AS a query that reads one table"
         )
     return View(found["view"], found["target"], sources[0], found["query"])
 
@@ -107,7 +108,7 @@ def fill(warehouse: Warehouse, view: View) -> None:
     names = warehouse.query(f"DESCRIBE ({view.query})").rows if plans else []
     into = f"INSERT INTO {view.target} ({', '.join(f'`{name}`' for name, *_ in names)})"
     for attempt, topic, partition, low, below in plans:
-        for start in _starts(low, below) if attempt == newest and topic else ():
+        for start in _starts(low, below) if attempt == newest else ():
             values = {"topic": topic, "partition": partition, "start": start, "end": min(start + RANGE, below)}
             token = f"fill/{view.name}/{attempt}/{topic}/{partition}/{start}"
             warehouse.command(f"{into} {_ranged(view)}", values, _ONE_BLOCK | warehouse.tokens(token))
@@ -119,7 +120,8 @@ def _starts(low: int, below: int) -> Iterator[int]:
 
 def _ranged(view: View) -> str:
     some = (
-        f"FROM (SELECT * FROM {view.source} WHERE _topic = {{topic:String}} AND _partition = {{partition:UInt16}} "  # noqa: S608
+        f"FROM (SELECT * FROM {view.source} "  # noqa: S608 - names from a migration of ours
+        "WHERE _topic = {topic:String} AND _partition = {partition:UInt16} "
         "AND _offset >= {start:UInt64} AND _offset < {end:UInt64}) "
     )
     return re.sub(rf"\bFROM\s+{view.source}\b", lambda _: some, view.query, count=1)
