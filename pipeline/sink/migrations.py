@@ -32,7 +32,7 @@ ENGINE = MergeTree
 ORDER BY number
 COMMENT 'Which migrations were applied'
 """
-_RIGHTS = "CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT"
+_RIGHTS = "CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT ON `{database}`.*"
 
 
 class Migration(NamedTuple):
@@ -177,7 +177,7 @@ def _check_version(warehouse: Warehouse) -> None:
 
 def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:
     """Ask for everything beforehand: a statement that is refused half way leaves half a migration."""
-    wanted = [f"{_RIGHTS} ON `{warehouse.database}`.*"]
+    wanted = [_RIGHTS.format(database=warehouse.database)]
     wanted += ["CREATE FUNCTION ON *.*"] if any("FUNCTION" in s.split("AS")[0] for s in statements) else []
     wanted += ["CLUSTER ON *.*"] if warehouse.cluster else []
     missing = [grant for grant in wanted if not int(warehouse.value(f"CHECK GRANT {grant}"))]
