@@ -30,9 +30,10 @@ from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import BY_NAME
 from tests.warehouses import embedded
 
-START = datetime(2025, 1, 1, tzinfo=UTC)
-END = datetime(2026, 12, 31, 12, tzinfo=UTC)
+START = datetime(2024, 1, 1, tzinfo=UTC)
+END = datetime(2025, 12, 31, 12, tzinfo=UTC)
 """The newest event of all."""
+FOOD = ("wine", "cheese", "bread")
 POLICY = replace(PRIORS, holdout=0.3)
 
 
@@ -86,7 +87,7 @@ def simulated() -> list[Sent]:
 
 
 def by_hand() -> list[Sent]:
-    """Customers whose lives answer the questions that the simulation does not: bound, abroad, refunded, not yet there."""
+    """Lives that the simulation does not tell: bound, abroad, refunded, not yet there."""
     return [*_bound(), *_abroad(), *_prospects(), *_regulars(), *_surveyed(), *_troubled()]
 
 
@@ -139,7 +140,7 @@ def _abroad() -> Iterator[Sent]:
             currency = "USD" if number % 3 or turn % 2 else "EUR"
             yield bought(customer, f"p{turn}", day(40 * turn + 7 * number), amount=f"{15 + 9 * turn}.99",
                          currency=currency, channel="store",
-                         lines=[{"category": ("wine", "cheese", "bread")[(number + turn) % 3], "quantity": 1 + turn}])  # fmt: skip
+                         lines=[{"category": FOOD[(number + turn) % 3], "quantity": 1 + turn}])  # fmt: skip
     yield bought("regret", "p1", day(100), amount="80.00")
     yield bought("regret", "r1", day(103), amount="-80.00", refund_of="p1")
 
