@@ -116,7 +116,7 @@ def test_compose_runs_the_processes_with_known_settings_and_publishes_on_loopbac
 
 def test_every_column_and_table_of_the_warehouse_says_what_it_means() -> None:
     for file in sorted((SCHEMAS / "clickhouse").glob("*.sql")):
-        for statement in re.findall(r"CREATE TABLE (.*?)\n\)", file.read_text(), re.DOTALL):
+        for statement in re.findall(r"CREATE TABLE (\w+\n\(.*?)\n\)", file.read_text(), re.DOTALL):
             for line in statement.splitlines()[2:]:
                 assert "COMMENT '" in line, f"{file.name}: {line}"
         for line in re.findall(r".*ADD COLUMN.*", file.read_text()):

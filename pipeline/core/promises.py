@@ -28,7 +28,7 @@ class Promises(Struct, frozen=True):
 
 def promises(customer: Customer, now: int) -> Promises:
     """The promises made to a customer, as they stand at ``now``."""
-    verdicts = [verdict for contact in customer.contacts for verdict in _verdicts(contact, now)]
+    verdicts = [judged(*made, now) for contact in customer.contacts for made in promised(contact)]
     stated = customer.stated
     return Promises(
         verdicts.count("kept") + (stated.deliveries_on_time if stated else 0),
@@ -38,13 +38,14 @@ def promises(customer: Customer, now: int) -> Promises:
     )
 
 
-def _verdicts(contact: Contact, now: int) -> Iterator[Verdict]:
+def promised(contact: Contact) -> Iterator[tuple[int, int | None, int | None]]:
+    """What was promised about a contact: the moment promised, when it was done, and when the matter was settled."""
     said = contact.promises
     if said is not None:
         solved_at = contact.last_at if contact.resolved else None
-        for promised, done in ((said.callback_by, said.called_back_at), (said.answer_by, said.answered_at)):
-            if promised is not None:
-                yield judged(promised, done, solved_at, now)
+        for by, done in ((said.callback_by, said.called_back_at), (said.answer_by, said.answered_at)):
+            if by is not None:
+                yield by, done, solved_at
 
 
 def judged(promised: int, done: int | None, solved_at: int | None, now: int) -> Verdict:

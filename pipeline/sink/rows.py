@@ -5,21 +5,20 @@ Records that are no valid events make no row: the worker sends them to ``dead-le
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.core.currencies import to_amount, to_units
-from pipeline.core.customer import Customer, decode_state, encode_named, recency_days, repeat_occasions
+from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
-from pipeline.core.risk import ease
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
+from pipeline.sink import states
 from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
@@ -189,41 +188,8 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
         customer, deleted = Customer(customer_id=(record.key or b"").decode()), 1
     else:
         customer, deleted = decode_state(record.value), 0
-    nps, effort = customer.latest.get("nps"), customer.latest.get("ces2") or customer.latest.get("ces1")
-    newest = {c.issue_id: c for c in customer.contacts}
-    row = (
-        customer.customer_id,
-        customer.is_prospect,
-        moment(customer.first_purchase_at),
-        moment(customer.last_purchase_at),
-        customer.purchases,
-        customer.refunds,
-        customer.incentivised,
-        customer.obligated,
-        repeat_occasions(customer),
-        recency_days(customer),
-        _amounts(customer.spent),
-        _amounts(customer.refunded),
-        customer.channels,
-        list(customer.categories),
-        customer.contact_events,
-        sum(not c.resolved for c in newest.values()),
-        customer.survey_answers,
-        nps.score if nps else None,
-        ease(effort) if effort else None,
-        sum(a.status == "open" for a in customer.alerts),
-        moment(customer.last_event_at),
-        customer.events,
-        customer.synthetic_events,
-        encode_named(customer),
-        deleted,
-        *_log(place, record),
-    )
+    row = (*states.columns(customer), deleted, *_log(place, record))
     return [("customer_states", row)]
-
-
-def _amounts(sums: dict[str, int]) -> dict[str, Decimal]:
-    return {currency: to_amount(units) for currency, units in sums.items()}
 
 
 def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
