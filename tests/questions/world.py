@@ -4,7 +4,6 @@ The events go through the worker's fold and the sink's rows into an engine, so e
 what the answers are compared with (:mod:`tests.questions.expected`) reads nothing but the list of events.
 """
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pipeline.config import Settings
 from pipeline.core.customer import Customer, encode_state
 from pipeline.core.decode import EVENTS
 from pipeline.core.fold import Where, step
+from pipeline.core.messages import ChurnAlert
 from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS
 from pipeline.flow import Record
@@ -43,7 +43,8 @@ class World:
 
     settings: Settings
     events: list[Sent]
-    customers: dict[str, Customer]
+    alerts: list[ChurnAlert]
+    """What the desk was told, in order."""
 
     def of(self, topic: str) -> list[dict[str, Any]]:
         """The events of a topic, each once."""
@@ -57,9 +58,10 @@ def world(directory: Path) -> Iterator[World]:
     with embedded(directory) as settings:
         warehouse = connect(settings, create_database=True)
         migrate(warehouse)
-        customers, records = worked(log)
+        records = worked(log)
         load(warehouse, records)
-        yield World(settings, once(log), customers)
+        told = [msgspec.json.decode(record.value or b"", type=ChurnAlert) for record in records["churn-alerts"]]
+        yield World(settings, once(log), told)
 
 
 # --- the events
@@ -212,8 +214,8 @@ def _troubled() -> Iterator[Sent]:
 # --- into the warehouse
 
 
-def worked(log: list[Sent]) -> tuple[dict[str, Customer], dict[str, list[Record]]]:
-    """The records of every topic after a worker has seen the log, and the customers as it knows them."""
+def worked(log: list[Sent]) -> dict[str, list[Record]]:
+    """The records of every topic after a worker has seen the log."""
     customers: dict[str, Customer] = {}
     records: dict[str, list[Record]] = {topic: [] for topic in by_topic()}
     for topic, fields in log:
@@ -235,11 +237,10 @@ def worked(log: list[Sent]) -> tuple[dict[str, Customer], dict[str, list[Record]
         records["customer-states"].append(
             Record(len(records["customer-states"]), seen, told.customer_id.encode(), encode_state(done.customer), [])
         )
-    return customers, records
+    return records
 
 
 _COLUMNS = "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position"
-_WRITTEN = " AND default_kind NOT IN ('ALIAS', 'MATERIALIZED')"
 
 
 def load(warehouse: Warehouse, records: dict[str, list[Record]]) -> None:
@@ -252,8 +253,3 @@ def load(warehouse: Warehouse, records: dict[str, list[Record]]) -> None:
     for table, found in rows.items():
         known = warehouse.query(_COLUMNS, {"d": warehouse.database, "t": table}).rows
         warehouse.insert(table, {str(name): str(kind) for name, kind in known}, found, f"world-{table}")
-
-
-def shuffled(log: list[Sent], seed: int) -> list[Sent]:
-    """Another order of arrival."""
-    return random.Random(seed).sample(log, len(log))

@@ -1,7 +1,6 @@
 """The loyalty state in SQL is that of the core, for thousands of customers at several moments, and in one version."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -13,19 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.core import terms
 from pipeline.core.attachment import FORCED
 from pipeline.core.currencies import to_amount
-from pipeline.core.customer import DAY_MS, Customer, encode_state
+from pipeline.core.customer import Customer, encode_state
 from pipeline.core.events import Event
 from pipeline.core.loyalty import Loyalty, loyalty
 from pipeline.core.norms import PRIORS, YEAR_DAYS, Norms
 from pipeline.flow import Record
-from pipeline.sink.migrations import migrate, shipped
+from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, by_topic, state
 from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.sink.writing import columns
-from tests.core.histories import START, histories, replay
+from tests.core.histories import histories, replay
 from tests.sink.lives import FIRST, day, edges, simulated, wild
 from tests.warehouses import embedded
 
@@ -209,7 +207,7 @@ def test_now_is_a_moment_like_any_other(filled: Filled) -> None:
     now, then = (
         filled.warehouse.query(
             f"SELECT * EXCEPT (loyalty_at) FROM {view} ORDER BY customer_id",
-            {"at": row[1]},  # noqa: S608
+            {"at": row[1]},
         )
         for view in ("customer_loyalty", "customer_loyalty_at(at = {at:String})")
     )
