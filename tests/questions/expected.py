@@ -67,7 +67,7 @@ def one_time_and_returning(known: Known) -> list[Row]:
 
 
 def effort_and_recommendation(known: Known) -> list[Row]:
-    scores = defaultdict(Counter[int])
+    scores: dict[str, Counter[int]] = defaultdict(Counter)
     for ease in known.answers:
         for said in known.answers:
             same = said["customer_id"] == ease["customer_id"] and said.get("contact_id") == ease.get("contact_id")
@@ -102,7 +102,7 @@ def contacts_per_issue_by_origin(known: Known) -> list[Row]:
 
 
 def who_is_about_to_leave(known: Known) -> list[Row]:
-    paid = defaultdict(Counter[str])
+    paid: dict[str, Counter[str]] = defaultdict(Counter)
     for event in known.purchases:
         paid[event["customer_id"]][event["currency"]] += int(Decimal(event["amount"]) * 100)
     waiting = [alert for alert in known.alerts.values() if alert.status == "open"]
@@ -203,7 +203,7 @@ def nps_by_segment(known: Known, at: int, days: int) -> list[Row]:
         for kind, segment in (("all", "all customers"), ("quadrant", place), ("touchpoint", touchpoint),
                               ("lifecycle", "prospect" if state is None else state.lifecycle)):  # fmt: skip
             newest[kind, segment, who] = event["score"]
-    scores = defaultdict(Counter[int])
+    scores: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for (kind, segment, _), score in newest.items():
         scores[kind, segment][score] += 1
     rows = []
@@ -344,8 +344,8 @@ def rfm_segments(known: Known, at: int) -> list[Row]:
     money: dict[str, int] = {}
     for code in {currency for _, currency in net}:
         paid = {who: net[who, code] for who in those if (who, code) in net}
-        for who in paid:
-            money[who] = max(_fifth(sum(other < paid[who] for other in paid.values()), len(paid)), money.get(who, 1))
+        for who, mine in paid.items():
+            money[who] = max(_fifth(sum(other < mine for other in paid.values()), len(paid)), money.get(who, 1))
     places = {
         who: (_fifth(sum(silent[other] > silent[who] for other in those), len(those)),
               _fifth(sum(count[other] < count[who] for other in those), len(those)), money[who])

@@ -53,7 +53,7 @@ class Known:
     @cached_property
     def newest(self) -> int:
         """When the newest event happened."""
-        return max(ms(event["occurred_at"]) for _, event in self._world.events)
+        return max(ms(str(event["occurred_at"])) for _, event in self._world.events)
 
     @cached_property
     def alerts(self) -> dict[str, ChurnAlert]:
