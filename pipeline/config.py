@@ -36,6 +36,7 @@ class Settings:
     clickhouse_user: str = _setting("default", "ClickHouse user")
     clickhouse_password_file: str = _setting("", "file that holds the ClickHouse password; empty: none")
     database: str = _setting("loyalty", "ClickHouse database; created when missing")
+    clickhouse_cluster: str = _setting("", "cluster whose replicas get the tables, by its name; empty: one server")
     topic_prefix: str = _setting("", "put before every topic and consumer group name")
     partitions: int = _setting(4, "partitions of every topic; fixed once the topics exist")
     replication: int = _setting(1, "replicas of every topic")
@@ -172,6 +173,8 @@ def _checked(settings: Settings) -> Settings:
         raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", settings.database):
         raise Refused(f"{variable('database')} must be a plain name, not {settings.database!r}")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", settings.clickhouse_cluster):
+        raise Refused(f"{variable('clickhouse_cluster')} must be a plain name, not {settings.clickhouse_cluster!r}")
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,60}", settings.topic_prefix):
         raise Refused(f"{variable('topic_prefix')} may hold letters, digits, '.', '_' and '-' only")
     return settings

@@ -374,3 +374,12 @@ def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[t
     finally:
         reader.close()
     return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
+
+
+def members(settings: Settings, group: str) -> int:
+    """How many processes are in a consumer group now; one that was killed counts until its session ends."""
+    metadata(settings)
+    try:
+        return len(admin(settings).describe_consumer_groups([group])[group].result(10).members)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None

@@ -28,6 +28,7 @@ from pipeline.cli.options import (
     settings_of,
 )
 from pipeline.cli.report import report_cli
+from pipeline.cli.warehouse import warehouse_cli
 from pipeline.commands import (
     audit,
     customers,
@@ -62,6 +63,7 @@ for name, group in (
     ("replay", replay_cli),
     ("report", report_cli),
     ("fit", fit_cli),
+    ("warehouse", warehouse_cli),
 ):
     cli.add_typer(group, name=name)
 cli.command(epilog=example("loyalty ask captive"))(ask)
@@ -168,14 +170,6 @@ def worker() -> None:
 def sink() -> None:
     """Run a sink: every topic into ClickHouse."""
     from pipeline.sink.app import run  # noqa: PLC0415
-
-    run(settings_of())
-
-
-@cli.command(epilog=example("LOYALTY_CLICKHOUSE=http://127.0.0.1:8123 loyalty warehouse"))
-def warehouse() -> None:
-    """Run the embedded warehouse: ClickHouse's HTTP protocol on loopback."""
-    from pipeline.local.warehouse import run  # noqa: PLC0415
 
     run(settings_of())
 

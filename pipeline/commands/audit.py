@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.sink.audit import disagreements, examine
+from pipeline.sink.audit import aggregates, disagreements, examine
 from pipeline.sink.warehouse import connect
 
 SHOWN = 5
@@ -15,8 +15,11 @@ def collect(settings: Settings) -> dict[str, Any]:
     warehouse = connect(settings)
     findings = examine(settings, warehouse)
     conclusions = disagreements(warehouse)
+    counts = aggregates(warehouse)
     return {
-        "ok": all(finding.ok for finding in findings) and not any(wrong for _, wrong in conclusions.values()),
+        "ok": all(finding.ok for finding in findings)
+        and not any(wrong for _, wrong in conclusions.values())
+        and all(counted == rows for counted, rows in counts.values()),
         "tables": [
             finding._asdict()
             | {"ok": finding.ok, "missing": [f"{partition}-{offset}" for partition, offset in finding.missing]}
@@ -26,11 +29,15 @@ def collect(settings: Settings) -> dict[str, Any]:
             {"conclusion": name, "compared": compared, "disagreeing": wrong, "ok": not wrong}
             for name, (compared, wrong) in conclusions.items()
         ],
+        "aggregates": [
+            {"aggregate": name, "counted": counted, "rows": rows, "ok": counted == rows}
+            for name, (counted, rows) in counts.items()
+        ],
     }
 
 
 def show(found: dict[str, Any]) -> None:
-    """For a person: a line per table, and a sentence per conclusion."""
+    """For a person: a line per table, and a sentence per conclusion and per aggregate."""
     output.table(
         ["table", "topic", "records", "rows", "no row", "repeated", "missing", "verdict"],
         [
@@ -42,6 +49,9 @@ def show(found: dict[str, Any]) -> None:
     for one in found["conclusions"]:
         verdict = "OK" if one["ok"] else f"{one['disagreeing']} CONTRADICT what they rest on"
         output.say(f"{one['conclusion']}: {one['compared']} compared, {verdict}.")
+    for one in found["aggregates"]:
+        verdict = "OK" if one["ok"] else f"but there are {one['rows']} ROWS"
+        output.say(f"{one['aggregate']}: {one['counted']} records counted, {verdict}.")
 
 
 def _verdict(table: dict[str, Any]) -> str:

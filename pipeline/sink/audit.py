@@ -5,7 +5,8 @@ event, or when it is a dead letter because ClickHouse refused its row. The log i
 such offsets are read.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer
@@ -107,6 +108,25 @@ def disagreements(warehouse: Warehouse, conclusion: str | None = None) -> dict[s
         {"conclusion": conclusion or ""},
     ).rows
     return {str(name): (int(compared), int(disagreeing)) for name, compared, disagreeing in rows}
+
+
+def aggregates(warehouse: Warehouse, looks: int = 3) -> dict[str, tuple[int, int]]:
+    """Aggregates, each with how many records it counted and how many rows there are to count.
+
+    A batch that is being written is in the one and not yet in the other; what differs is looked at again.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for look in range(looks):
+        time.sleep(1.0 if look else 0.0)
+        rows = warehouse.query("SELECT aggregate, counted, rows FROM audit_aggregates").rows
+        found |= {name: (int(counted), int(there)) for name, counted, there in rows if name not in _agreeing(found)}
+        if len(_agreeing(found)) == len(found):
+            break
+    return found
+
+
+def _agreeing(found: Mapping[str, tuple[int, int]]) -> set[str]:
+    return {name for name, (counted, there) in found.items() if counted == there}
 
 
 def _finding(warehouse: Warehouse, log: "_Log", topic: str, ranges: Sequence[Range]) -> Finding:

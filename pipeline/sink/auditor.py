@@ -1,7 +1,9 @@
-"""The audit in the running sink: the newest offsets and the alerts, once a minute, beside the work.
+"""The audit in the running sink: the newest offsets, the alerts and the aggregates, once a minute, beside the work.
 
 What is wrong for a moment only, because a record is on its way from one table to the other, is not told: a number
 counts when the round before found one as well.
+
+Before each round, repeated records are looked for and written down: see :mod:`pipeline.sink.repeats`.
 """
 
 import threading
@@ -10,11 +12,12 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaException
 
-from pipeline import metrics
+from pipeline import kafka, metrics
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
-from pipeline.sink import audit, checks
+from pipeline.sink import audit, checks, repeats
 from pipeline.sink.warehouse import Warehouse
+from pipeline.topics import TOPICS
 
 SECONDS = 60.0
 NEWEST = 20_000
@@ -43,9 +46,18 @@ class Auditor:
     def _work(self) -> None:
         while not self._stopping.wait(SECONDS):
             try:
+                self.search()
                 self.round()
             except (LoyaltyError, KafkaException) as failed:
                 self._log.warning("the audit could not be completed", error=str(failed))
+
+    def search(self) -> None:
+        """Write down the repeated records below the committed offsets."""
+        warehouse = self._connecting()
+        try:
+            repeats.search(warehouse, kafka.committed(self._settings, self._settings.group("sink"), TOPICS))
+        finally:
+            warehouse.close()
 
     def round(self) -> dict[str, int]:
         """One look; returns what is told."""
@@ -62,10 +74,12 @@ class Auditor:
         try:
             findings = audit.examine(self._settings, warehouse, NEWEST)
             alerts = audit.disagreements(warehouse, "alert_states")
+            aggregates = audit.aggregates(warehouse)
             return {
                 "repeated": sum(finding.repeated for finding in findings),
                 "missing": sum(len(finding.missing) for finding in findings),
                 "disagreeing": sum(disagreeing for _, disagreeing in alerts.values()),
+                "miscounted": sum(abs(counted - rows) for counted, rows in aggregates.values()),
                 "window": _windows_gone(warehouse),
             }
         finally:

@@ -118,6 +118,25 @@ def _commit(probe: Any, place: Sequence[TopicPartition]) -> None:
             return
 
 
+def nobody_writes(settings: Settings, seconds: float = 15.0) -> None:
+    """Check that no sink is in its group; one that was killed is waited for until its session ends.
+
+    Raises
+    ------
+    Refused
+        Sinks run.
+    """
+    deadline = time.monotonic() + seconds
+    while running := kafka.members(settings, settings.group("sink")):
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"{running} sinks are running, and this migration counts rows that are there already: a row that "
+                "came in meanwhile would be counted twice or never. Stop the sinks, run `loyalty warehouse migrate`, "
+                "and start them again"
+            )
+        time.sleep(0.5)
+
+
 def keeps_metadata(settings: Settings, asked: Any = None) -> None:
     """Check that the broker keeps what a commit says beside its offset; some that speak Kafka's protocol drop it.
 

@@ -1,25 +1,38 @@
-"""The warehouse's schema: numbered SQL files, applied once each, in order, with their checksums on record."""
+"""The warehouse's schema: numbered SQL files, applied once each, in order, with their checksums on record.
+
+Everything that can be wrong is looked at before the first statement: a file that was changed, a warehouse that is newer
+than the program, a server that is too old, a user without rights, a statement that replicas cannot have. A migration
+that was interrupted half way is not on record, and is finished by running it again: ``CREATE`` skips what exists,
+``ALTER`` says ``IF NOT EXISTS``, an ``INSERT`` has a token of its own (its table needs a window), and what a new
+materialized view missed is filled under tokens.
+"""
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline import resources
 from pipeline.errors import Refused
+from pipeline.sink import fills
+from pipeline.sink.statements import expanded, repeatable, split
 from pipeline.sink.warehouse import Warehouse
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS schema_migrations
+LEAST_VERSION = (26, 9)
+"""The oldest engine that everything here was tried on."""
+RECORD = """
+CREATE TABLE schema_migrations
 (
     number UInt16 COMMENT 'Number of the migration',
     name String COMMENT 'Its file',
     checksum String COMMENT 'SHA-256 of the file as it was applied',
     applied_at DateTime('UTC') DEFAULT now('UTC') COMMENT 'When it was applied'
 )
-ENGINE = MergeTree ORDER BY number
+ENGINE = MergeTree
+ORDER BY number
 COMMENT 'Which migrations were applied'
 """
+_RIGHTS = "CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT"
 
 
 class Migration(NamedTuple):
@@ -34,10 +47,20 @@ class Migration(NamedTuple):
         """SHA-256 of the file."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
-    def statements(self) -> Sequence[str]:
-        """Its statements; each ends with a semicolon at the end of a line."""
-        bare = re.sub(r"^--.*$", "", self.sql, flags=re.MULTILINE)
-        return [statement.strip() for statement in re.split(r";\s*$", bare, flags=re.MULTILINE) if statement.strip()]
+    def statements(self, cluster: str = "") -> Sequence[str]:
+        """What is run, for one engine or for the replicas of a cluster; each can be run again."""
+        return [repeatable(expanded(statement, cluster)) for statement in split(self.sql)]
+
+
+class Standing(NamedTuple):
+    """A migration, and what is known of it."""
+
+    number: int
+    name: str
+    state: str
+    """applied, pending, changed (after it was applied), or unknown (to this program)."""
+    checksum: str
+    applied_at: str
 
 
 def shipped() -> list[Migration]:
@@ -47,10 +70,24 @@ def shipped() -> list[Migration]:
     return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in files]
 
 
-def migrate(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[str]:
-    """Apply what is missing; returns the names of what was applied.
+def standing(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Standing]:
+    """Every migration that the program or the warehouse knows, in order; only reads."""
+    known = {migration.number: migration for migration in (shipped() if migrations is None else migrations)}
+    record = _record(warehouse)
+    return [_standing(number, known.get(number), record.get(number)) for number in sorted(known.keys() | record.keys())]
 
-    A migration that was interrupted half way is finished: its ``CREATE`` statements skip what exists.
+
+def _standing(number: int, known: Migration | None, applied: tuple[str, str, str] | None) -> Standing:
+    if known is None:
+        name, checksum, at = applied or ("", "", "")
+        return Standing(number, name, "unknown", checksum, at)
+    if applied is None:
+        return Standing(number, known.name, "pending", known.checksum, "")
+    return Standing(number, known.name, "applied" if applied[1] == known.checksum else "changed", *applied[1:])
+
+
+def pending(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Migration]:
+    """What is to be applied; only reads.
 
     Raises
     ------
@@ -58,38 +95,108 @@ def migrate(warehouse: Warehouse, migrations: Sequence[Migration] | None = None)
         A file was changed after it was applied, or the warehouse is newer than this program.
     """
     known = list(shipped() if migrations is None else migrations)
-    warehouse.command(_TABLE)
-    applied = {
-        int(number): (name, checksum)
-        for number, name, checksum in warehouse.query("SELECT number, name, checksum FROM schema_migrations").rows
-    }
-    newest = max((migration.number for migration in known), default=0)
-    if applied and max(applied) > newest:
-        raise Refused(
-            f"the warehouse has migration {max(applied)}, this program knows up to {newest}; run the newer version"
-        )
-    done = []
-    for migration in known:
-        if migration.number in applied:
-            _check_unchanged(migration, applied[migration.number][1])
-            continue
-        for statement in migration.statements():
-            warehouse.command(
-                re.sub(r"^CREATE (TABLE|VIEW|MATERIALIZED VIEW) (?!IF)", r"CREATE \1 IF NOT EXISTS ", statement)
-            )
+    found = standing(warehouse, known)
+    unknown = [one.number for one in found if one.state == "unknown"]
+    if unknown:
+        newest = max((migration.number for migration in known), default=0)
+        raise Refused(f"the warehouse has migration {unknown[-1]}, this program knows up to {newest}; "
+                      "run the newer version")  # fmt: skip
+    changed = [one.name for one in found if one.state == "changed"]
+    if changed:
+        raise Refused(f"{changed[0]} was changed after it was applied. Restore the file, and put the change into a "
+                      "new migration.")  # fmt: skip
+    due = {one.number for one in found if one.state == "pending"}
+    return [migration for migration in known if migration.number in due]
+
+
+def migrate(
+    warehouse: Warehouse,
+    migrations: Sequence[Migration] | None = None,
+    *,
+    quiet: Callable[[], None] = lambda: None,
+    told: Callable[[Migration], None] = lambda _: None,
+) -> list[str]:
+    """Apply what is missing; returns the names of what was applied.
+
+    ``quiet`` is called before a materialized view is put on a table that has rows, and raises when somebody may be
+    inserting. ``told`` hears of every migration before it is applied.
+
+    Raises
+    ------
+    Refused
+        Nothing was begun: see the head of this module.
+    """
+    due = pending(warehouse, migrations)
+    if not due:
+        return []
+    texts = {migration.number: migration.statements(warehouse.cluster) for migration in due}
+    views = {migration.number: _views(migration) for migration in due}
+    _check_version(warehouse)
+    _check_rights(warehouse, [statement for statements in texts.values() for statement in statements])
+    for table in (RECORD, fills.TABLE):
+        warehouse.command(repeatable(expanded(table.strip(), warehouse.cluster)))
+    for migration in due:
+        told(migration)
+        _apply(warehouse, migration, views[migration.number], quiet)
         warehouse.insert(
             "schema_migrations",
             {"number": "UInt16", "name": "String", "checksum": "String"},
             [[migration.number, migration.name, migration.checksum]],
             f"migration-{migration.number}",
         )
-        done.append(migration.name)
-    return done
+    return [migration.name for migration in due]
 
 
-def _check_unchanged(migration: Migration, checksum: str) -> None:
-    if migration.checksum != checksum:
-        raise Refused(
-            f"{migration.name} was changed after it was applied. Restore the file, "
-            "and put the change into a new migration."
-        )
+def _views(migration: Migration) -> Mapping[int, fills.View]:
+    """The materialized views it creates, by the place of their statement."""
+    found = {place: fills.view_of(statement) for place, statement in enumerate(split(migration.sql))}
+    return {place: view for place, view in found.items() if view is not None}
+
+
+def _apply(
+    warehouse: Warehouse, migration: Migration, views: Mapping[int, fills.View], quiet: Callable[[], None]
+) -> None:
+    for place, statement in enumerate(migration.statements(warehouse.cluster)):
+        if place in views:
+            fills.plan(warehouse, views[place], quiet)
+        rows = re.match(r"INSERT\b", statement)
+        settings = warehouse.tokens(f"migration-{migration.number}/{place}") if rows else {}
+        warehouse.command(statement, settings=settings)
+    for view in views.values():
+        fills.fill(warehouse, view)
+
+
+def _check_version(warehouse: Warehouse) -> None:
+    said = str(warehouse.value("SELECT version()"))
+    version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+    if version < LEAST_VERSION:
+        least = ".".join(map(str, LEAST_VERSION))
+        raise Refused(f"ClickHouse {said} is too old: this schema needs {least} or newer. Nothing was changed; "
+                      "upgrade the server")  # fmt: skip
+
+
+def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:
+    """Ask for everything beforehand: a statement that is refused half way leaves half a migration."""
+    wanted = [f"{_RIGHTS} ON `{warehouse.database}`.*"]
+    wanted += ["CREATE FUNCTION ON *.*"] if any("FUNCTION" in s.split("AS")[0] for s in statements) else []
+    wanted += ["CLUSTER ON *.*"] if warehouse.cluster else []
+    missing = [grant for grant in wanted if not int(warehouse.value(f"CHECK GRANT {grant}"))]
+    if missing:
+        raise Refused(f"the ClickHouse user may not migrate: it lacks {'; '.join(missing)}. Nothing was changed; run "
+                      "`loyalty warehouse migrate` as a user with the role migrator (access.sql)")  # fmt: skip
+
+
+def _record(warehouse: Warehouse) -> dict[int, tuple[str, str, str]]:
+    """Number, with name, checksum and time, of what was applied."""
+    there = warehouse.value(
+        "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'schema_migrations'",
+        {"database": warehouse.database},
+    )
+    if not int(there):
+        return {}
+    rows = warehouse.query(
+        "SELECT number, name, checksum, toString(min(applied_at)) FROM {database:Identifier}.schema_migrations "
+        "GROUP BY number, name, checksum ORDER BY number, min(applied_at)",
+        {"database": warehouse.database},
+    ).rows
+    return {int(number): (str(name), str(checksum), str(at)) for number, name, checksum, at in rows}

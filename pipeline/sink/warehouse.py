@@ -70,11 +70,25 @@ class Warehouse:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
         self.database = settings.database
+        self.cluster = settings.clickhouse_cluster
 
-    def command(self, sql: str) -> None:
+    def command(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
         """Run a statement that returns nothing."""
         with _sorted_errors():
-            self._client.command(sql)
+            self._client.command(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+
+    @staticmethod
+    def tokens(token: str) -> dict[str, Any]:
+        """Settings under which an insert with the same token again changes nothing, here and in every view."""
+        return {
+            "async_insert": 0,
+            "deduplicate_insert": "enable",
+            "insert_deduplicate": 1,
+            "insert_deduplication_token": token,
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+        }
 
     def query(
         self,
@@ -144,12 +158,7 @@ class Warehouse:
                 rows,
                 column_names=list(columns),
                 column_type_names=list(columns.values()),
-                settings={
-                    "async_insert": 0,
-                    "insert_deduplicate": 1,
-                    "insert_deduplication_token": token,
-                    "deduplicate_blocks_in_dependent_materialized_views": 1,
-                },
+                settings=self.tokens(token),
             )
 
     def close(self) -> None:
@@ -182,10 +191,17 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
             query_limit=0,
             compress=False,
         )
-        if create_database:
-            client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.database}` ENGINE = Atomic")
+        if create_database and not _has(client, settings.database):
+            where = f" ON CLUSTER `{settings.clickhouse_cluster}`" if settings.clickhouse_cluster else ""
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.database}`{where} ENGINE = Atomic")
         client.database = settings.database
     return Warehouse(client, settings)
+
+
+def _has(client: Client, database: str) -> bool:
+    """Whether the database is there; only who must create it needs the right to."""
+    asked = {"database": database}
+    return bool(int(client.command("SELECT count() FROM system.databases WHERE name = {database:String}", asked)))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

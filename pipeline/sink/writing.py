@@ -169,9 +169,10 @@ def _holds(warehouse: Warehouse, table: str, batch: Batch) -> bool:
 
 
 def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
-    """The columns of a table with their types, in the order of the values of a row."""
+    """The columns of a table that a row fills, with their types, in the order of its values."""
     rows = warehouse.query(
-        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position",
+        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} "
+        "AND default_kind != 'MATERIALIZED' ORDER BY position",
         {"d": warehouse.database, "t": table},
     ).rows
     return {str(name): str(kind) for name, kind in rows}

@@ -1,0 +1,50 @@
+"""``loyalty warehouse migrate`` and ``status``."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.sink import checks, migrations
+from pipeline.sink.migrations import Standing
+from pipeline.sink.warehouse import Warehouse, connect
+
+SHOWN = 12
+"""Digits of a checksum that a person is shown."""
+
+
+def standing(settings: Settings) -> list[Standing]:
+    """Every migration; the database need not be there."""
+    return migrations.standing(_looking(settings))
+
+
+def planned(settings: Settings) -> str:
+    """The SQL that a migration would run now; changes nothing."""
+    due = migrations.pending(_looking(settings))
+    return "".join(
+        f"-- {migration.name}\n\n" + "".join(f"{s};\n\n" for s in migration.statements(settings.clickhouse_cluster))
+        for migration in due
+    )
+
+
+def migrate(settings: Settings, told: Callable[[str], None]) -> list[str]:
+    """Apply what is missing; returns the names of what was applied."""
+    _ = migrations.pending(_looking(settings))  # before a database is created
+    warehouse = connect(settings, create_database=True, seconds=3_600)
+    return migrations.migrate(
+        warehouse, quiet=lambda: checks.nobody_writes(settings), told=lambda migration: told(migration.name)
+    )
+
+
+def _looking(settings: Settings) -> Warehouse:
+    """A connection for looking at a database that may not be there."""
+    warehouse = connect(settings.with_changes(database="default"))
+    warehouse.database = settings.database
+    return warehouse
+
+
+def show(found: Sequence[Standing]) -> None:
+    """A line per migration."""
+    output.table(
+        ["number", "name", "state", "checksum", "applied at (UTC)"],
+        [[one.number, one.name, one.state, one.checksum[:SHOWN], one.applied_at] for one in found],
+    )
