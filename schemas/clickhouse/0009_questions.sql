@@ -79,50 +79,49 @@ WITH
     toUnixTimestamp64Milli(asked_at) AS asked_ms,
     7 * 86400000 AS week,
     30 * 86400000 AS month,
-    by_issue AS
-    (
-        SELECT
-            customer_id,
-            issue_id,
-            arraySort(groupArray((opened_at, contact_id, last_at, channel, origin, resolved, waiting_seconds, transfers,
-                information_repeated, self_service_first, synthetic))) AS told
-        FROM contacts
-        WHERE opened_at <= asked_at
-        GROUP BY customer_id, issue_id
-    ),
     by_customer AS
     (
         SELECT
             customer_id,
-            groupArray(issue_id) AS all_issues,
-            groupArray(origin) AS all_origins,
-            groupArray(toUnixTimestamp64Milli(opened_at)) AS all_moments
+            arraySort(groupArray((opened_at, contact_id, issue_id, last_at, channel, origin, resolved, waiting_seconds,
+                transfers, information_repeated, self_service_first, synthetic))) AS everything
         FROM contacts
         WHERE opened_at <= asked_at
         GROUP BY customer_id
     ),
+    by_issue AS
+    (
+        SELECT
+            customer_id,
+            this_issue,
+            arrayFilter(contact -> contact.3 = this_issue, everything) AS told,
+            tupleElement(everything, 3) AS all_issues,
+            tupleElement(everything, 6) AS all_origins,
+            arrayMap(contact -> toUnixTimestamp64Milli(contact.1), everything) AS all_moments
+        FROM by_customer
+        ARRAY JOIN arrayDistinct(tupleElement(everything, 3)) AS this_issue
+    ),
     spread AS
     (
         SELECT
-            by_issue.customer_id AS customer_id,
-            issue_id,
+            customer_id,
+            this_issue AS issue_id,
             tupleElement(told, 1) AS opened,
             arrayMap(moment -> toUnixTimestamp64Milli(moment), opened) AS moments,
-            arrayMap(moment -> toUnixTimestamp64Milli(moment), tupleElement(told, 3)) AS ended,
-            tupleElement(told, 4) AS channels,
-            tupleElement(told, 5) AS causes,
+            arrayMap(moment -> toUnixTimestamp64Milli(moment), tupleElement(told, 4)) AS ended,
+            tupleElement(told, 5) AS channels,
+            tupleElement(told, 6) AS causes,
             arrayFilter(cause -> cause != 'unknown', causes) AS known_causes,
-            tupleElement(told, 6) AS solved,
-            tupleElement(told, 7) AS waited,
-            tupleElement(told, 8) AS passed_on,
-            tupleElement(told, 9) AS repeated,
-            tupleElement(told, 10) AS tried_alone,
-            tupleElement(told, 11) AS generated,
+            tupleElement(told, 7) AS solved,
+            tupleElement(told, 8) AS waited,
+            tupleElement(told, 9) AS passed_on,
+            tupleElement(told, 10) AS repeated,
+            tupleElement(told, 11) AS tried_alone,
+            tupleElement(told, 12) AS generated,
             all_issues,
             all_origins,
             all_moments
         FROM by_issue
-        INNER JOIN by_customer ON by_customer.customer_id = by_issue.customer_id
     )
 SELECT
     customer_id,
@@ -318,17 +317,17 @@ WITH
     by_touchpoint AS (SELECT customer_id, touchpoint, argMax(score, moment) AS latest FROM answers GROUP BY customer_id, touchpoint),
     placed AS
     (
-        SELECT latest, loyalty.lifecycle AS phase, loyalty.quadrant AS place
+        SELECT
+            latest,
+            [('all', 'all customers'),
+             ('lifecycle', if(lifecycle = '', 'prospect', lifecycle)),
+             ('quadrant', multiIf(lifecycle = '', 'prospect', quadrant IS NULL, 'not known', assumeNotNull(quadrant)))] AS segments_of
         FROM newest
         LEFT JOIN (SELECT customer_id, lifecycle, quadrant FROM customer_loyalty_at(at = {at:DateTime64(3, 'UTC')})) AS loyalty USING (customer_id)
     ),
     segments AS
     (
-        SELECT 'all' AS segment_kind, 'all customers' AS segment, latest FROM newest
-        UNION ALL
-        SELECT 'lifecycle', if(phase = '', 'prospect', phase), latest FROM placed
-        UNION ALL
-        SELECT 'quadrant', multiIf(phase = '', 'prospect', place IS NULL, 'not known', assumeNotNull(place)), latest FROM placed
+        SELECT pair.1 AS segment_kind, pair.2 AS segment, latest FROM placed ARRAY JOIN segments_of AS pair
         UNION ALL
         SELECT 'touchpoint', touchpoint, latest FROM by_touchpoint
     )
@@ -840,3 +839,13 @@ CREATE VIEW holdout_uplift
 )
 AS SELECT * FROM holdout_uplift_within(days = 90)
 COMMENT 'What acting on alerts changed within 90 days, against those held out';
+
+-- What a question needs
+
+CREATE VIEW current_purchase_model
+(
+    version String COMMENT 'Name of the purchase model',
+    current_from DateTime64(3, 'UTC') COMMENT 'Since when it is the current one'
+)
+AS SELECT version, current_from FROM parameters WHERE kind = 'purchase_model' AND current
+COMMENT 'The purchase model that expectations rest on; empty: none is recorded';

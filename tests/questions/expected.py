@@ -37,13 +37,14 @@ def month_of(day: int) -> str:
 
 
 def sales_by_quarter(known: Known) -> list[Row]:
-    groups = defaultdict(list)
-    for event in known.purchases:
+    groups: dict[tuple[int, int, str], list[Decimal]] = defaultdict(list)
+    for event in (*known.purchases, *known.refunds):
         year, month = int(event["occurred_at"][:4]), int(event["occurred_at"][5:7])
-        groups[year, (month + 2) // 3, event["currency"]].append(event)
+        groups[year, (month + 2) // 3, event["currency"]].append(Decimal(event["amount"]))
     return [
-        {"year": year, "quarter": quarter, "currency": currency, "purchases": len(found),
-         "customers": len({e["customer_id"] for e in found}), "revenue": sum(Decimal(e["amount"]) for e in found)}
+        {"year": year, "quarter": quarter, "currency": currency, "purchases": sum(amount > 0 for amount in found),
+         "revenue": sum(amount for amount in found if amount > 0),
+         "refunded": sum((-amount for amount in found if amount < 0), Decimal(0))}
         for (year, quarter, currency), found in sorted(groups.items())
     ]  # fmt: skip
 

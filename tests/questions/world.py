@@ -27,6 +27,7 @@ from pipeline.simulate.service import Sent
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.writing import columns
 from pipeline.topics import BY_NAME
 from tests.warehouses import embedded
 
@@ -240,9 +241,6 @@ def worked(log: list[Sent]) -> dict[str, list[Record]]:
     return records
 
 
-_COLUMNS = "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position"
-
-
 def load(warehouse: Warehouse, records: dict[str, list[Record]]) -> None:
     """Insert what the sink would: the rows of every record, a block per table."""
     rows: dict[str, list[tuple[Any, ...]]] = {}
@@ -251,5 +249,4 @@ def load(warehouse: Warehouse, records: dict[str, list[Record]]) -> None:
             for table, row in rows_of(Place(topic, 0, 1), record):
                 rows.setdefault(table, []).append(row)
     for table, found in rows.items():
-        known = warehouse.query(_COLUMNS, {"d": warehouse.database, "t": table}).rows
-        warehouse.insert(table, {str(name): str(kind) for name, kind in known}, found, f"world-{table}")
+        warehouse.insert(table, columns(warehouse, table), found, f"world-{table}")

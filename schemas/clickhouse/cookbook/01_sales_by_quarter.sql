@@ -1,12 +1,11 @@
 -- What did customers buy, quarter by quarter?
--- Refunds are not taken off. Each currency stands for itself.
-SELECT toYear(occurred_at) AS year,
-       toQuarter(occurred_at) AS quarter,
+-- Each currency stands for itself.
+SELECT toYear(day) AS year,
+       toQuarter(day) AS quarter,
        currency,
-       count() AS purchases,
-       uniqExact(customer_id) AS customers,
-       sum(amount) AS revenue
-FROM purchases
-WHERE refund_of = ''
+       sum(purchases) AS purchases,
+       sum(spent) AS revenue,
+       sum(refunded) AS refunded
+FROM sales_by_day
 GROUP BY year, quarter, currency
 ORDER BY year, quarter, currency
