@@ -56,7 +56,15 @@ def write_policy(path: Path, policy: RiskPolicy, learned_from: Mapping[str, Any]
     Refused
         The file cannot be written.
     """
-    file = PolicyFile(
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(file_of(policy, learned_from)), indent=2) + b"\n")
+    except OSError as failed:
+        raise Refused(f"cannot write the policy to {path}: {failed.strerror}") from None
+
+
+def file_of(policy: RiskPolicy, learned_from: Mapping[str, Any]) -> PolicyFile:
+    """A policy as its file holds it."""
+    return PolicyFile(
         kind="loyalty-risk-policy",
         format=1,
         version=policy.version,
@@ -64,10 +72,6 @@ def write_policy(path: Path, policy: RiskPolicy, learned_from: Mapping[str, Any]
         settings={name: getattr(policy, name) for name in SETTINGS},
         learned_from=dict(learned_from),
     )
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
-    except OSError as failed:
-        raise Refused(f"cannot write the policy to {path}: {failed.strerror}") from None
 
 
 def read_policy(path: Path) -> RiskPolicy:
@@ -79,19 +83,32 @@ def read_policy(path: Path) -> RiskPolicy:
         It cannot be read, is no policy, or makes no sense; the message says which number is wrong.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=PolicyFile)
+        content = path.read_bytes()
     except OSError as failed:
         raise Refused(f"cannot read the risk policy {path}: {failed.strerror}") from None
+    return decode_policy(content, str(path))[0]
+
+
+def decode_policy(content: bytes, place: str) -> tuple[RiskPolicy, dict[str, Any]]:
+    """A policy, and what it was learned from, out of the bytes of its file; ``place`` names it in messages.
+
+    Raises
+    ------
+    Refused
+        It is no policy, or makes no sense; the message says which number is wrong.
+    """
+    try:
+        file = msgspec.json.decode(content, type=PolicyFile)
     except (msgspec.MsgspecError, UnicodeDecodeError) as broken:
-        raise Refused(f"{path} is no risk policy: {broken}") from None
+        raise Refused(f"{place} is no risk policy: {broken}") from None
     wrong = _wrong(file)
     if wrong:
-        raise Refused(f"the risk policy {path} makes no sense: {wrong}; {AGAIN}")
+        raise Refused(f"the risk policy {place} makes no sense: {wrong}; {AGAIN}")
     numbers: Any = file.coefficients | file.settings
     try:
-        return RiskPolicy(version=file.version, **numbers)
+        return RiskPolicy(version=file.version, **numbers), file.learned_from
     except ValueError as senseless:
-        raise Refused(f"the risk policy {path} makes no sense: {senseless}; {AGAIN}") from None
+        raise Refused(f"the risk policy {place} makes no sense: {senseless}; {AGAIN}") from None
 
 
 def policy_of(settings: Settings) -> RiskPolicy:

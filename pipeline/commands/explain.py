@@ -13,7 +13,7 @@ from pipeline.core.customer import DAY_MS, Contact, Customer
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event
 from pipeline.core.evidence import evidence, known
-from pipeline.core.fold import Where, step
+from pipeline.core.hindsight import in_order, retold
 from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
@@ -106,7 +106,7 @@ def find(settings: Settings, customer_id: str) -> Found:
                     events.setdefault(f"{topic.name}/{event.event_id}", event)
     if not events:
         raise NotFound(f"no event of customer {customer_id!r} is in the log")
-    return Found(sorted(events.values(), key=lambda e: (e.occurred_at, e.event_id)), whole)
+    return Found(in_order(list(events.values())), whole)
 
 
 def _of(bounds: dict[tuple[str, int], tuple[int, int]], partition: int) -> Iterator[tuple[int, int]]:
@@ -153,7 +153,7 @@ def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskP
     if not by_then:
         first = found.events[0].occurred_at
         raise NotFound(f"nothing had happened by {moment:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
-    customer = _folded(customer_id, by_then, policy)
+    customer = _folded(by_then, policy)
     issues = [_issue(customer, name, by_then, milliseconds(moment), policy) for name in issues_of(customer.contacts)]
     issues.sort(key=lambda issue: -issue.churn_risk_0_1)
     return Explained(
@@ -168,10 +168,10 @@ def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskP
     )
 
 
-def _folded(customer_id: str, events: Sequence[Event], policy: RiskPolicy) -> Customer:
-    customer = Customer(customer_id=customer_id)
-    for number, event in enumerate(events):
-        customer = step(customer, event, Where("log", number), policy).customer
+def _folded(events: Sequence[Event], policy: RiskPolicy) -> Customer:
+    customer = Customer(customer_id=events[0].customer_id)
+    for _, after in retold(events, policy):
+        customer = after
     return customer
 
 

@@ -1,18 +1,16 @@
 """``loyalty fit risk``: learn the coefficients of the churn risk from history, and say how far they can be trusted."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from pipeline.commands import output
+from pipeline.commands.stored_events import stored
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
-from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.events import Event
 from pipeline.errors import Refused
 from pipeline.fitting.observations import Per, Silence, gather
 from pipeline.fitting.reliability import draw
@@ -22,14 +20,12 @@ from pipeline.policy import write_policy
 from pipeline.simulate import population
 from pipeline.simulate.send import encode
 from pipeline.simulate.truth import HIDDEN
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.warehouse import connect
 from pipeline.topics import INPUTS
 
 SIMULATED_FROM = date(2022, 1, 1)
 SIMULATED_DAYS = 1_096
 SIMULATED_SEED = 1
-ROWS_AT_ONCE = 200_000
-"""So many events are read from the warehouse in one answer, about."""
 
 
 def run(
@@ -103,63 +99,6 @@ def _simulated(customers: int) -> Iterator[list[Event]]:
             yield [decoders[topic](encode(event), now).event for topic, event in life]
             if number % 500 == 0 or number == customers:
                 bar.update(task, completed=number)
-
-
-_CONCERNED = "customer_id IN (SELECT customer_id FROM raw_service_contacts)"
-_VIEWS: dict[str, type[Event]] = {
-    "purchases": Purchase,
-    "service_contacts": ServiceContact,
-    "survey_responses": SurveyResponse,
-    "alert_outcomes": AlertOutcome,
-}
-"""Where each kind of event is read; the views hold each event once."""
-
-
-def stored(warehouse: Warehouse) -> Iterator[list[Event]]:
-    """The events of every customer who ever contacted service, a share of the customers at a time."""
-    rows = sum(int(warehouse.value(f"SELECT count() FROM raw_{v} WHERE {_CONCERNED}")) for v in _VIEWS)  # noqa: S608
-    shares = max(1, math.ceil(rows / ROWS_AT_ONCE))
-    with output.bar("shares of the customers") as bar:
-        task = bar.add_task("reading", total=shares)
-        for share in range(shares):
-            yield from _share(warehouse, share, shares).values()
-            bar.update(task, completed=share + 1)
-
-
-def _share(warehouse: Warehouse, share: int, shares: int) -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = {}
-    for view, kind in _VIEWS.items():
-        answer = warehouse.query(
-            f"SELECT * FROM {view} "  # noqa: S608 - the names are ours
-            f"WHERE {_CONCERNED} AND cityHash64(customer_id) % {{n:UInt32}} = {{i:UInt32}}",
-            {"n": shares, "i": share},
-            read_only=True,
-        )
-        moments = [
-            n for n, t in zip(answer.columns, answer.types, strict=True) if re.match(r"(Nullable\()?DateTime", t)
-        ]
-        for row in answer.rows:
-            columns = dict(zip(answer.columns, row, strict=True))
-            for name in moments:
-                columns[name] = _moment(columns[name])
-            found.setdefault(columns["customer_id"], []).append(_event(kind, columns))
-    return found
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def _event(kind: type[Event], columns: dict[str, Any]) -> Event:
-    """A row as the event it was: columns bear the names of fields; an empty text is a field that was not there."""
-    if kind is Purchase:
-        lines = zip(columns["categories"], columns["quantities"], strict=True)
-        columns["lines"] = [Line(category=category, quantity=quantity) for category, quantity in lines]
-        bound = zip(columns["binding_kinds"], columns["binding_ends"], columns["binding_notices"], strict=True)
-        columns["bindings"] = [Binding(kind=k, ends_at=_moment(end), notice_by=_moment(by)) for k, end, by in bound]
-    fields = {field.name: columns[field.name] for field in structs.fields(kind) if field.name in columns}
-    absent = {field.name for field in structs.fields(kind) if field.default is None and fields.get(field.name) == ""}
-    return kind(**{name: value for name, value in fields.items() if name not in absent})
 
 
 # --- what is said about it

@@ -75,7 +75,7 @@ def reassess(
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
         identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
-        content = _content(walk, issue, _evidence(after, issue))
+        content = _content(walk, issue, evidence_of(after, issue))
         state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, content)
         states.append(state)
         transition = _transition(before, state)
@@ -229,7 +229,7 @@ def _message(
         recommended_action=LEFT_ALONE if untouched else recommendation(terms, state.status),
         history=history(issue),
         contact_ids=[contact.contact_id for contact in issue],
-        evidence=_evidence(customer, issue),
+        evidence=evidence_of(customer, issue),
         held_out=untouched,
         caused_by_event=cause,
         raised_at=instant(state.raised_at),
@@ -238,7 +238,8 @@ def _message(
     )
 
 
-def _evidence(customer: Customer, issue: list[Contact]) -> list[str]:
+def evidence_of(customer: Customer, issue: list[Contact]) -> list[str]:
+    """The events an issue's risk rests on: the newest of each contact about it, and the answers about those."""
     ids = {contact.contact_id for contact in issue}
     said = [answer.event_id for answer in customer.answers if answer.contact_id in ids]
     return [*(contact.last_event for contact in issue), *said]

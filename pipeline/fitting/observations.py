@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from pipeline.core.alerts import alert_id
 from pipeline.core.customer import DAY_MS, Customer, recency_days, repeat_occasions
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact
-from pipeline.core.fold import apply
+from pipeline.core.hindsight import in_order, retold
 from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS, TERMS, assess, case_of, contributions
-from pipeline.errors import BadEvent
 from pipeline.fitting.scoring import Floats
 
 Per = Literal["contact", "issue"]
@@ -120,7 +119,7 @@ def gather(customers: Iterable[Sequence[Event]]) -> History:
     """Read the events of each customer (any order, each event once)."""
     history = History([], 0, [])
     for number, events in enumerate(customers):
-        ordered = sorted(events, key=lambda event: (event.occurred_at, event.event_id))
+        ordered = in_order(events)
         if ordered:
             history.ends_at = max(history.ends_at, milliseconds(ordered[-1].occurred_at))
         bought = _bought(ordered)
@@ -141,12 +140,7 @@ def _bought(events: Sequence[Event]) -> list[int]:
 
 def _seen(number: int, events: Sequence[Event], bought: list[int]) -> Iterator[Seen]:
     contacts: dict[str, tuple[str, int, Seen]] = {}
-    state = Customer(customer_id=events[0].customer_id) if events else Customer(customer_id="")
-    for offset, event in enumerate(events):
-        try:
-            state, _, _, _ = apply(state, event, "history", offset)
-        except BadEvent:
-            continue  # the worker could not fold it either
+    for event, state in retold(events):
         if isinstance(event, ServiceContact) and state.first_purchase_at is not None and bought:
             at, opened = milliseconds(event.occurred_at), milliseconds(event.opened_at)
             if (event.contact_id not in contacts or at - opened <= DAY_MS) and bought[0] <= at:
@@ -154,7 +148,7 @@ def _seen(number: int, events: Sequence[Event], bought: list[int]) -> Iterator[S
     outcomes = [event for event in events if isinstance(event, AlertOutcome) and event.action != "none"]
     for issue_id, opened, seen in contacts.values():
         later = [other for issue, other, _ in contacts.values() if issue == issue_id and other > opened]
-        identity = alert_id(state.customer_id, issue_id)
+        identity = alert_id(events[0].customer_id, issue_id)
         acted = [milliseconds(outcome.occurred_at) for outcome in outcomes if outcome.alert_id == identity]
         yield seen._replace(next_contact_at=min(later, default=float("inf")), acted_at=min(acted, default=float("inf")))
 

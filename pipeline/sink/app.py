@@ -19,6 +19,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -34,6 +35,7 @@ from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy
 from pipeline.sink.intake import Intake, Lost
 from pipeline.sink.migrations import migrate
+from pipeline.sink.parameters import record_configured
 from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
@@ -195,6 +197,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     checks.keeps_metadata(settings)
     warehouses = [connecting(settings, create_database=True) for _ in range(WRITERS)]
     migrate(warehouses[0], quiet=lambda: checks.nobody_writes(settings))
+    record_configured(warehouses[0], settings, datetime.now(UTC))
     checks.windows(warehouses[0])
     made = metrics.registry("sink")
     metrics.serve(made, settings.listen, settings.sink_metrics_port)

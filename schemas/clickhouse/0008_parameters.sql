@@ -10,8 +10,8 @@ CREATE OR REPLACE FUNCTION loyalty_log_gamma_rest AS (z) -> if(z < 10,
     lgamma(z) - z * log(z) + z,
     0.5 * log(2 * pi() / z) + (1/12 - (1/360 - (1/1260 - (1/1680 - (1/1188 - 691/360360 / (z * z)) / (z * z)) / (z * z)) / (z * z)) / (z * z)) / z);
 
--- 1 - exp(-y) for y >= 0, exact to the last digits near 0.
-CREATE OR REPLACE FUNCTION loyalty_one_minus_exp AS (y) -> 2 * tanh(y / 2) / (1 + tanh(y / 2));
+-- 1 - exp(-y) for y >= 0, exact to the last digits near 0, where tanh of ClickHouse is not; beyond 1400 it is 1.
+CREATE OR REPLACE FUNCTION loyalty_one_minus_exp AS (y) -> 2 * sinh(least(y, 1400.) / 2) * exp(-least(y, 1400.) / 2);
 
 -- How far from its peak, in logit(p), the density of Beta(own, other) has fallen by `depth` logarithms at most, on the
 -- side of `own`: a bound from the curvature, brought nearer four times.
@@ -125,7 +125,7 @@ CREATE VIEW parameters
 AS SELECT
     kind,
     version,
-    row_number() OVER (PARTITION BY kind ORDER BY current_from DESC, version DESC) = 1 AS current,
+    row_number() OVER (PARTITION BY kind ORDER BY current_from DESC, recorded_at DESC, version DESC) = 1 AS current,
     content_hash,
     parameters,
     origin,

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import cli
-from pipeline.commands import fit_risk
+from pipeline.commands import fit_risk, stored_events
 from pipeline.core.decode import Decoder
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.partition import partition_of
@@ -136,8 +136,8 @@ def test_the_warehouse_gives_the_events_back_and_the_same_policy(
     """Events through the sink's rows and back are the events; read in shares, each customer is whole."""
     lives = list(simulated(2_500, 1_096, seed=9))
     store(warehouse, lives)
-    monkeypatch.setattr(fit_risk, "ROWS_AT_ONCE", 2_000)
-    shares = list(fit_risk.stored(warehouse))
+    monkeypatch.setattr(stored_events, "ROWS_AT_ONCE", 2_000)
+    shares = list(stored_events.stored(warehouse))
     read = {life[0].customer_id: life for life in shares}
     assert len(read) == len(shares)
     concerned = [life for life in lives if any(isinstance(event, ServiceContact) for event in life)]

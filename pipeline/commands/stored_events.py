@@ -1,0 +1,78 @@
+"""Raw events of the warehouse as events again, customer by customer, a bounded number at a time."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import structs
+
+from pipeline.commands import output
+from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse
+from pipeline.sink.warehouse import Warehouse
+
+ROWS_AT_ONCE = 200_000
+"""So many events are read from the warehouse in one answer, about."""
+TABLES: dict[str, type[Event]] = {
+    "raw_purchases": Purchase,
+    "raw_service_contacts": ServiceContact,
+    "raw_survey_responses": SurveyResponse,
+    "raw_alert_outcomes": AlertOutcome,
+}
+"""Where each kind of event lies; an event that was produced twice lies there twice."""
+_CONCERNED = "customer_id IN (SELECT customer_id FROM raw_service_contacts)"
+
+
+def stored(warehouse: Warehouse) -> Iterator[list[Event]]:
+    """The events of every customer who ever contacted service, a share of the customers at a time."""
+    rows = sum(int(warehouse.value(f"SELECT count() FROM {t} WHERE {_CONCERNED}")) for t in TABLES)  # noqa: S608
+    shares = max(1, math.ceil(rows / ROWS_AT_ONCE))
+    chosen = f"{_CONCERNED} AND cityHash64(customer_id) % {{n:UInt32}} = {{i:UInt32}}"
+    with output.bar("shares of the customers") as bar:
+        task = bar.add_task("reading", total=shares)
+        for share in range(shares):
+            yield from _read(warehouse, chosen, {"n": shares, "i": share}).values()
+            bar.update(task, completed=share + 1)
+
+
+def between(warehouse: Warehouse, first: str, last: str) -> dict[str, list[Event]]:
+    """Each event once of all customers from ``first`` to ``last``, both included, by customer."""
+    chosen = "customer_id >= {first:String} AND customer_id <= {last:String}"
+    return _read(warehouse, chosen, {"first": first, "last": last})
+
+
+def _read(warehouse: Warehouse, chosen: str, parameters: Mapping[str, Any]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for table, kind in TABLES.items():
+        answer = warehouse.query(
+            f"SELECT * FROM {table} WHERE {chosen} "  # noqa: S608 - the names are ours
+            "ORDER BY _offset LIMIT 1 BY customer_id, event_id",
+            parameters,
+            read_only=True,
+        )
+        moments = [
+            n for n, t in zip(answer.columns, answer.types, strict=True) if re.match(r"(Nullable\()?DateTime", t)
+        ]
+        for row in answer.rows:
+            columns = dict(zip(answer.columns, row, strict=True))
+            for name in moments:
+                columns[name] = _moment(columns[name])
+            found.setdefault(columns["customer_id"], []).append(_event(kind, columns))
+    return found
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _event(kind: type[Event], columns: dict[str, Any]) -> Event:
+    """A row as the event it was: columns bear the names of fields; an empty text is a field that was not there."""
+    if kind is Purchase:
+        lines = zip(columns["categories"], columns["quantities"], strict=True)
+        columns["lines"] = [Line(category=category, quantity=quantity) for category, quantity in lines]
+        bound = zip(columns["binding_kinds"], columns["binding_ends"], columns["binding_notices"], strict=True)
+        columns["bindings"] = [Binding(kind=k, ends_at=_moment(end), notice_by=_moment(by)) for k, end, by in bound]
+    fields = {field.name: columns[field.name] for field in structs.fields(kind) if field.name in columns}
+    absent = {field.name for field in structs.fields(kind) if field.default is None and fields.get(field.name) == ""}
+    return kind(**{name: value for name, value in fields.items() if name not in absent})

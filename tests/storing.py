@@ -1,0 +1,72 @@
+"""Events, states and alerts into a warehouse, through the sink's own rows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.config import Settings
+from pipeline.core.customer import Customer, encode_state
+from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.messages import ChurnAlert
+from pipeline.core.partition import partition_of
+from pipeline.flow import Record
+from pipeline.sink.migrations import migrate
+from pipeline.sink.rows import Place, by_topic
+from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.writing import columns
+from tests.warehouses import embedded
+
+TOPICS: dict[type[Event], str] = {
+    Purchase: "purchases",
+    ServiceContact: "service-contacts",
+    SurveyResponse: "surveys",
+    AlertOutcome: "alert-outcomes",
+}
+ARRIVED = 4_000_000_000_000
+"""After every event of every test."""
+
+
+@contextmanager
+def migrated(directory: Path) -> Iterator[tuple[Settings, Warehouse]]:
+    """An embedded warehouse with every table."""
+    with embedded(directory) as settings:
+        warehouse = connect(settings, create_database=True)
+        migrate(warehouse)
+        yield settings, warehouse
+
+
+def store(warehouse: Warehouse, events: Iterable[Event], first: int = 0) -> None:
+    """Events, at offsets from ``first`` on."""
+    by_kind: dict[str, list[tuple[str, bytes]]] = {}
+    for event in events:
+        value = msgspec.json.encode(event)
+        topic = next(topic for kind, topic in TOPICS.items() if isinstance(event, kind))
+        by_kind.setdefault(topic, []).append((event.customer_id, value))
+    for topic, values in by_kind.items():
+        _write(warehouse, topic, values, first)
+
+
+def store_states(warehouse: Warehouse, customers: Iterable[Customer], first: int = 0) -> None:
+    """The newest state of each customer."""
+    _write(warehouse, "customer-states", [(c.customer_id, encode_state(c)) for c in customers], first)
+
+
+def store_alerts(warehouse: Warehouse, alerts: Iterable[ChurnAlert], first: int = 0) -> None:
+    """Messages to the desk."""
+    _write(warehouse, "churn-alerts", [(alert.customer_id, msgspec.json.encode(alert)) for alert in alerts], first)
+
+
+def _write(warehouse: Warehouse, topic: str, values: Sequence[tuple[str, bytes]], first: int) -> None:
+    rows_of, made = by_topic()[topic], dict[str, list[Any]]()
+    for offset, (customer_id, value) in enumerate(values, start=first):
+        key = customer_id.encode()
+        place = Place(topic, partition_of(key, 1), 1)
+        found = rows_of(place, Record(offset, ARRIVED, key, value, []))
+        assert found, value
+        for table, row in found:
+            made.setdefault(table, []).append(row)
+    for table, rows in made.items():
+        warehouse.insert(table, columns(warehouse, table), rows, f"{table}-{first}")
