@@ -141,6 +141,7 @@ DEFINITIONS = (
         "Dixon, Freeman & Toman 2010, Harvard Business Review 88(7/8)",
     ),
     Definition("bindings", 1, "What binds the customer now: of each kind what was said last."),
+    Definition("bound_by", 1, "The kinds of what binds the customer now: of each kind what was said last."),
     Definition("kind", 1, "Of a binding: situational, technical, contractual, economic or emotional.", "", KINDS),
     Definition("situational", 1, "Bound by circumstances, such as the only shop in reach.", "", KINDS),
     Definition("technical", 1, "Bound because other things do not fit.", "", KINDS),

@@ -40,7 +40,9 @@ TABLES = {
     DEAD_LETTERS.name: "dead_letters",
 }
 """In which table the records of a topic are looked for."""
-NEWEST_ONLY = frozenset({STATES.name, DEAD_LETTERS.name})
+HISTORY = {STATES.name: "customer_state_history"}
+"""Where every record of a topic is kept beside the newest; it may have begun later than the log."""
+NEWEST_ONLY = frozenset({"customer_states", "dead_letters"})
 """Newer rows replace older ones there: only the last record of a partition must still be found."""
 CHUNK = 2_000_000
 """How many offsets are compared at a time."""
@@ -55,6 +57,7 @@ _ABSENT = (
     f"WHERE number NOT IN (SELECT _offset {_IN_RANGE}) ORDER BY number"
 )
 _COUNTS = f"SELECT count(), count() - uniqExact(_offset) {_IN_RANGE}"
+_FIRST = f"SELECT ifNull(minOrNull(_offset), {{end:UInt64}}) {_IN_RANGE}"
 
 
 class Range(NamedTuple):
@@ -95,7 +98,11 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None)
     ]
     log = _Log(settings)
     try:
-        return [_finding(warehouse, log, topic, [r for r in ranges if r.topic == topic]) for topic in TABLES]
+        found = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
+        for topic, table in HISTORY.items():
+            begun = [range_._replace(low=_first(warehouse, table, range_)) for range_ in _of(ranges, topic)]
+            found.append(_finding(warehouse, log, topic, table, begun))
+        return found
     finally:
         log.close()
 
@@ -129,25 +136,33 @@ def _agreeing(found: Mapping[str, tuple[int, int]]) -> set[str]:
     return {name for name, (counted, there) in found.items() if counted == there}
 
 
-def _finding(warehouse: Warehouse, log: "_Log", topic: str, ranges: Sequence[Range]) -> Finding:
+def _of(ranges: Sequence[Range], topic: str) -> list[Range]:
+    return [range_ for range_ in ranges if range_.topic == topic]
+
+
+def _first(warehouse: Warehouse, table: str, range_: Range) -> int:
+    """The first offset in a range of which a table has a row; the end of the range when there is none."""
+    return int(warehouse.value(_FIRST, range_._asdict() | {"table": table}))
+
+
+def _finding(warehouse: Warehouse, log: "_Log", topic: str, table: str, ranges: Sequence[Range]) -> Finding:
     rows = repeated = without = 0
     missing: list[tuple[int, int]] = []
     for range_ in ranges:
-        values = range_._asdict() | {"table": TABLES[topic]}
-        ((count, again),) = warehouse.query(_COUNTS, values).rows
-        absent = list(_absent(warehouse, range_))
+        ((count, again),) = warehouse.query(_COUNTS, range_._asdict() | {"table": table}).rows
+        absent = list(_absent(warehouse, table, range_))
         rows, repeated, without = rows + int(count), repeated + int(again), without + len(absent)
         missing += [(range_.partition, offset) for offset in log.that_make_rows(range_, absent)]
     records = sum(range_.end - range_.low for range_ in ranges)
-    return Finding(TABLES[topic], topic, records, rows, without, repeated, missing)
+    return Finding(table, topic, records, rows, without, repeated, missing)
 
 
-def _absent(warehouse: Warehouse, range_: Range) -> Iterator[int]:
+def _absent(warehouse: Warehouse, table: str, range_: Range) -> Iterator[int]:
     """Offsets without a row, of those that must have one unless the log explains it."""
-    low = range_.end - 1 if range_.topic in NEWEST_ONLY else range_.low
+    low = range_.end - 1 if table in NEWEST_ONLY else range_.low
     for start in range(low, range_.end, CHUNK):
         part = range_._replace(low=start, end=min(start + CHUNK, range_.end))
-        for (offset,) in warehouse.query(_ABSENT, part._asdict() | {"table": TABLES[range_.topic]}).rows:
+        for (offset,) in warehouse.query(_ABSENT, part._asdict() | {"table": table}).rows:
             yield int(offset)
 
 

@@ -6,30 +6,28 @@ Rules
 - Moments are integer milliseconds and days are days since 1970, which is how the engine keeps them: no detour.
 """
 
-from datetime import datetime
+import re
 from decimal import Decimal
 from typing import Any
 
 from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Answer, Customer, encode_named, recency_days, repeat_occasions
-from pipeline.core.moments import instant
+from pipeline.core.customer import Answer, Contact, Customer, encode_named, recency_days, repeat_occasions
 from pipeline.core.promises import promised
 from pipeline.core.risk import ease
 from pipeline.core.satisfaction import share
 from pipeline.core.stated import Stated
 
 Columns = tuple[Any, ...]
-_BITS = tuple(tuple(n for n in range(8) if byte >> n & 1) for byte in range(256))
-_NOTHING = Stated()
 
 
 def columns(customer: Customer) -> Columns:
-    """Everything of ``customer_states`` that the state itself says."""
+    """Everything of ``customer_states`` that the state itself says, in the order of the table."""
+    stated = customer.stated
     return (
         customer.customer_id,
         customer.is_prospect,
-        _instant(customer.first_purchase_at),
-        _instant(customer.last_purchase_at),
+        customer.first_purchase_at,
+        customer.last_purchase_at,
         customer.purchases,
         customer.refunds,
         customer.incentivised,
@@ -42,47 +40,56 @@ def columns(customer: Customer) -> Columns:
         list(customer.categories),
         list(customer.categories.values()),
         *_buying(customer),
-        *_stated(customer.stated or _NOTHING),
-        *_promised(customer),
-        *_contacts(customer),
-        *_said(customer),
-        sum(alert.status == "open" for alert in customer.alerts),
-        instant(customer.last_event_at),
+        *(_stated(stated) if stated is not None else _NOTHING_STATED),
+        *(_promised(customer.contacts) if customer.contacts else _NOTHING_PROMISED),
+        customer.contact_events,
+        _open_issues(customer.contacts),
+        customer.survey_answers,
+        *_consent(stated),
+        *(_said(customer.latest) if customer.latest else _NOTHING_SAID),
+        sum(alert.status == "open" for alert in customer.alerts) if customer.alerts else 0,
+        customer.last_event_at,
         customer.events,
         customer.synthetic_events,
         encode_named(customer),
     )
 
 
-def _instant(at: int | None) -> datetime | None:
-    return None if at is None else instant(at)
-
-
 def _amounts(sums: dict[str, int]) -> dict[str, Decimal]:
     return {currency: to_amount(units) for currency, units in sums.items()}
 
 
+_SET = re.compile(rb"[^\0]")
+_BITS = tuple(tuple(n for n in range(8) if byte >> n & 1) for byte in range(256))
+
+
 def days(start: int, bitmap: bytes) -> list[int]:
     """The days of a bitmap whose first bit is the day ``start``, ascending."""
-    return [start + 8 * place + bit for place, byte in enumerate(bitmap) if byte for bit in _BITS[byte]]
+    return [
+        start + 8 * place + bit for place in map(re.Match.start, _SET.finditer(bitmap)) for bit in _BITS[bitmap[place]]
+    ]
 
 
 def _buying(customer: Customer) -> Columns:
     """Days with a voluntary purchase, and which of them had an incentive."""
-    stated = customer.stated or _NOTHING
-    occasions = days(customer.occasions_from, customer.occasions)
+    stated, occasions = customer.stated, days(customer.occasions_from, customer.occasions)
+    if stated is None or not stated.incentives:
+        return occasions, [False] * len(occasions)
     incentives = set(days(stated.incentives_from, stated.incentives))
     return occasions, [day in incentives for day in occasions]
+
+
+_NOTHING_STATED: Columns = ((), (), (), (), None, 0, "", 0, 0)
 
 
 def _stated(stated: Stated) -> Columns:
     """Bindings, programme, referral and deliveries."""
     bindings = stated.bindings.values()
     return (
-        list(stated.bindings),
-        [binding.at for binding in bindings],
-        [binding.ends_at for binding in bindings],
-        [binding.notice_by for binding in bindings],
+        tuple(stated.bindings),
+        tuple([binding.at for binding in bindings]),
+        tuple([binding.ends_at for binding in bindings]),
+        tuple([binding.notice_by for binding in bindings]),
         stated.membership.member if stated.membership is not None else None,
         stated.member_purchases,
         stated.referred_by.customer_id if stated.referred_by is not None else "",
@@ -91,34 +98,38 @@ def _stated(stated: Stated) -> Columns:
     )
 
 
-def _promised(customer: Customer) -> Columns:
+_NOTHING_PROMISED: Columns = ((), (), ())
+
+
+def _promised(contacts: list[Contact]) -> Columns:
     """Promises about contacts: the moment promised, when it was done, when the contact was solved."""
-    promises = [made for contact in customer.contacts for made in promised(contact)]
-    return tuple([made[n] for made in promises] for n in range(3))
+    made = [promise for contact in contacts for promise in promised(contact)]
+    return tuple(zip(*made, strict=True)) if made else _NOTHING_PROMISED
 
 
-def _contacts(customer: Customer) -> Columns:
-    """Stages of contacts, and issues whose newest contact is not solved."""
-    newest = {contact.issue_id: contact for contact in customer.contacts}
-    return customer.contact_events, sum(not contact.resolved for contact in newest.values())
+def _open_issues(contacts: list[Contact]) -> int:
+    """Issues whose newest contact is not solved."""
+    return sum(not contact.resolved for contact in {contact.issue_id: contact for contact in contacts}.values())
 
 
-def _said(customer: Customer) -> Columns:
-    """Survey answers and consent."""
-    consent = customer.stated.consent if customer.stated is not None else None
-    latest = customer.latest
+def _consent(stated: Stated | None) -> Columns:
+    consent = stated.consent if stated is not None else None
+    return (consent.status, consent.at) if consent is not None else ("", None)
+
+
+_NOTHING_SAID: Columns = (None, None, None, (), (), None, None, None, None)
+
+
+def _said(latest: dict[str, Answer]) -> Columns:
+    """The newest answers: recommendation, effort, satisfaction, intention."""
     nps, effort = latest.get("nps"), latest.get("ces2") or latest.get("ces1")
-    efforts = sorted(
-        (latest[name] for name in ("ces2", "ces1") if name in latest), key=lambda answer: (answer.at, answer.event_id)
-    )
+    efforts = [latest[name] for name in ("ces2", "ces1") if name in latest]  # in a tie the last one counts
+    efforts.sort(key=lambda answer: (answer.at, answer.event_id))
     return (
-        customer.survey_answers,
-        consent.status if consent is not None else "",
-        consent.at if consent is not None else None,
         *((nps.score, nps.at) if nps is not None else (None, None)),
         ease(effort) if effort is not None else None,
-        [ease(answer) for answer in efforts],
-        [answer.at for answer in efforts],
+        tuple([ease(answer) for answer in efforts]),
+        tuple([answer.at for answer in efforts]),
         *_share(latest.get("csat")),
         *_share(latest.get("repurchase_intent")),
     )

@@ -77,20 +77,21 @@ CREATE OR REPLACE VIEW typical_baskets
     purchases UInt64 COMMENT 'Purchases it is measured from; 0: too few were seen, it is a prior'
 )
 AS
-WITH measured AS
+SELECT currency, typical_basket, purchases
+FROM
 (
-    SELECT currency, quantileTDigest(toFloat64(amount)) AS median, count() AS seen
+    SELECT currency, quantileDD(0.001, 0.5)(toFloat64(amount)) AS typical_basket, count() AS purchases
     FROM raw_purchases
     WHERE amount > 0
     GROUP BY currency
-    HAVING seen >= 30
+    HAVING purchases >= 30
+    UNION ALL
+    SELECT currency, typical_basket, 0
+    FROM (SELECT mapKeys(typical_baskets) AS currency, mapValues(typical_baskets) AS typical_basket FROM norms)
+    ARRAY JOIN currency, typical_basket
 )
-SELECT currency, median AS typical_basket, seen AS purchases FROM measured
-UNION ALL
-SELECT currency, typical_basket, 0
-FROM (SELECT mapKeys(typical_baskets) AS currency, mapValues(typical_baskets) AS typical_basket FROM norms)
-ARRAY JOIN currency, typical_basket
-WHERE currency NOT IN (SELECT currency FROM measured)
+ORDER BY currency, purchases DESC
+LIMIT 1 BY currency
 COMMENT 'What a typical purchase is worth, by currency';
 
 CREATE OR REPLACE VIEW customer_loyalty_at AS
@@ -276,8 +277,54 @@ SELECT
 FROM measured
 COMMENT 'The loyalty state of everybody who has bought by a moment, as far as it is known now: customer_loyalty_at(at = \'2026-03-01\')';
 
-CREATE OR REPLACE VIEW customer_loyalty AS
-SELECT * FROM customer_loyalty_at(at = now64(3, 'UTC'))
+CREATE OR REPLACE VIEW customer_loyalty
+(
+    customer_id String COMMENT 'The customer',
+    loyalty_at DateTime64(3, 'UTC') COMMENT 'The moment of which all the rest is said',
+    lifecycle String COMMENT 'Where in their life with us a customer is, by their own rhythm: prospect, new, active, at rest or lapsed. (definition 1)',
+    quadrant Nullable(String) COMMENT 'Regular against long-standing: which of the four a customer is. (definition 1)',
+    regular Nullable(Bool) COMMENT 'Buys often and not only for small change: on 6 days or more within the last 365, with a mean purchase of at least half a typical one. Tenure has no part in it. Empty where it is not known what a typical purchase is. (definition 1)',
+    long_standing Bool COMMENT 'First bought 365 days ago or longer. Says nothing about how often. (definition 1)',
+    tenure_days UInt32 COMMENT 'Days since the first purchase. (days; definition 1)',
+    occasions_in_year UInt32 COMMENT 'Days with a voluntary purchase within the last 365 days. (days; definition 1)',
+    basket_ratio Nullable(Float64) COMMENT 'The mean purchase, measured in typical purchases (the median) of its currency. (definition 1)',
+    purchases UInt32 COMMENT 'Purchases of any kind, refunds not counted. Frequency in RFM. (definition 1)',
+    repeat_occasions UInt32 COMMENT 'Days with a voluntary purchase after the first such day; x in the literature. (days; definition 1)',
+    recency_days UInt32 COMMENT 'Days from the first to the last voluntary purchase; t_x in the literature. (days; definition 1)',
+    silence_days UInt32 COMMENT 'Days since the last voluntary purchase, or since the first purchase. (days; definition 1)',
+    own_gap_days Float64 COMMENT 'How many days usually lie between two purchases of this customer: the mean of their own gaps and of one usual gap of all customers, which counts less the more gaps of their own there are. (days; definition 1)',
+    silence_in_gaps Float64 COMMENT 'The silence in multiples of the customer\'s own gap. (definition 1)',
+    days_since_last_purchase UInt32 COMMENT 'Days since the last purchase of any kind. Recency in RFM. (days; definition 1)',
+    net_spent Map(String, Decimal(38, 4)) COMMENT 'What was paid less what was paid back, by currency. Monetary value in RFM. (money; definition 1)',
+    incentivised_share Float64 COMMENT 'Share of purchases with a coupon or discount. (0 to 1; definition 1)',
+    full_price_repeats UInt32 COMMENT 'Repeat occasions on which nothing was bought with an incentive: repeat_occasions without incentives. (days; definition 1)',
+    programme_member Nullable(Bool) COMMENT 'In the loyalty programme, by the newest purchase that says so. (definition 1)',
+    member_share Nullable(Float64) COMMENT 'Share of purchases made as a member of the programme. (0 to 1; definition 1)',
+    cross_sold UInt32 COMMENT 'Categories the customer bought first after their first purchase. (definition 1)',
+    referred_by Nullable(String) COMMENT 'The customer who recommended us to this one, by their first word on it. (definition 1)',
+    referrals UInt64 COMMENT 'Customers whose purchases name this one as the one who recommended us. Counted in the warehouse, because the events that say so are those of the others. (definition 1)',
+    promises_kept UInt32 COMMENT 'Promised call backs, answers and deliveries that came in time. They raise nothing: that is what was owed. (definition 1)',
+    promises_late UInt32 COMMENT 'Promised call backs, answers and deliveries that came late. (definition 1)',
+    promises_missed UInt32 COMMENT 'Promised call backs and answers that are overdue with no sign of them, the matter not settled by then. (definition 1)',
+    promises_open UInt32 COMMENT 'Promised call backs and answers that are not due yet. (definition 1)',
+    bound_by Array(String) COMMENT 'The kinds of what binds the customer now: of each kind what was said last. (definition 1)',
+    attachment Nullable(Float64) COMMENT 'How attached a customer is of their own will: the mean of what is known of unprompted repurchase, recommendation, full-price share and ease, less 0.1 for each broken promise (0.3 at most). Satisfaction and purchases under obligation have no part in it. (0 to 1; definition 1)',
+    unprompted_repurchase Nullable(Float64) COMMENT 'n / (n + 2), where n is the repeat days within the last 365 with neither obligation nor incentive; empty for a new customer, who had no occasion yet. (0 to 1; definition 1)',
+    recommendation Nullable(Float64) COMMENT 'The newest answer to \'would you recommend us\', over 10; 1 where nothing was said but somebody was referred. (0 to 1; definition 1)',
+    full_price_share Nullable(Float64) COMMENT 'Share of the repeat days within the last 365 without an incentive. (0 to 1; definition 1)',
+    ease Nullable(Float64) COMMENT 'The newest effort answer, 1 is effortless: (5 - s) / 4 of CES 1, (s - 1) / 6 of CES 2. (0 to 1; definition 1)',
+    captive Bool COMMENT 'Bound by force (contractual, technical, economic, situational) with an attachment below 0.4: latent churn, released when what binds ends. A risk, never loyalty. (definition 1)',
+    released_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the last binding by force ends; empty: none holds, or no end is known. (time; definition 1)',
+    next_notice_by Nullable(DateTime64(3, 'UTC')) COMMENT 'The next last moment to give notice of a contract in force. (time; definition 1)',
+    satisfaction Nullable(Float64) COMMENT 'The newest answer about satisfaction, as a share of its scale. It is about the past and is never added to loyalty; 180 days later it says nothing about now. (0 to 1; definition 1)',
+    repurchase_intent Nullable(Float64) COMMENT 'The newest answer to \'would you buy again\', as a share of its scale. (0 to 1; definition 1)',
+    satisfied_but_at_risk Array(String) COMMENT 'Why a customer who was satisfied within the last 180 days (3/4 of the scale or more) is at risk: at rest or lapsed, would not recommend us, would not buy again, captive, or an open alert. (definition 1)',
+    survey_consent LowCardinality(Nullable(String)) COMMENT 'Whether the customer agreed to be asked: granted, withdrawn, existing_customer, or empty: nobody knows. Their own newest word counts; a no outlasts a claimed exception. (definition 1)',
+    may_survey Bool COMMENT 'A survey may be sent: consent, or a customer under the exception. (definition 1)',
+    norms_version String COMMENT 'Version of the figures the loyalty state rests on that are not the customer\'s own. (definition 1)',
+    definition_version String COMMENT 'Version of these definitions, all of them'
+)
+AS SELECT * FROM customer_loyalty_at(at = now64(3, 'UTC'))
 COMMENT 'The loyalty state of every customer now; prospects have none';
 
 CREATE TABLE customer_state_history AS customer_states

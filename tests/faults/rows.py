@@ -87,16 +87,15 @@ def check_alerts(field: Field) -> None:
 
 
 def check_states(field: Field) -> None:
-    """The newest record of every key."""
-    newest = {
-        (r.key or b"").decode(): (r.partition, r.offset)
-        for r in sorted(read_log(field.settings, STATES), key=lambda r: (r.partition, r.offset))
-        if r.value is not None
-    }
+    """The newest record of every key, and in the history every record once."""
+    records = sorted(read_log(field.settings, STATES), key=lambda r: (r.partition, r.offset))
+    newest = {(r.key or b"").decode(): (r.partition, r.offset) for r in records if r.value is not None}
     rows = field.rows("SELECT customer_id, _partition, _offset FROM customer_states FINAL")
     found = {row["customer_id"]: (row["_partition"], int(row["_offset"])) for row in rows}
     assert len(rows) == len(found)
     assert found == newest
+    kept = field.rows("SELECT _partition, _offset FROM customer_state_history ORDER BY _partition, _offset")
+    assert [(row["_partition"], int(row["_offset"])) for row in kept] == [(r.partition, r.offset) for r in records]
 
 
 def check_letters(field: Field) -> None:

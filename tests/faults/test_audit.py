@@ -54,6 +54,7 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
         "DELETE FROM customer_states WHERE _partition = 1 "
         "AND _offset = (SELECT max(_offset) FROM customer_states WHERE _partition = 1)"
     )
+    filled.rows("DELETE FROM customer_state_history WHERE _offset % 50 = 7")
     code, found = audited(filled)
     assert code == 1
     bad = wrong(found)
@@ -61,10 +62,11 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
     assert bad["raw_survey_responses"][1] > 0
     assert bad["alert_states"] == (0, 1)
     assert bad["customer_states"] == (0, 1)
-    assert len(bad) == 4
+    assert bad["customer_state_history"][1] > 0
+    assert len(bad) == 5
     assert set(rounds.round().values()) == {0}, "told after one look"
     told = rounds.round()
     assert told["repeated"] == 3
-    assert told["missing"] == bad["raw_survey_responses"][1] + 1
+    assert told["missing"] == bad["raw_survey_responses"][1] + bad["customer_state_history"][1] + 1
     assert told["disagreeing"] == 1
     assert told["window"] == 0

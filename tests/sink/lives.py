@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, with_occasion
 from pipeline.core.decode import Decoder
+from pipeline.core.events import BindingKind
 from pipeline.core.fold import Where, step
 from pipeline.core.moments import milliseconds
 from pipeline.core.stated import BindingState, ConsentState, MembershipState, Promises, ReferralState, Stated
@@ -20,7 +21,7 @@ from tests.core.histories import START
 
 FIRST = milliseconds(START)
 """When the first of them bought."""
-KINDS = ("contractual", "technical", "economic", "situational", "emotional")
+KINDS: tuple[BindingKind, ...] = ("contractual", "technical", "economic", "situational", "emotional")
 CURRENCIES = ("EUR", "USD", "GBP", "JPY")
 INSTRUMENTS = (("nps", 0, 10), ("ces1", 1, 5), ("ces2", 1, 7), ("csat", 1, 5), ("repurchase_intent", 0, 100))
 
@@ -75,7 +76,7 @@ def _contact(random: Random, number: int) -> Contact:
 
 def _stated(random: Random, made: Customer) -> Stated:
     ends = (None, day(200), day(365), day(365) + 1, day(900))
-    said: Any = Stated()
+    said = Stated()
     for kind in random.sample(KINDS, random.randrange(4)):
         notice = random.choice(ends) if kind == "contractual" else None
         said.bindings[kind] = BindingState(day(random.choice((0, 30, 365))), "e", random.choice(ends), notice)
@@ -106,7 +107,7 @@ def edge(name: str, **facts: Any) -> Customer:
 
 
 def edges() -> Iterator[Customer]:
-    """States at the edges: exactly 365 days, exactly 2 gaps, a basket ratio of exactly 0.5, ends exactly at a moment."""
+    """States at the edges: a basket ratio of exactly 0.5, five occasions, ends and answers exactly at a moment."""
     yield edge("e-once")
     yield edge("e-half", bought=range(330, 336), purchases=6, spent={"USD": 6 * 129_900})
     yield edge("e-less", bought=range(330, 336), purchases=6, spent={"USD": 6 * 129_900 - 1})
