@@ -13,11 +13,12 @@ from pipeline.core.moments import milliseconds
 from tests.questions.expected import EXPECTED
 from tests.questions.judged import JUDGED
 from tests.questions.known import Known
+from tests.questions.valued import VALUED
 from tests.questions.world import END, World, world
 
 pytestmark = pytest.mark.xdist_group("questions")
 ALL = {question.name: question for question in questions.shipped()}
-ORACLES = EXPECTED | JUDGED
+ORACLES = EXPECTED | JUDGED | VALUED
 SETTINGS: dict[str, dict[str, str]] = {
     "as they come": {},
     "in between": {"at": "2025-03-14T15:09:26"},

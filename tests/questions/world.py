@@ -24,11 +24,13 @@ from pipeline.core.risk import PRIORS
 from pipeline.flow import Record
 from pipeline.simulate import population
 from pipeline.simulate.service import Sent
+from pipeline.sink import parameters
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.sink.writing import columns
 from pipeline.topics import BY_NAME
+from tests.core.test_learned import LEARNED
 from tests.warehouses import embedded
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -61,6 +63,7 @@ def world(directory: Path) -> Iterator[World]:
         migrate(warehouse)
         records = worked(log)
         load(warehouse, records)
+        parameters.record(warehouse, parameters.of_purchases(LEARNED), END)
         told = [msgspec.json.decode(record.value or b"", type=ChurnAlert) for record in records["churn-alerts"]]
         yield World(settings, once(log), told)
 

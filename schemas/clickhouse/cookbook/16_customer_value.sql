@@ -15,7 +15,7 @@ SELECT customer_id,
        currency,
        note,
        model_version,
-       'expected_purchases 1' AS definition_version
+       'expected_purchases 1, expected_value 1' AS definition_version
 FROM customer_outlook_at(at = {at:DateTime64(3, 'UTC')})
 WHERE model_version IS NOT NULL
 ORDER BY expected_purchases_1_year DESC NULLS LAST, customer_id
