@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
+from pipeline.cli.ask import ask
 from pipeline.cli.desk import alerts_cli, letters_cli
 from pipeline.cli.fit import fit_cli
 from pipeline.cli.options import (
@@ -65,6 +66,7 @@ for name, group in (
     ("warehouse", warehouse_cli),
 ):
     cli.add_typer(group, name=name)
+cli.command(epilog=example("loyalty ask captive"))(ask)
 
 
 @cli.callback(invoke_without_command=True)

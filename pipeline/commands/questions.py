@@ -1,9 +1,94 @@
-"""Questions that travel with the program: one SQL file each, whose first line is the question."""
+"""Questions that travel with the program: one SQL file each, whose first line is the question.
 
+A file begins with comment lines. The first is the question in a sentence. Of the others
+
+::
+
+    -- days = 365: only issues opened within so many days
+    -- report: shift
+    -- needs customers: nothing was bought yet
+
+the first is a parameter of the query (``{days:UInt32}``) with its default, the second says that a report of the program
+answers instead of SQL, and the third that an empty answer means that something was not done yet, when the table or view
+it names is empty too. Every other line tells the reader what to know. A value of a parameter travels beside the query,
+never in it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from math import isfinite
 from typing import NamedTuple
 
 from pipeline import resources
+from pipeline.errors import NotFound, Refused
 from pipeline.sink.warehouse import Result, Warehouse
+
+NEWEST = "newest event"
+"""The default of a moment: after the newest event nobody could have done anything."""
+_PARAMETER = re.compile(r"(\w+) = ([^:]+): (.+)")
+_NEEDS = re.compile(r"needs (\w+): (.+)")
+_TYPED = re.compile(r"\{(\w+):([^}]+)\}")
+_NEWEST_EVENT = "SELECT count(), max(last_event_at) FROM customer_states FINAL"
+
+
+class Parameter(NamedTuple):
+    """What can be set about a question."""
+
+    name: str
+    default: str
+    meaning: str
+    type: str
+
+    def checked(self, text: str) -> str:
+        """A value for it, as the engine reads it.
+
+        Raises
+        ------
+        Refused
+            The text is no value of the parameter's type.
+        """
+        try:
+            return _READERS[self.type.split("(")[0]](text)
+        except ValueError:
+            raise Refused(
+                f"{self.name} is {_KINDS[self.type.split('(')[0]]}, not {text!r}; its default is {self.default}"
+            ) from None
+
+
+def _whole(text: str) -> str:
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise ValueError(text)
+    return str(int(text))
+
+
+def _number(text: str) -> str:
+    if not isfinite(float(text)):
+        raise ValueError(text)
+    return str(float(text))
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        moment = (moment - (moment.utcoffset() or moment - moment)).replace(tzinfo=None)
+    if not 1970 <= moment.year < 2200:
+        raise ValueError(text)
+    return moment.isoformat(sep=" ", timespec="milliseconds")
+
+
+_READERS: Mapping[str, Callable[[str], str]] = {
+    "UInt32": _whole,
+    "Float64": _number,
+    "DateTime64": _moment,
+    "String": str,
+}
+_KINDS = {
+    "UInt32": "a whole number",
+    "Float64": "a number",
+    "DateTime64": "a moment such as 2026-03-01 or 2026-03-01T12:00:00, UTC",
+    "String": "a text",
+}
 
 
 class Question(NamedTuple):
@@ -11,18 +96,110 @@ class Question(NamedTuple):
 
     name: str
     text: str
+    notes: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
     sql: str
+    report: str = ""
+    """The report of the program that answers instead of SQL; empty: none does."""
+    needs: tuple[tuple[str, str], ...] = ()
+    """Tables or views, and what an empty one means."""
 
-    def ask(self, warehouse: Warehouse) -> Result:
-        """The answer."""
-        return warehouse.query(self.sql)
+    def values(self, warehouse: Warehouse, given: Mapping[str, str]) -> dict[str, str]:
+        """The value of every parameter: those given, and the defaults of the others.
+
+        Raises
+        ------
+        Refused
+            A parameter is not one of this question, or its value is of another type.
+        NotFound
+            The newest event is asked for, and there is none.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given.keys() - known.keys():
+            can = f"it has {', '.join(known)}" if known else "it has none"
+            raise Refused(f"{self.name} has no parameter {name!r}; {can}")
+        return {
+            name: newest_event(warehouse)
+            if given.get(name, parameter.default) == NEWEST
+            else parameter.checked(given.get(name, parameter.default))
+            for name, parameter in known.items()
+        }
+
+    def ask(self, warehouse: Warehouse, given: Mapping[str, str] | None = None, limit: int | None = None) -> Result:
+        """The answer, which can only be read; ``limit`` bounds its rows."""
+        return warehouse.query(self.sql, self.values(warehouse, given or {}), read_only=True, limit=limit)
+
+
+def newest_event(warehouse: Warehouse) -> str:
+    """When the newest event of all happened.
+
+    Raises
+    ------
+    NotFound
+        There is none.
+    """
+    customers, newest = warehouse.query(_NEWEST_EVENT).rows[0]
+    if not int(customers):
+        raise NotFound("there is no customer in the warehouse (yet); `loyalty status` shows how far behind it is")
+    return str(newest)
 
 
 def shipped() -> list[Question]:
     """All questions, in order."""
-    found = []
     folder = resources.schemas() / "clickhouse" / "cookbook"
-    for entry in sorted(folder.iterdir(), key=lambda file: file.name):
-        first, _, sql = entry.read_text().partition("\n")
-        found.append(Question(entry.name.removesuffix(".sql"), first.removeprefix("--").strip(), sql.strip()))
-    return found
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda file: file.name)
+    return [read(entry.name.removesuffix(".sql").partition("_")[2], entry.read_text()) for entry in files]
+
+
+def read(name: str, text: str) -> Question:
+    """A question as its file says it.
+
+    Raises
+    ------
+    ValueError
+        A parameter of the query has no default, or one of the head is in no query.
+    """
+    head: list[str] = []
+    lines = text.splitlines()
+    while lines and lines[0].startswith("--"):
+        head.append(lines.pop(0)[2:].strip())
+    sql = "\n".join(lines).strip()
+    needs = [found.groups() for line in head[1:] if (found := _NEEDS.fullmatch(line))]
+    defaults = [found.groups() for line in head[1:] if (found := _PARAMETER.fullmatch(line))]
+    report = next((line.removeprefix(_REPORT) for line in head[1:] if line.startswith(_REPORT)), "")
+    types: dict[str, str] = dict(_TYPED.findall(sql))
+    if types.pop(ANSWER, None):
+        types |= _REPORTED
+    if types.keys() != {name for name, _, _ in defaults}:
+        raise ValueError(f"{name}: the head says the default of {[name for name, _, _ in defaults]}, not of {[*types]}")
+    parameters = tuple(Parameter(name, default, meaning, types[name]) for name, default, meaning in defaults)
+    notes = [line for line in head[1:] if not (_NEEDS.fullmatch(line) or _PARAMETER.fullmatch(line))]
+    said = tuple(line for line in notes if not line.startswith(_REPORT))
+    return Question(name, head[0], said, parameters, sql, report, tuple((table, why) for table, why in needs))
+
+
+_REPORT = "report: "
+ANSWER = "answer"
+"""The parameter that takes the rows of a report: no person sets it."""
+_REPORTED = {"at": "DateTime64(3, 'UTC')", "days": "UInt32"}
+"""The parameters of reports, which stand in no query."""
+
+
+def found(words: str, questions: list[Question]) -> list[Question]:
+    """The questions that words can mean: one by its name or number, or all whose name or text has every word."""
+    wanted = words.strip().casefold().replace("-", "_")
+    exact = [
+        question
+        for number, question in enumerate(questions, start=1)
+        if wanted.replace(" ", "_") in (question.name, str(number))
+    ]
+    if exact:
+        return exact
+    parts = re.findall(r"\w+", wanted.replace("_", " "))
+    named = [question for question in questions if all(part in question.name for part in parts)]
+    said = [question for question in questions if all(part in _plain(question) for part in parts)]
+    return (named or said) if parts else []
+
+
+def _plain(question: Question) -> str:
+    return f"{question.name.replace('_', ' ')} {question.text} {' '.join(question.notes)}".casefold()

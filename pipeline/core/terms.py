@@ -1,6 +1,7 @@
 """The glossary: the definitions of all modules that have any, under unique names."""
 
 from pipeline.core import (
+    asked,
     attachment,
     buying,
     consent,
@@ -39,6 +40,7 @@ SOURCES: tuple[tuple[Definition, ...], ...] = (
     holdout.DEFINITIONS,
     effect.DEFINITIONS,
     judging.DEFINITIONS,
+    asked.DEFINITIONS,
 )
 """In the order in which the glossary shows them."""
 

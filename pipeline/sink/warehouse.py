@@ -122,6 +122,20 @@ class Warehouse:
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise QueryFailed("this returns no rows; ask one query, without FORMAT") from None
 
+    def exported(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, format_: str, limit: int | None = None
+    ) -> bytes:
+        """The answer to a query as the engine writes it in one of its formats, such as ``Parquet``; it can only read.
+
+        Raises
+        ------
+        QueryFailed
+            The engine refused it.
+        """
+        settings = {"readonly": 2} | ({} if limit is None else {"limit": limit})
+        with _sorted_errors(read_only=True):
+            return self._client.raw_query(sql, parameters=dict(parameters or {}), settings=settings, fmt=format_)
+
     def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The only value of a query's only row."""
         return self.query(sql, parameters).rows[0][0]

@@ -1,11 +1,11 @@
 -- What did customers buy, quarter by quarter?
-SELECT toYear(occurred_at) AS year,
-       toQuarter(occurred_at) AS quarter,
-       count() AS purchases,
-       uniqExact(customer_id) AS customers,
-       sum(amount) AS revenue,
-       any(currency) AS currency
-FROM purchases
-WHERE refund_of = ''
-GROUP BY year, quarter
-ORDER BY year, quarter
+-- Each currency stands for itself.
+SELECT toYear(day) AS year,
+       toQuarter(day) AS quarter,
+       currency,
+       sum(purchases) AS purchases,
+       sum(spent) AS revenue,
+       sum(refunded) AS refunded
+FROM sales_by_day
+GROUP BY year, quarter, currency
+ORDER BY year, quarter, currency

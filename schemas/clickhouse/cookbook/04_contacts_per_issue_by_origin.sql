@@ -1,9 +1,12 @@
 -- Where do problems come from, and how many contacts does it take to get rid of them?
+-- An origin is what the contact says; `loyalty ask effort_by_origin` has the rest of what it costs customers.
 SELECT origin,
        uniqExact(customer_id, issue_id) AS issues,
-       uniqExact(customer_id, contact_id) AS contacts,
-       round(contacts / issues, 2) AS contacts_per_issue,
-       round(100 * uniqExactIf((customer_id, contact_id), transfers > 0) / contacts, 1) AS percent_transferred
-FROM service_contacts
+       count() AS n,
+       round(n / issues, 2) AS contacts_per_issue,
+       round(100 * countIf(transfers > 0) / n, 1) AS percent_transferred,
+       round(100 * loyalty_share_low(countIf(transfers > 0), n), 1) AS low,
+       round(100 * loyalty_share_high(countIf(transfers > 0), n), 1) AS high
+FROM contacts
 GROUP BY origin
-ORDER BY contacts DESC
+ORDER BY n DESC, origin

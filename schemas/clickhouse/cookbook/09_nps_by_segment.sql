@@ -1,0 +1,7 @@
+-- Who recommends us: the NPS by quadrant, lifecycle and touchpoint?
+-- Each customer counts once per segment, with the newest answer of the period; the interval is the adjusted Wald one.
+-- at = newest event: the moment of the question
+-- days = 36500: only answers of so many days before it
+-- needs survey_responses: nobody answered a survey yet
+SELECT * FROM nps_by_segment_at(at = {at:DateTime64(3, 'UTC')}, days = {days:UInt32})
+ORDER BY segment_kind, n DESC, segment
