@@ -83,7 +83,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     customers = {name: folded(life) for name, life in events.items()}
     with migrated(tmp_path_factory.mktemp("outlook")) as (_, warehouse):
         store(warehouse, [event for life in events.values() for event in life])
-        store(warehouse, SPECIAL["for nothing"], first=1_000_000)  # produced twice
+        store(warehouse, SPECIAL["released"], first=1_000_000)  # produced twice
         store_states(warehouse, [*customers.values(), Customer(customer_id="prospect")])
         yield Known(warehouse, customers, events)
 

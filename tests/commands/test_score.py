@@ -17,10 +17,12 @@ from pipeline.core.risk import PRIORS, TERMS
 from pipeline.errors import Unreachable
 from pipeline.sink.warehouse import Warehouse
 from tests.commands.alerting import told
-from tests.fitting.histories import simulated
+from tests.fitting.histories import bought, contacted, simulated
 from tests.storing import migrated, store, store_alerts
 
 LIVES = {life[0].customer_id: life for life in simulated(180, 720, seed=11) if life}
+LIVES["c"] = [contacted(0), bought(5), contacted(9)]
+"""Contacted us before they bought."""
 CONCERNED = {name for name, life in LIVES.items() if any(isinstance(event, ServiceContact) for event in life)}
 BOLD = replace(PRIORS, version="bold", intercept=-1.0)
 
@@ -58,7 +60,7 @@ def test_every_contact_of_a_customer_has_the_score_of_the_core(warehouse: Wareho
         assert row["churn_risk_0_1"] == right[key].now.after
         assert row["churn_risk_before_0_1"] == right[key].now.before
         assert row["evidence"] == right[key].evidence
-        assert row["synthetic"] is True
+        assert row["synthetic"] is right[key].synthetic
 
 
 def test_who_has_not_bought_yet_has_no_score(warehouse: Warehouse, first: Scored) -> None:
@@ -70,6 +72,7 @@ def test_who_has_not_bought_yet_has_no_score(warehouse: Warehouse, first: Scored
         if isinstance(event, ServiceContact)
         and not any(isinstance(e, Purchase) and e.occurred_at <= event.occurred_at for e in LIVES[name])
     ]
+    assert early
     assert not set(early) & found.keys()
 
 
