@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import parameters
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
 from pipeline.commands import output, schema
 
 warehouse_cli = typer.Typer(
     help="The warehouse: its schema, and the embedded engine. Without a subcommand the same as `serve`."
 )
+parameters.register(warehouse_cli)
 
 
 @warehouse_cli.callback(invoke_without_command=True)
