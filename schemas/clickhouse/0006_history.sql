@@ -30,6 +30,33 @@ ALTER TABLE customer_states
     ADD COLUMN IF NOT EXISTS latest_intent Nullable(Float64) DEFAULT if(JSONHas(state, 'latest', 'repurchase_intent'), (JSONExtractInt(state, 'latest', 'repurchase_intent', 4) - JSONExtractInt(state, 'latest', 'repurchase_intent', 5)) / (JSONExtractInt(state, 'latest', 'repurchase_intent', 6) - JSONExtractInt(state, 'latest', 'repurchase_intent', 5)), NULL) COMMENT 'Newest answer to would you buy again, as a share of its scale' CODEC(ZSTD(1)) AFTER latest_satisfaction_at,
     ADD COLUMN IF NOT EXISTS latest_intent_at Nullable(DateTime64(3, 'UTC')) DEFAULT fromUnixTimestamp64Milli(JSONExtract(state, 'latest', 'repurchase_intent', 1, 'Nullable(Int64)'), 'UTC') COMMENT 'When it was given' CODEC(ZSTD(1)) AFTER latest_intent;
 
+-- Once and in the background; until it is done, rows of before are read out of their state, which takes longer.
+ALTER TABLE customer_states
+    MATERIALIZE COLUMN category_since,
+    MATERIALIZE COLUMN occasions,
+    MATERIALIZE COLUMN with_incentive,
+    MATERIALIZE COLUMN binding_kinds,
+    MATERIALIZE COLUMN binding_said_at,
+    MATERIALIZE COLUMN binding_ends,
+    MATERIALIZE COLUMN binding_notices,
+    MATERIALIZE COLUMN programme_member,
+    MATERIALIZE COLUMN member_purchases,
+    MATERIALIZE COLUMN referred_by,
+    MATERIALIZE COLUMN deliveries_on_time,
+    MATERIALIZE COLUMN deliveries_late,
+    MATERIALIZE COLUMN promised_at,
+    MATERIALIZE COLUMN promise_done_at,
+    MATERIALIZE COLUMN promise_settled_at,
+    MATERIALIZE COLUMN survey_consent,
+    MATERIALIZE COLUMN survey_consent_at,
+    MATERIALIZE COLUMN latest_nps_at,
+    MATERIALIZE COLUMN ease_answers,
+    MATERIALIZE COLUMN ease_answered_at,
+    MATERIALIZE COLUMN latest_satisfaction,
+    MATERIALIZE COLUMN latest_satisfaction_at,
+    MATERIALIZE COLUMN latest_intent,
+    MATERIALIZE COLUMN latest_intent_at;
+
 CREATE OR REPLACE VIEW norms
 (
     norms_version String COMMENT 'Version of these figures',
