@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import json
 
+from pipeline.commands import customers
 from pipeline.config import Settings
 from pipeline.core.customer import Contact, Customer, encode_named, encode_state, occasion_bits
-from pipeline.errors import Refused
+from pipeline.core.moments import instant
+from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
 from pipeline.sink import checks
 from pipeline.sink.migrations import migrate, shipped
@@ -102,6 +104,27 @@ def test_whoever_was_erased_is_shown_at_no_moment(warehouse: Warehouse) -> None:
     assert [known_at(warehouse, at) for at in (3, 7, 9)] == [{"a": 2, "b": 1}, {"b": 5}, {"a": 9, "b": 5}]
 
 
+def test_one_customer_is_shown_as_they_were_known(engine: Settings) -> None:
+    settings = engine.with_changes(database="h_one")
+    warehouse = connect(settings, create_database=True)
+    migrate(warehouse)
+    write(warehouse, LIVES, "one")
+
+    def seen(known_at: float | None) -> int:
+        found = customers.read(settings, "a", instant(day(9)), None if known_at is None else instant(day(known_at)))
+        assert found.loyalty is not None
+        assert found.loyalty.standing.tenure_days == 9
+        return found.customer.purchases
+
+    assert [seen(known_at) for known_at in (1, 3.5, 4, None)] == [1, 2, 3, 3]
+    with pytest.raises(NotFound, match="nothing was known of a customer 'a' at 2026-01-01 12:00:00"):
+        seen(0.5)
+    write(warehouse, [record(5, 6, "a", None)], "two")
+    for known_at in (3.5, None):
+        with pytest.raises(NotFound):
+            seen(known_at)
+
+
 def test_customers_of_before_the_history_are_known_since_their_newest_state(
     warehouse: Warehouse, newest: Warehouse
 ) -> None:
@@ -136,8 +159,8 @@ def write_old(warehouse: Warehouse, newest: Warehouse, records: list[Record]) ->
 
 def test_rows_of_before_say_what_newer_ones_say(warehouse: Warehouse, newest: Warehouse) -> None:
     """The columns they lack are read out of the state itself."""
-    customers = [*edges(), *map(wild, range(600)), *simulated(100)]
-    records = [Record(n, FIRST, c.customer_id.encode(), encode_state(c), []) for n, c in enumerate(customers)]
+    lives = [*edges(), *map(wild, range(600)), *simulated(100)]
+    records = [Record(n, FIRST, c.customer_id.encode(), encode_state(c), []) for n, c in enumerate(lives)]
     migrate(warehouse, shipped()[:5])
     write_old(warehouse, newest, records)
     migrate(warehouse)
