@@ -183,7 +183,7 @@ def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:
     missing = [grant for grant in wanted if not int(warehouse.value(f"CHECK GRANT {grant}"))]
     if missing:
         raise Refused(f"the ClickHouse user may not migrate: it lacks {'; '.join(missing)}. Nothing was changed; run "
-                      "`loyalty warehouse migrate` as a user with the role migrator (access.sql)")  # fmt: skip
+                      "`loyalty warehouse migrate` as a user with the role loyalty_migrator (access.sql)")  # fmt: skip
 
 
 def _record(warehouse: Warehouse) -> dict[int, tuple[str, str, str]]:
