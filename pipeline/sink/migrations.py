@@ -70,6 +70,11 @@ def shipped() -> list[Migration]:
     return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in files]
 
 
+def views() -> list[fills.View]:
+    """Every materialized view that feeds an aggregate."""
+    return [view for migration in shipped() for view in _views(migration).values()]
+
+
 def standing(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Standing]:
     """Every migration that the program or the warehouse knows, in order; only reads."""
     known = {migration.number: migration for migration in (shipped() if migrations is None else migrations)}
@@ -183,7 +188,7 @@ def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:
     missing = [grant for grant in wanted if not int(warehouse.value(f"CHECK GRANT {grant}"))]
     if missing:
         raise Refused(f"the ClickHouse user may not migrate: it lacks {'; '.join(missing)}. Nothing was changed; run "
-                      "`loyalty warehouse migrate` as a user with the role migrator (access.sql)")  # fmt: skip
+                      "`loyalty warehouse migrate` as a user with the role loyalty_migrator (access.sql)")  # fmt: skip
 
 
 def _record(warehouse: Warehouse) -> dict[int, tuple[str, str, str]]:

@@ -178,7 +178,7 @@ def test_a_server_that_is_too_old_is_refused(warehouse: Warehouse, monkeypatch: 
 
 def test_a_user_without_rights_is_refused(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "_RIGHTS", "ACCESS MANAGEMENT ON *.*")  # nobody has it in the embedded engine
-    refused(warehouse, r"may not migrate: it lacks ACCESS MANAGEMENT ON \*\.\*\. .*role migrator")
+    refused(warehouse, r"may not migrate: it lacks ACCESS MANAGEMENT ON \*\.\*\. .*role loyalty_migrator")
 
 
 @pytest.mark.parametrize(
