@@ -6,7 +6,8 @@ SELECT origin,
        round(n / issues, 2) AS contacts_per_issue,
        round(100 * countIf(transfers > 0) / n, 1) AS percent_transferred,
        round(100 * loyalty_share_low(countIf(transfers > 0), n), 1) AS low,
-       round(100 * loyalty_share_high(countIf(transfers > 0), n), 1) AS high
+       round(100 * loyalty_share_high(countIf(transfers > 0), n), 1) AS high,
+       'contacts_transferred 1' AS definition_version
 FROM contacts
 GROUP BY origin
 ORDER BY n DESC, origin
