@@ -32,7 +32,7 @@ ENGINE = MergeTree
 ORDER BY number
 COMMENT 'Which migrations were applied'
 """
-_RIGHTS = "CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT"
+_RIGHTS = "CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER TABLE, ALTER VIEW, SELECT, INSERT ON `{database}`.*"
 
 
 class Migration(NamedTuple):
@@ -177,13 +177,13 @@ def _check_version(warehouse: Warehouse) -> None:
 
 def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:
     """Ask for everything beforehand: a statement that is refused half way leaves half a migration."""
-    wanted = [f"{_RIGHTS} ON `{warehouse.database}`.*"]
+    wanted = [_RIGHTS.format(database=warehouse.database)]
     wanted += ["CREATE FUNCTION ON *.*"] if any("FUNCTION" in s.split("AS")[0] for s in statements) else []
     wanted += ["CLUSTER ON *.*"] if warehouse.cluster else []
     missing = [grant for grant in wanted if not int(warehouse.value(f"CHECK GRANT {grant}"))]
     if missing:
         raise Refused(f"the ClickHouse user may not migrate: it lacks {'; '.join(missing)}. Nothing was changed; run "
-                      "`loyalty warehouse migrate` as a user with the role migrator (access.sql)")  # fmt: skip
+                      "`loyalty warehouse migrate` as a user with the role loyalty_migrator (access.sql)")  # fmt: skip
 
 
 def _record(warehouse: Warehouse) -> dict[int, tuple[str, str, str]]:

@@ -1,4 +1,7 @@
-"""What must stand in ClickHouse, recomputed from the log with JSON and sets: every row, once, with the log's values."""
+"""What must stand in ClickHouse, recomputed from the log with JSON and sets: every row, once, with the log's values.
+
+Aggregates are recomputed too: see :mod:`tests.faults.sums`.
+"""
 
 import json
 from collections import Counter
@@ -9,6 +12,7 @@ from typing import Any
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES
 from tests.faults.field import Field
 from tests.faults.oracle import Logged, read_log, reference
+from tests.faults.sums import check_sums
 
 TABLES = {
     "purchases": "raw_purchases",
@@ -28,16 +32,17 @@ Place = tuple[int, int]
 def check_rows(field: Field, refused: frozenset[tuple[str, int, int]] = frozenset()) -> int:
     """Every table equals the log; ``refused`` records (topic, partition, offset) have no row. Returns the raw rows."""
     valid = reference(field.settings).valid
-    count = 0
+    written = {ALERTS.name: read_log(field.settings, ALERTS)}
     for topic in INPUTS:
         places = {place for place in valid[topic.name] if (topic.name, *place) not in refused}
         records = [r for r in read_log(field.settings, topic) if (r.partition, r.offset) in places]
         _check_raw(field, topic.name, records)
-        count += len(records)
+        written[topic.name] = records
     check_alerts(field)
     check_states(field)
     check_letters(field)
-    return count
+    check_sums(field, written)
+    return sum(len(written[topic.name]) for topic in INPUTS)
 
 
 def _check_raw(field: Field, topic: str, records: list[Logged]) -> None:

@@ -89,6 +89,21 @@ def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(filled: Field)
         rows_after_kills(filled, sink, times=12, seed=3)
 
 
+def test_an_aggregate_that_lost_its_window_counts_a_repeated_batch_twice(filled: Field) -> None:
+    sink = filled.sink("0").wait_ready()
+    filled.send(traffic(60))
+    filled.wait_done("sink")
+    sink.stop()
+    filled.rows("ALTER TABLE survey_answers_daily MODIFY SETTING non_replicated_deduplication_window = 0")
+    sink = filled.sink("0", program=("-m", "tests.faults.unchecked"), **{VARIABLE: f"{Point.SINK_INSERTED}:1"})
+    filled.send(traffic(60, seed=2))
+    assert sink.wait_dead() == -9
+    sink.start(**{VARIABLE: ""}).wait_ready()
+    filled.wait_done("sink")
+    with pytest.raises(AssertionError, match=r"survey_answers_by_day: .* rows differ"):
+        check_rows(filled)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
 def test_a_sink_killed_two_hundred_times_writes_every_row_once(filled: Field) -> None:

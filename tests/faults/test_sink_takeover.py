@@ -6,6 +6,8 @@ import time
 import pytest
 
 from pipeline.crashpoints import VARIABLE, Point
+from pipeline.errors import Refused
+from pipeline.sink import checks
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.rows import check_rows
@@ -87,3 +89,12 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_row(filled: Field, brok
         time.sleep(2)
     assert finished(filled) > 1_000
     assert sink.alive
+
+
+def test_whoever_migrates_sees_that_a_sink_runs_and_that_it_left(filled: Field) -> None:
+    checks.nobody_writes(filled.settings, 0.0)
+    sink = filled.sink("0").wait_ready()
+    with pytest.raises(Refused, match="1 sinks are running"):
+        checks.nobody_writes(filled.settings, 0.5)
+    sink.kill()
+    checks.nobody_writes(filled.settings)  # a killed one is waited for
