@@ -254,9 +254,9 @@ WITH
     (
         SELECT
             count() > 0 AS known,
-            any(version) AS model_version,
+            any(v.version) AS version,
             any(JSONExtract(parameters, 'Tuple(bg_nbd Tuple(r Float64, alpha Float64, a Float64, b Float64), mbg_nbd Tuple(r Float64, alpha Float64, a Float64, b Float64), gamma_gamma Tuple(currency String, p Float64, q Float64, gamma Float64))')) AS numbers
-        FROM parameters
+        FROM parameters AS v
         WHERE kind = 'purchase_model' AND current
     ),
     paid AS
@@ -291,44 +291,71 @@ WITH
             base64Decode(facts.occasions) AS bitmap,
             arrayFilter(day -> day <= today, arrayFlatten(arrayMap(
                 (byte, n) -> arrayMap(bit -> facts.occasions_from + 8 * n + bit, bitPositionsToArray(byte)),
-                reinterpret(bitmap, 'Array(UInt8)'), range(length(bitmap))))) AS days
+                reinterpret(bitmap, 'Array(UInt8)'), range(length(bitmap))))) AS days,
+            toUInt32(greatest(1, length(days)) - 1) AS x,
+            (days[-1] - days[1]) / 7 AS t_x,
+            if(empty(days), 0, today - days[1]) / 7 AS T
         FROM customer_states FINAL
         WHERE NOT prospect
+    ),
+    known AS
+    (
+        SELECT
+            seen.customer_id AS customer_id, contractual, x, t_x, T,
+            if(model.known, version, NULL) AS model_version,
+            numbers.bg_nbd.r AS r, numbers.bg_nbd.alpha AS alpha, numbers.bg_nbd.a AS a, numbers.bg_nbd.b AS b,
+            numbers.mbg_nbd.r AS r_any, numbers.mbg_nbd.alpha AS alpha_any, numbers.mbg_nbd.a AS a_any, numbers.mbg_nbd.b AS b_any,
+            numbers.gamma_gamma.p AS p, numbers.gamma_gamma.q AS q, numbers.gamma_gamma.gamma AS gamma,
+            numbers.gamma_gamma.currency AS money,
+            paid.valued_occasions AS baskets,
+            paid.mean_basket AS mean,
+            multiIf(
+                NOT model.known, 'no purchase model is recorded: loyalty fit purchases --out fit, then loyalty warehouse parameters fit/parameters.json',
+                contractual, 'bound by contract: no case for these models',
+                empty(days), 'no voluntary purchase by then',
+                '') AS missing,
+            multiIf(
+                missing != '', missing,
+                q = 0, 'no value: the model was fitted without spend',
+                money = '', 'no value: the data of the fit did not say in which currency',
+                currencies != [money], 'no value: the customer pays in another currency than that of the fit, or in several',
+                '') AS note
+        FROM seen
+        CROSS JOIN model
+        LEFT JOIN paid ON paid.customer_id = seen.customer_id
+    ),
+    expected AS
+    (
+        SELECT
+            customer_id, contractual, x, t_x, T, model_version, money, baskets, mean, missing, note,
+            loyalty_p_alive_mbg_nbd(r_any, alpha_any, a_any, b_any, x, t_x, T) AS alive,
+            loyalty_chance_to_buy_bg_nbd(r, alpha, a, b, x, t_x, T, 90 / 7) AS buys,
+            arrayMap(year_ -> loyalty_expected_purchases_bg_nbd(r, alpha, a, b, x, t_x, T, year_ * 365 / 7), [1, 2, 3]) AS bought,
+            loyalty_expected_basket(p, q, gamma, baskets, mean) AS basket
+        FROM known
     )
 SELECT
-    seen.customer_id AS customer_id,
+    customer_id,
     {at:DateTime64(3, 'UTC')} AS as_of,
-    if(model.known, model.model_version, NULL) AS model_version,
-    seen.contractual AS contractual,
-    toUInt32(greatest(1, length(seen.days)) - 1) AS repeat_occasions,
-    (seen.days[-1] - seen.days[1]) / 7 AS t_x_weeks,
-    if(empty(seen.days), 0, today - seen.days[1]) / 7 AS T_weeks,
-    multiIf(
-        NOT model.known, 'no purchase model is recorded: loyalty fit purchases --out fit, then loyalty warehouse parameters fit/parameters.json',
-        seen.contractual, 'bound by contract: no case for these models',
-        empty(seen.days), 'no voluntary purchase by then',
-        '') AS missing,
-    multiIf(
-        missing != '', missing,
-        model.numbers.gamma_gamma.q = 0, 'no value: the model was fitted without spend',
-        model.numbers.gamma_gamma.currency = '', 'no value: the data of the fit did not say in which currency',
-        seen.currencies != [model.numbers.gamma_gamma.currency], 'no value: the customer pays in another currency than that of the fit, or in several',
-        '') AS note,
-    if(missing = '', loyalty_p_alive_mbg_nbd(model.numbers.mbg_nbd.r, model.numbers.mbg_nbd.alpha, model.numbers.mbg_nbd.a, model.numbers.mbg_nbd.b, repeat_occasions, t_x_weeks, T_weeks), NULL) AS p_alive,
-    if(missing = '', loyalty_chance_to_buy_bg_nbd(model.numbers.bg_nbd.r, model.numbers.bg_nbd.alpha, model.numbers.bg_nbd.a, model.numbers.bg_nbd.b, repeat_occasions, t_x_weeks, T_weeks, 90 / 7), NULL) AS p_buy_90_days,
-    if(missing = '', loyalty_expected_purchases_bg_nbd(model.numbers.bg_nbd.r, model.numbers.bg_nbd.alpha, model.numbers.bg_nbd.a, model.numbers.bg_nbd.b, repeat_occasions, t_x_weeks, T_weeks, 365 / 7), NULL) AS expected_purchases_1_year,
-    if(missing = '', loyalty_expected_purchases_bg_nbd(model.numbers.bg_nbd.r, model.numbers.bg_nbd.alpha, model.numbers.bg_nbd.a, model.numbers.bg_nbd.b, repeat_occasions, t_x_weeks, T_weeks, 730 / 7), NULL) AS expected_purchases_2_years,
-    if(missing = '', loyalty_expected_purchases_bg_nbd(model.numbers.bg_nbd.r, model.numbers.bg_nbd.alpha, model.numbers.bg_nbd.a, model.numbers.bg_nbd.b, repeat_occasions, t_x_weeks, T_weeks, 1095 / 7), NULL) AS expected_purchases_3_years,
-    if(note = '', model.numbers.gamma_gamma.currency, NULL) AS currency,
-    if(note = '', toUInt32(paid.valued_occasions), NULL) AS valued_occasions,
-    if(note = '', paid.mean_basket, NULL) AS mean_basket,
-    if(note = '', loyalty_expected_basket(model.numbers.gamma_gamma.p, model.numbers.gamma_gamma.q, model.numbers.gamma_gamma.gamma, paid.valued_occasions, paid.mean_basket), NULL) AS expected_basket,
-    expected_purchases_1_year * expected_basket AS expected_value_1_year,
-    expected_purchases_2_years * expected_basket AS expected_value_2_years,
-    expected_purchases_3_years * expected_basket AS expected_value_3_years
-FROM seen
-CROSS JOIN model
-LEFT JOIN paid ON paid.customer_id = seen.customer_id
+    model_version,
+    contractual,
+    x AS repeat_occasions,
+    t_x AS t_x_weeks,
+    T AS T_weeks,
+    if(missing = '', alive, NULL) AS p_alive,
+    if(missing = '', buys, NULL) AS p_buy_90_days,
+    if(missing = '', bought[1], NULL) AS expected_purchases_1_year,
+    if(missing = '', bought[2], NULL) AS expected_purchases_2_years,
+    if(missing = '', bought[3], NULL) AS expected_purchases_3_years,
+    if(note = '', money, NULL) AS currency,
+    if(note = '', toUInt32(baskets), NULL) AS valued_occasions,
+    if(note = '', mean, NULL) AS mean_basket,
+    if(note = '', basket, NULL) AS expected_basket,
+    if(note = '', bought[1] * basket, NULL) AS expected_value_1_year,
+    if(note = '', bought[2] * basket, NULL) AS expected_value_2_years,
+    if(note = '', bought[3] * basket, NULL) AS expected_value_3_years,
+    note
+FROM expected
 COMMENT 'What the recorded purchase model expects of every customer with a purchase, at any moment: SELECT * FROM customer_outlook_at(at = ''2026-01-31'')';
 
 CREATE VIEW customer_outlook AS

@@ -89,7 +89,7 @@ def once(log: list[Sent]) -> list[Sent]:
 
 def simulated() -> list[Sent]:
     """Two years of a synthetic population."""
-    return population.simulated(500, 720, 5, START.date())
+    return population.simulated(260, 720, 5, START.date())
 
 
 def by_hand() -> list[Sent]:
