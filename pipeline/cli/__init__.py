@@ -261,11 +261,15 @@ def customer(
     at: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Loyalty on this day, not now.", show_default=False)
     ] = None,
+    known_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="By what we knew then, not by what we know now.")
+    ] = None,
 ) -> None:
     """Show what is known about a customer, and how loyal they are."""
-    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    known = customers.read(settings_of(data_dir, running=True), customer_id, moment)
-    output.as_json(customers.as_data(known)) if json_ else customers.show(known)
+    known = moment_of(known_at)
+    moment = known or datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+    found = customers.read(settings_of(data_dir, running=True), customer_id, moment, known)
+    output.as_json(customers.as_data(found)) if json_ else customers.show(found)
 
 
 @cli.command("glossary", epilog=example('loyalty glossary "long-standing, not regular"'))

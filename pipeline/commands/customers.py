@@ -5,21 +5,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.commands import outlook, output, standing
+from pipeline.commands import known, outlook, output, standing
 from pipeline.commands.outlook import Outlook
 from pipeline.config import Settings
 from pipeline.core.consent import may_survey
 from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Customer, decode_named, recency_days, repeat_occasions
+from pipeline.core.customer import Customer, recency_days, repeat_occasions
 from pipeline.core.loyalty import Loyalty, loyalty
 from pipeline.core.moments import milliseconds
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.risk import ease
-from pipeline.errors import NotFound
-from pipeline.sink.warehouse import Warehouse, connect
-
-ENOUGH_PURCHASES = 30
-"""From so many purchases in a currency on, their median is a typical one."""
+from pipeline.sink.warehouse import connect
 
 
 class Known(NamedTuple):
@@ -32,61 +28,25 @@ class Known(NamedTuple):
     outlook: Outlook | None = None
 
 
-def read(settings: Settings, customer_id: str, at: datetime) -> Known:
-    """What the warehouse knows about a customer.
+def read(settings: Settings, customer_id: str, at: datetime, known_at: datetime | None = None) -> Known:
+    """What the warehouse knows about a customer, or knew at ``known_at``.
 
     Raises
     ------
     NotFound
-        No event of this customer was folded and stored.
+        No event of this customer was folded and stored (by then).
     """
     warehouse = connect(settings, seconds=30)
-    rows = warehouse.query(
-        "SELECT state FROM customer_states FINAL WHERE customer_id = {c:String}", {"c": customer_id}
-    ).rows
-    if not rows:
-        raise NotFound(
-            f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
-            "`loyalty status` shows how far behind it is"
-        )
-    customer = decode_named(rows[0][0])
-    norms = Norms(typical_baskets={**PRIORS.typical_baskets, **_typical_baskets(warehouse, customer)})
-    state = loyalty(customer, milliseconds(at), norms, _referrals(warehouse, customer_id))
-    return Known(customer, _alerts(warehouse, customer_id), at, state, outlook.outlook(settings, customer, at, state))
+    customer = known.state(warehouse, customer_id, known_at)
+    norms = Norms(typical_baskets={**PRIORS.typical_baskets, **known.typical_baskets(warehouse, list(customer.spent))})
+    state = loyalty(customer, milliseconds(at), norms, known.referrals(warehouse, customer_id, at, known_at))
+    alerts = known.alerts(warehouse, customer_id, known_at)
+    return Known(customer, alerts, at, state, outlook.outlook(settings, customer, at, state))
 
 
-def _typical_baskets(warehouse: Warehouse, customer: Customer) -> dict[str, float]:
-    """The median purchase of everybody, in the currencies of one customer, where there are enough to have one."""
-    rows = warehouse.query(
-        "SELECT currency, quantileTDigest(toFloat64(amount)) FROM raw_purchases "
-        "WHERE currency IN {currencies:Array(String)} AND amount > 0 "
-        "GROUP BY currency HAVING count() >= {least:UInt32}",
-        {"currencies": list(customer.spent), "least": ENOUGH_PURCHASES},
-    ).rows
-    return {str(currency): float(median) for currency, median in rows}
-
-
-def _referrals(warehouse: Warehouse, customer_id: str) -> int:
-    return int(
-        warehouse.query(
-            "SELECT uniqExact(customer_id) FROM raw_purchases WHERE referred_by = {c:String}", {"c": customer_id}
-        ).rows[0][0]
-    )
-
-
-def _alerts(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
-    found = warehouse.query(
-        "SELECT alert_id, issue_id, status, severity, churn_risk_0_1, churn_risk_before_0_1, raised_at, reasons, "
-        "recommended_action, history, synthetic FROM alerts WHERE customer_id = {c:String} "
-        "ORDER BY status != 'open', churn_risk_0_1 DESC, raised_at DESC",
-        {"c": customer_id},
-    )
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
-
-
-def as_data(known: Known) -> dict[str, Any]:
+def as_data(found: Known) -> dict[str, Any]:
     """The customer for a program."""
-    customer, alerts, at, state, expected = known
+    customer, alerts, at, state, expected = found
     return {
         "customer_id": customer.customer_id,
         "prospect": customer.is_prospect,
@@ -118,9 +78,9 @@ def _named(contact: Any) -> dict[str, Any]:
     }
 
 
-def show(known: Known) -> None:
+def show(found: Known) -> None:
     """The customer for a person."""
-    customer, alerts = known.customer, known.alerts
+    customer, alerts = found.customer, found.alerts
     lines = [
         f"Customer {output.clean(customer.customer_id)}",
         "",
@@ -128,8 +88,8 @@ def show(known: Known) -> None:
         *_contacts(customer),
         *_answers(customer),
         *_risk(alerts),
-        *loyalty_of(known),
-        *outlook.lines(known.outlook),
+        *loyalty_of(found),
+        *outlook.lines(found.outlook),
         "",
         f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
@@ -137,9 +97,9 @@ def show(known: Known) -> None:
         output.say(line)
 
 
-def loyalty_of(known: Known) -> list[str]:
+def loyalty_of(found: Known) -> list[str]:
     """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
-    customer, at, state = known.customer, known.at, known.loyalty
+    customer, at, state = found.customer, found.at, found.loyalty
     if state is None:
         said = customer.stated.consent if customer.stated is not None else None
         return [standing.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]

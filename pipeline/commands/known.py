@@ -1,0 +1,85 @@
+"""What the warehouse knows about one customer, or knew at a moment: their state, their alerts, who they brought us."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.core.customer import Customer, decode_named
+from pipeline.errors import NotFound
+from pipeline.sink.warehouse import Warehouse
+
+FOREVER = "2299-12-31 00:00:00"
+"""By everything that is known."""
+_STATE = """
+    SELECT state, deleted
+    FROM
+    (
+        SELECT state, deleted, _offset FROM customer_state_history
+        WHERE customer_id = {customer:String} AND _appended_at <= {known_at:DateTime64(3, 'UTC')}
+        UNION ALL
+        SELECT state, deleted, _offset FROM customer_states FINAL
+        WHERE customer_id = {customer:String} AND _appended_at <= {known_at:DateTime64(3, 'UTC')}
+    )
+    WHERE {customer:String} IN (SELECT customer_id FROM customer_states FINAL WHERE customer_id = {customer:String})
+    ORDER BY _offset DESC
+    LIMIT 1
+"""
+_ALERTS = """
+    SELECT alert_id, issue_id, status, severity, churn_risk_0_1, churn_risk_before_0_1, raised_at, reasons,
+           recommended_action, history, synthetic
+    FROM
+    (
+        SELECT * FROM alert_messages
+        WHERE customer_id = {customer:String} AND _appended_at <= {known_at:DateTime64(3, 'UTC')}
+        ORDER BY _offset DESC
+        LIMIT 1 BY alert_id
+    )
+    WHERE status != 'withdrawn'
+    ORDER BY status != 'open', churn_risk_0_1 DESC, raised_at DESC
+"""
+_REFERRALS = """
+    SELECT uniqExact(customer_id) FROM raw_purchases
+    WHERE referred_by = {customer:String} AND occurred_at <= {at:DateTime64(3, 'UTC')}
+      AND _appended_at <= {known_at:DateTime64(3, 'UTC')}
+"""
+_BASKETS = "SELECT currency, typical_basket FROM typical_baskets WHERE currency IN {currencies:Array(String)}"
+
+
+def state(warehouse: Warehouse, customer_id: str, known_at: datetime | None = None) -> Customer:
+    """The newest state, or the one that was the newest at ``known_at``; nobody who was erased since.
+
+    Raises
+    ------
+    NotFound
+        No event of this customer was folded and stored (by then).
+    """
+    rows = warehouse.query(_STATE, {"customer": customer_id, "known_at": _text(known_at)}).rows
+    if rows and not rows[0][1]:
+        return decode_named(rows[0][0])
+    if known_at is not None:
+        raise NotFound(f"nothing was known of a customer {customer_id!r} at {_text(known_at)} UTC")
+    raise NotFound(
+        f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
+        "`loyalty status` shows how far behind it is"
+    )
+
+
+def alerts(warehouse: Warehouse, customer_id: str, known_at: datetime | None = None) -> list[dict[str, Any]]:
+    """Alerts as they were last told, open ones first."""
+    found = warehouse.query(_ALERTS, {"customer": customer_id, "known_at": _text(known_at)})
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def referrals(warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None) -> int:
+    """How many others had named a customer by ``at``."""
+    values = {"customer": customer_id, "at": _text(at), "known_at": _text(known_at)}
+    return int(warehouse.value(_REFERRALS, values))
+
+
+def typical_baskets(warehouse: Warehouse, currencies: list[str]) -> dict[str, float]:
+    """What a typical purchase is worth, in the currencies in which that can be said."""
+    rows = warehouse.query(_BASKETS, {"currencies": currencies}).rows
+    return {str(currency): float(basket) for currency, basket in rows}
+
+
+def _text(moment: datetime | None) -> str:
+    return FOREVER if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
