@@ -3,6 +3,10 @@
 -- `customer_loyalty_at` says what holds at a moment by everything known now, as `loyalty customer --at` does;
 -- `customers_known_at` says what we knew at a moment. Silence changes customers without an event, so nothing that
 -- depends on the moment is stored.
+--
+-- Rows of before hold the whole state as JSON: the defaults read the new columns out of it. The history begins with
+-- this migration. It has no TTL: that would drop the only state of customers who have been quiet for long, and with it
+-- what was known of them. Who wants one all the same drops whole years at a time.
 
 ALTER TABLE customer_states
     ADD COLUMN IF NOT EXISTS category_since Array(DateTime64(3, 'UTC')) DEFAULT arrayMap(category -> fromUnixTimestamp64Milli(category.2, 'UTC'), JSONExtractKeysAndValues(state, 'categories', 'Int64')) COMMENT 'When each category was first bought' CODEC(ZSTD(1)) AFTER categories,
@@ -126,23 +130,29 @@ WITH
     {at:DateTime64(3, 'UTC')} AS moment,
     toInt32(intDiv(toUnixTimestamp64Milli(moment), 86400000)) AS today,
     toDate(least(greatest(today, 0), 65535)) AS last_day,
-    assumeNotNull((SELECT year_days FROM norms)) AS year_days,
+    (
+        SELECT (year_days, usual_gap_days, usual_gap_weight, rest_at_gaps, lapse_at_gaps, long_standing_days,
+            frequent_occasions, large_basket_ratio, half_repurchase, broken_promise, broken_promises_most, low_attachment,
+            satisfied_from, satisfaction_days, would_return_from, norms_version)
+        FROM norms
+    ) AS norm,
+    assumeNotNull(norm.1) AS year_days,
     toDate(least(greatest(today - year_days + 1, 0), 65535)) AS year_start,
-    assumeNotNull((SELECT usual_gap_days FROM norms)) AS usual_gap_days,
-    assumeNotNull((SELECT usual_gap_weight FROM norms)) AS usual_gap_weight,
-    assumeNotNull((SELECT rest_at_gaps FROM norms)) AS rest_at_gaps,
-    assumeNotNull((SELECT lapse_at_gaps FROM norms)) AS lapse_at_gaps,
-    assumeNotNull((SELECT long_standing_days FROM norms)) AS long_standing_days,
-    assumeNotNull((SELECT frequent_occasions FROM norms)) AS frequent_occasions,
-    assumeNotNull((SELECT large_basket_ratio FROM norms)) AS large_basket_ratio,
-    assumeNotNull((SELECT half_repurchase FROM norms)) AS half_repurchase,
-    assumeNotNull((SELECT broken_promise FROM norms)) AS broken_promise,
-    assumeNotNull((SELECT broken_promises_most FROM norms)) AS broken_promises_most,
-    assumeNotNull((SELECT low_attachment FROM norms)) AS low_attachment,
-    assumeNotNull((SELECT satisfied_from FROM norms)) AS satisfied_from,
-    assumeNotNull((SELECT satisfaction_days FROM norms)) AS satisfaction_days,
-    assumeNotNull((SELECT would_return_from FROM norms)) AS would_return_from,
-    assumeNotNull((SELECT norms_version FROM norms)) AS version_of_norms,
+    assumeNotNull(norm.2) AS usual_gap_days,
+    assumeNotNull(norm.3) AS usual_gap_weight,
+    assumeNotNull(norm.4) AS rest_at_gaps,
+    assumeNotNull(norm.5) AS lapse_at_gaps,
+    assumeNotNull(norm.6) AS long_standing_days,
+    assumeNotNull(norm.7) AS frequent_occasions,
+    assumeNotNull(norm.8) AS large_basket_ratio,
+    assumeNotNull(norm.9) AS half_repurchase,
+    assumeNotNull(norm.10) AS broken_promise,
+    assumeNotNull(norm.11) AS broken_promises_most,
+    assumeNotNull(norm.12) AS low_attachment,
+    assumeNotNull(norm.13) AS satisfied_from,
+    assumeNotNull(norm.14) AS satisfaction_days,
+    assumeNotNull(norm.15) AS would_return_from,
+    assumeNotNull(norm.16) AS version_of_norms,
     (SELECT (groupArray(currency), groupArray(typical_basket)) FROM typical_baskets) AS typical,
     ['contractual', 'technical', 'economic', 'situational'] AS forced,
     known AS
