@@ -330,7 +330,9 @@ WITH
             customer_id, contractual, x, t_x, T, model_version, money, baskets, mean, missing, note,
             loyalty_p_alive_mbg_nbd(r_any, alpha_any, a_any, b_any, x, t_x, T) AS alive,
             loyalty_chance_to_buy_bg_nbd(r, alpha, a, b, x, t_x, T, 90 / 7) AS buys,
-            arrayMap(year_ -> loyalty_expected_purchases_bg_nbd(r, alpha, a, b, x, t_x, T, year_ * 365 / 7), [1, 2, 3]) AS bought,
+            loyalty_expected_purchases_bg_nbd(r, alpha, a, b, x, t_x, T, 365 / 7) AS bought_1,
+            loyalty_expected_purchases_bg_nbd(r, alpha, a, b, x, t_x, T, 730 / 7) AS bought_2,
+            loyalty_expected_purchases_bg_nbd(r, alpha, a, b, x, t_x, T, 1095 / 7) AS bought_3,
             loyalty_expected_basket(p, q, gamma, baskets, mean) AS basket
         FROM known
     )
@@ -344,20 +346,42 @@ SELECT
     T AS T_weeks,
     if(missing = '', alive, NULL) AS p_alive,
     if(missing = '', buys, NULL) AS p_buy_90_days,
-    if(missing = '', bought[1], NULL) AS expected_purchases_1_year,
-    if(missing = '', bought[2], NULL) AS expected_purchases_2_years,
-    if(missing = '', bought[3], NULL) AS expected_purchases_3_years,
+    if(missing = '', bought_1, NULL) AS expected_purchases_1_year,
+    if(missing = '', bought_2, NULL) AS expected_purchases_2_years,
+    if(missing = '', bought_3, NULL) AS expected_purchases_3_years,
     if(note = '', money, NULL) AS currency,
     if(note = '', toUInt32(baskets), NULL) AS valued_occasions,
     if(note = '', mean, NULL) AS mean_basket,
     if(note = '', basket, NULL) AS expected_basket,
-    if(note = '', bought[1] * basket, NULL) AS expected_value_1_year,
-    if(note = '', bought[2] * basket, NULL) AS expected_value_2_years,
-    if(note = '', bought[3] * basket, NULL) AS expected_value_3_years,
+    if(note = '', bought_1 * basket, NULL) AS expected_value_1_year,
+    if(note = '', bought_2 * basket, NULL) AS expected_value_2_years,
+    if(note = '', bought_3 * basket, NULL) AS expected_value_3_years,
     note
 FROM expected
 COMMENT 'What the recorded purchase model expects of every customer with a purchase, at any moment: SELECT * FROM customer_outlook_at(at = ''2026-01-31'')';
 
-CREATE VIEW customer_outlook AS
-SELECT * FROM customer_outlook_at(at = now64(3, 'UTC'))
-COMMENT 'What the recorded purchase model expects of every customer with a purchase, now; columns as in customer_outlook_at';
+CREATE VIEW customer_outlook
+(
+    customer_id String COMMENT 'The customer',
+    as_of DateTime64(3, 'UTC') COMMENT 'The moment of the question: now; the day counts',
+    model_version Nullable(String) COMMENT 'Version of the purchase model; NULL: none is recorded',
+    contractual Bool COMMENT 'Bound by contract now: no case for the models, look at the end of the contract instead',
+    repeat_occasions UInt32 COMMENT 'x: days with a voluntary purchase after the first such day',
+    t_x_weeks Float64 COMMENT 't_x: weeks from the first to the last voluntary purchase',
+    T_weeks Float64 COMMENT 'T: weeks from the first voluntary purchase to the day of the question',
+    p_alive Nullable(Float64) COMMENT 'Chance that the customer has not left for good, MBG/NBD; not for ranking',
+    p_buy_90_days Nullable(Float64) COMMENT 'Chance of at least one day with a purchase in the next 90 days, BG/NBD',
+    expected_purchases_1_year Nullable(Float64) COMMENT 'Expected days with a purchase in the next 365 days, BG/NBD; ranks customers',
+    expected_purchases_2_years Nullable(Float64) COMMENT 'The same for 730 days',
+    expected_purchases_3_years Nullable(Float64) COMMENT 'The same for 1,095 days',
+    currency Nullable(String) COMMENT 'Currency of basket and value, that of the spend model; NULL: see note',
+    valued_occasions Nullable(UInt32) COMMENT 'Days after the first with a voluntary purchase above zero, in that currency',
+    mean_basket Nullable(Float64) COMMENT 'What was paid on such a day, on average; 0 without any',
+    expected_basket Nullable(Float64) COMMENT 'Expected value of a day with a purchase, Gamma-Gamma',
+    expected_value_1_year Nullable(Float64) COMMENT 'Expected_purchases_1_year times expected_basket; no discounting, no margin',
+    expected_value_2_years Nullable(Float64) COMMENT 'The same for 730 days',
+    expected_value_3_years Nullable(Float64) COMMENT 'The same for 1,095 days',
+    note String COMMENT 'Why figures are missing; empty when none is'
+)
+AS SELECT * FROM customer_outlook_at(at = now64(3, 'UTC'))
+COMMENT 'What the recorded purchase model expects of every customer with a purchase, now';

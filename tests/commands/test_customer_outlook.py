@@ -79,11 +79,11 @@ def folded(events: list[Event]) -> Customer:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     """Real customers and special ones, with the published parameters on record."""
-    events = cdnow_customers(250) | SPECIAL
+    events = cdnow_customers(120) | SPECIAL
     customers = {name: folded(life) for name, life in events.items()}
     with migrated(tmp_path_factory.mktemp("outlook")) as (_, warehouse):
         store(warehouse, [event for life in events.values() for event in life])
-        store(warehouse, SPECIAL["for nothing"], first=1_000_000)  # produced twice
+        store(warehouse, SPECIAL["released"], first=1_000_000)  # produced twice
         store_states(warehouse, [*customers.values(), Customer(customer_id="prospect")])
         yield Known(warehouse, customers, events)
 
@@ -162,7 +162,7 @@ def test_every_customer_is_expected_to_do_what_the_core_expects(
             assert expected is not None
             assert isclose(row[column], expected.expected_purchases, rel_tol=CLOSE), (name, column)
             compared += 1
-    assert compared > 700
+    assert compared > 350
 
 
 def test_baskets_are_those_that_the_fit_learns_from(expecting: Known, then: dict[str, Any]) -> None:
@@ -183,7 +183,7 @@ def test_baskets_are_those_that_the_fit_learns_from(expecting: Known, then: dict
             value = row[column.replace("purchases", "value")]
             assert isclose(value, row[column] * row["expected_basket"], rel_tol=CLOSE), name
         shown += 1
-    assert shown > 240
+    assert shown > 115
 
 
 def as_bought(events: list[Event]) -> Iterator[Bought]:
@@ -240,7 +240,7 @@ def test_a_model_without_spend_has_no_value_and_says_so(expecting: Known) -> Non
 def test_every_column_of_the_views_says_what_it_means(known: Known) -> None:
     bare = known.warehouse.query(
         "SELECT table, name FROM system.columns WHERE database = {d:String} AND comment = '' AND table IN "
-        "('customer_outlook_at', 'scores', 'scored_contacts', 'parameters')",
+        "('customer_outlook', 'customer_outlook_at', 'scores', 'scored_contacts', 'parameters')",
         {"d": known.warehouse.database},
     ).rows
     assert not bare

@@ -177,8 +177,8 @@ def test_creating_the_functions_again_changes_nothing(warehouse: Warehouse) -> N
 
 
 MILLION = 1_000_000
-SECONDS = 60.0
-"""On two cores that have nothing else to do it takes about 5; a machine that is busy must not fail the test."""
+SECONDS = 240.0
+"""It takes 9 seconds of one core; a machine that is busy with other things must not fail the test."""
 
 
 @pytest.mark.soak
@@ -188,7 +188,7 @@ def test_a_million_customers_take_seconds_and_little_memory(warehouse: Warehouse
 
 
 def test_a_hundred_thousand_customers_take_no_time(warehouse: Warehouse) -> None:
-    assert _timed(warehouse, MILLION // 10) < SECONDS / 3
+    assert _timed(warehouse, MILLION // 10) < SECONDS / 4
 
 
 def _timed(warehouse: Warehouse, customers: int) -> float:
