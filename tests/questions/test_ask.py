@@ -202,6 +202,8 @@ def test_of_one_prospect_every_question_says_in_words_why_there_is_no_answer(
     for question in ALL:
         ask.show(ask.Asked(empty, question, {}), 10)
         told[question.name] = capsys.readouterr().out
+    ask.write(ask.Asked(empty, BY_NAME["captive"], {}), "CSVWithNames", "-", None)
+    assert ask.NOTHING in capsys.readouterr().err
     assert "no alert was ever raised" in told["calibration"]
     assert "loyalty fit purchases" in told["customer_value"]
     assert "nobody answered a survey yet" in told["nps_by_segment"]

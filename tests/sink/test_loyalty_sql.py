@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.core import terms
 from pipeline.core.attachment import FORCED
 from pipeline.core.currencies import to_amount
 from pipeline.core.customer import Customer, encode_state

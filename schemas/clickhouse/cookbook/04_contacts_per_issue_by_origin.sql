@@ -1,4 +1,5 @@
 -- Where do problems come from, and how many contacts does it take to get rid of them?
+-- Puts all stages of contacts together, so it reads all raw service contacts.
 -- An origin is what the contact says; `loyalty ask effort_by_origin` has the rest of what it costs customers.
 SELECT origin,
        uniqExact(customer_id, issue_id) AS issues,
