@@ -376,10 +376,20 @@ def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[t
     return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
 
 
-def members(settings: Settings, group: str) -> int:
-    """How many processes are in a consumer group now; one that was killed counts until its session ends."""
+def members(settings: Settings, group: str, seconds: float = 30.0) -> int:
+    """How many processes are in a consumer group now; one that was killed counts until its session ends.
+
+    A broker that has just started does not know yet who coordinates the group; it is asked again.
+    """
     metadata(settings)
-    try:
-        return len(admin(settings).describe_consumer_groups([group])[group].result(10).members)
-    except KafkaException as failed:
-        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    client = admin(settings)  # its answers come only as long as it lives
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return len(client.describe_consumer_groups([group], request_timeout=10)[group].result(11).members)
+        except KafkaException as failed:
+            if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            if time.monotonic() > end:
+                raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+            time.sleep(0.3)

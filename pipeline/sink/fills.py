@@ -114,16 +114,51 @@ def fill(warehouse: Warehouse, view: View) -> None:
             warehouse.command(f"{into} {_ranged(view)}", values, _ONE_BLOCK | warehouse.tokens(token))
 
 
+def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> None:
+    """Take a customer's rows out of the sums of a view's target, before they are deleted from its source.
+
+    What they added is added once more with the opposite sign, so that a sink may go on; the same token again changes
+    nothing. A set of customers cannot forget one of them: they stay counted as a customer of that day, as a hash,
+    until the target is filled anew.
+    """
+    columns = warehouse.query(
+        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} "
+        "ORDER BY position",
+        {"database": warehouse.database, "table": view.target},
+    ).rows
+    names = ", ".join(f"`{name}`" for name, _ in columns)
+    theirs = _limited(view, "customer_id = {customer:String}")
+    values = ", ".join(_negative(str(name), str(kind)) for name, kind in columns)
+    warehouse.command(
+        f"INSERT INTO {view.target} ({names}) SELECT {values} FROM ({theirs})",  # noqa: S608 - names of ours
+        {"customer": customer_id},
+        _ONE_BLOCK | warehouse.tokens(token),
+    )
+
+
+def _negative(name: str, kind: str) -> str:
+    if kind.startswith("SimpleAggregateFunction(sum,"):
+        return f"-`{name}`"
+    if kind == "AggregateFunction(uniqExact, String)":
+        return "arrayReduce('uniqExactState', emptyArrayString())"
+    return f"`{name}`"
+
+
 def _starts(low: int, below: int) -> Iterator[int]:
     yield from range(low - low % RANGE, below, RANGE)
 
 
 def _ranged(view: View) -> str:
-    some = (
-        f"FROM (SELECT * FROM {view.source} "  # noqa: S608 - names from a migration of ours
-        "WHERE _topic = {topic:String} AND _partition = {partition:UInt16} "
-        "AND _offset >= {start:UInt64} AND _offset < {end:UInt64}) "
+    return _limited(
+        view,
+        "_topic = {topic:String} AND _partition = {partition:UInt16} "
+        "AND _offset >= {start:UInt64} AND _offset < {end:UInt64}",
     )
+
+
+def _limited(view: View, condition: str) -> str:
+    """The view's query over some rows of its source."""
+    some = f"FROM (SELECT * FROM {view.source} WHERE {condition}) "  # noqa: S608 - names from a migration of ours
     return re.sub(rf"\bFROM\s+{view.source}\b", lambda _: some, view.query, count=1)
 
 

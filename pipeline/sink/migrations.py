@@ -70,6 +70,11 @@ def shipped() -> list[Migration]:
     return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in files]
 
 
+def views() -> list[fills.View]:
+    """Every materialized view that feeds an aggregate."""
+    return [view for migration in shipped() for view in _views(migration).values()]
+
+
 def standing(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Standing]:
     """Every migration that the program or the warehouse knows, in order; only reads."""
     known = {migration.number: migration for migration in (shipped() if migrations is None else migrations)}

@@ -5,7 +5,8 @@
 --
 -- Roles
 --   loyalty_writer    the sink: inserts and reads, cannot create, change or delete anything
---   loyalty_migrator  `loyalty warehouse migrate`
+--   loyalty_migrator  `loyalty warehouse migrate`; the materialized views run with the rights of the user who made them,
+--                     so keep that user: without it every insert of the sink would fail
 --   loyalty_privacy   erasure and access requests: reads customers by their real ids, deletes rows
 --   loyalty_reader    analysts and Grafana: the views of loyalty_shared, with pseudonymous ids and without free text
 --
@@ -24,6 +25,10 @@
 -- The embedded engine (`loyalty up`) has no users, roles, profiles, quotas and row policies: it accepts any credentials
 -- and must stay on loopback. Whoever reaches its port may read and change everything. There, read-only questions are
 -- asked through `loyalty query`, which tells the engine to refuse what writes.
+--
+-- A sink whose user has only loyalty_writer starts when all migrations are applied, and otherwise refuses and says what
+-- to run; one whose user may migrate (the embedded stack, docker compose) does it itself. For replicas without a
+-- replicated access storage, put ON CLUSTER behind every name here.
 
 -- 1. Roles.
 

@@ -89,6 +89,7 @@ def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(filled: Field)
         rows_after_kills(filled, sink, times=12, seed=3)
 
 
+@pytest.mark.soak
 def test_an_aggregate_that_lost_its_window_counts_a_repeated_batch_twice(filled: Field) -> None:
     sink = filled.sink("0").wait_ready()
     filled.send(traffic(60))
