@@ -133,12 +133,16 @@ def _shown(value: Any) -> Any:
 def write(asked: Asked, format_: str, target: str, limit: int | None) -> None:
     """Write the answer to a file, whole or not at all, or with ``-`` to standard output.
 
+    Why an answer has no rows is said on standard error.
+
     Raises
     ------
     Refused
         There is no such folder, or it cannot be written to.
     """
     data = asked.exported(format_, limit)
+    if not asked.rows(1).rows:
+        output.err.print(_why_nothing(asked.warehouse, asked.question), markup=False)
     if target == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -21,6 +21,7 @@ def _table() -> str:
 
 
 DEFINITIONS = (
+    Definition("contacts_transferred", 1, "Share of contacts in which the customer was passed on.", "0 to 1"),
     Definition("cohort", 1, "Customers whose first voluntary purchase lies in the same month."),
     Definition(
         "repeat_rate",

@@ -73,54 +73,49 @@ FROM
 )
 COMMENT 'Service contacts, their stages put together: the newest stage wins, effort only adds up';
 
+-- A contact within a week with the same origin is one about another issue, or settles the first one anyhow.
 CREATE VIEW issues_at AS
 WITH
     {at:DateTime64(3, 'UTC')} AS asked_at,
     toUnixTimestamp64Milli(asked_at) AS asked_ms,
     7 * 86400000 AS week,
     30 * 86400000 AS month,
-    by_customer AS
+    known AS
     (
         SELECT
-            customer_id,
-            arraySort(groupArray((opened_at, contact_id, issue_id, last_at, channel, origin, resolved, waiting_seconds,
-                transfers, information_repeated, self_service_first, synthetic))) AS everything
+            *,
+            toUnixTimestamp64Milli(opened_at) AS opened_ms,
+            count() OVER (PARTITION BY customer_id, origin ORDER BY opened_ms RANGE BETWEEN 1 FOLLOWING AND 604799999 FOLLOWING) AS alike_in_a_week
         FROM contacts
         WHERE opened_at <= asked_at
-        GROUP BY customer_id
     ),
     by_issue AS
     (
         SELECT
             customer_id,
-            this_issue,
-            arrayFilter(contact -> contact.3 = this_issue, everything) AS told,
-            tupleElement(everything, 3) AS all_issues,
-            tupleElement(everything, 6) AS all_origins,
-            arrayMap(contact -> toUnixTimestamp64Milli(contact.1), everything) AS all_moments
-        FROM by_customer
-        ARRAY JOIN arrayDistinct(tupleElement(everything, 3)) AS this_issue
+            issue_id,
+            arraySort(groupArray((opened_ms, contact_id, toUnixTimestamp64Milli(last_at), channel, origin, resolved,
+                round(waiting_seconds * 1000), transfers, information_repeated, self_service_first, synthetic, alike_in_a_week))) AS told
+        FROM known
+        GROUP BY customer_id, issue_id
     ),
     spread AS
     (
         SELECT
             customer_id,
-            this_issue AS issue_id,
-            tupleElement(told, 1) AS opened,
-            arrayMap(moment -> toUnixTimestamp64Milli(moment), opened) AS moments,
-            arrayMap(moment -> toUnixTimestamp64Milli(moment), tupleElement(told, 4)) AS ended,
-            tupleElement(told, 5) AS channels,
-            tupleElement(told, 6) AS causes,
+            issue_id,
+            tupleElement(told, 1) AS moments,
+            tupleElement(told, 3) AS ended,
+            tupleElement(told, 4) AS channels,
+            tupleElement(told, 5) AS causes,
             arrayFilter(cause -> cause != 'unknown', causes) AS known_causes,
-            tupleElement(told, 7) AS solved,
-            tupleElement(told, 8) AS waited,
-            tupleElement(told, 9) AS passed_on,
-            tupleElement(told, 10) AS repeated,
-            tupleElement(told, 11) AS tried_alone,
-            tupleElement(told, 12) AS generated,
-            all_issues,
-            all_origins,
-            all_moments
+            tupleElement(told, 6) AS solved,
+            tupleElement(told, 7) AS waited_ms,
+            tupleElement(told, 8) AS passed_on,
+            tupleElement(told, 9) AS repeated,
+            tupleElement(told, 10) AS tried_alone,
+            tupleElement(told, 11) AS generated,
+            told[1].12 AS alike_after_the_first
         FROM by_issue
     )
 SELECT
@@ -128,21 +123,20 @@ SELECT
     issue_id,
     if(empty(known_causes), 'unknown', known_causes[-1]) AS origin,
     channels[1] AS channel,
-    opened[1] AS opened_at,
-    toUInt32(length(opened)) AS contacts,
+    fromUnixTimestamp64Milli(moments[1], 'UTC') AS opened_at,
+    toUInt32(length(moments)) AS contacts,
     toUInt32(arrayCount((before, after) -> after - before < week, arrayPopBack(moments), arrayPopFront(moments))) AS repeats_7_days,
     toUInt32(arrayCount((before, after) -> after - before < month, arrayPopBack(moments), arrayPopFront(moments))) AS repeats_30_days,
     toUInt32(arraySum(passed_on)) AS transfers,
     toUInt32(arrayCount((before, after) -> before != after, arrayPopBack(channels), arrayPopFront(channels))) AS channel_switches,
     toUInt32(arrayCount(said -> said, repeated)) AS information_repetitions,
     toUInt32(arrayCount((called_solved, last, after) -> called_solved AND last < after, arrayPopBack(solved), arrayPopBack(ended), arrayPopFront(moments))) AS reopenings,
-    arraySum(arrayMap(seconds -> round(seconds * 1000), waited)) / 60000 AS waiting_minutes,
+    arraySum(waited_ms) / 60000 AS waiting_minutes,
     tried_alone[1] AS self_service_first,
     toBool(contacts = 1 AND passed_on[1] = 0 AND NOT repeated[1]) AS effortless,
     toBool(solved[1] AND ended[1] <= asked_ms) AS agent_says_solved,
-    toBool((contacts > 1 AND moments[2] - moments[1] < month) OR (causes[1] NOT IN ('unknown', 'other') AND arrayExists(
-        (other, cause, moment) -> other != issue_id AND cause = causes[1] AND moment > moments[1] AND moment - moments[1] < week,
-        all_issues, all_origins, all_moments))) AS came_back,
+    toBool((contacts > 1 AND moments[2] - moments[1] < month)
+        OR (causes[1] NOT IN ('unknown', 'other') AND alike_after_the_first > 0)) AS came_back,
     multiIf(came_back, 'came back', agent_says_solved, 'solved', 'left open') AS first_contact,
     toBool(came_back OR asked_ms >= moments[1] + month) AS settled,
     if(solved[-1] AND ended[-1] <= asked_ms, (ended[-1] - moments[1]) / 86400000, NULL) AS days_to_resolution,
@@ -308,7 +302,13 @@ WITH
                 order_id != '', 'purchase',
                 'no occasion') AS touchpoint
         FROM survey_responses AS answer
-        LEFT JOIN (SELECT customer_id, contact_id, channel AS reached_by FROM contacts) AS contact
+        LEFT JOIN
+        (
+            SELECT customer_id, contact_id, argMax(channel, (occurred_at, event_id)) AS reached_by
+            FROM service_contacts
+            WHERE (customer_id, contact_id) IN (SELECT customer_id, contact_id FROM raw_survey_responses WHERE instrument = 'nps')
+            GROUP BY customer_id, contact_id
+        ) AS contact
             ON contact.customer_id = answer.customer_id AND contact.contact_id = answer.contact_id
         WHERE instrument = 'nps' AND toUnixTimestamp64Milli(occurred_at) <= until_ms
             AND toUnixTimestamp64Milli(occurred_at) > until_ms - {days:UInt32} * 86400000

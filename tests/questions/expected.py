@@ -98,7 +98,8 @@ def contacts_per_issue_by_origin(known: Known) -> list[Row]:
         rows.append({"origin": origin, "issues": several, "n": len(found),
                      "contacts_per_issue": round(len(found) / several, 2),
                      "percent_transferred": round(100 * part.value, 1), "low": round(100 * part.low, 1),
-                     "high": round(100 * part.high, 1)})  # fmt: skip
+                     "high": round(100 * part.high, 1),
+                     "definition_version": "contacts_transferred 1"})  # fmt: skip
     return sorted(rows, key=lambda row: (-row["n"], row["origin"]))
 
 

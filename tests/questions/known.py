@@ -75,7 +75,10 @@ class Known:
 
     @cached_property
     def norms(self) -> Norms:
-        """The norms with the typical baskets of this firm."""
+        """The norms with the typical baskets of this firm: medians, which the engine knows to 0.1 %.
+
+        Nobody of the firm is so near the border of a small basket that this could matter.
+        """
         amounts = defaultdict(list)
         for event in self.purchases:
             amounts[event["currency"]].append(float(event["amount"]))
@@ -86,6 +89,8 @@ class Known:
         """The loyalty state of everybody who has one."""
         if at not in self._loyal:
             states = {customer.customer_id: loyalty(customer, at, self.norms) for customer in self.customers}
+            baskets = [state.standing.basket_ratio or 0 for state in states.values() if state is not None]
+            assert all(abs(ratio / self.norms.large_basket_ratio - 1) > 0.004 for ratio in baskets), sorted(baskets)
             self._loyal[at] = {name: state for name, state in states.items() if state is not None}
         return self._loyal[at]
 

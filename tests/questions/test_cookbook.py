@@ -1,6 +1,7 @@
 """Every question of the cookbook answers what a plain count over the raw events finds."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from pipeline.commands import ask, questions
 from pipeline.commands.questions import Question
 from pipeline.core.moments import milliseconds
+from pipeline.core.terms import definitions
+from pipeline.sink.warehouse import Result
 from tests.questions.expected import EXPECTED
 from tests.questions.judged import JUDGED
 from tests.questions.known import Known
 from tests.questions.valued import VALUED
-from tests.questions.world import END, World, world
+from tests.questions.world import END, World
 
 pytestmark = pytest.mark.xdist_group("questions")
 ALL = {question.name: question for question in questions.shipped()}
@@ -29,19 +32,6 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The firm, in a warehouse of its own."""
-    with world(tmp_path_factory.mktemp("questions")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def known(firm: World) -> Known:
-    """The same firm without its warehouse."""
-    return Known(firm)
-
-
 def test_every_question_has_an_independent_recomputation() -> None:
     assert ORACLES.keys() == ALL.keys()
 
@@ -53,9 +43,11 @@ def cases() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "setting"), cases())
-def test_an_answer_is_that_of_a_plain_count(firm: World, known: Known, name: str, setting: str) -> None:
+def test_an_answer_is_that_of_a_plain_count(
+    firm: World, known: Known, answers: Callable[[str], Result], name: str, setting: str
+) -> None:
     question, given = ALL[name], SETTINGS[setting]
-    answer = ask.Asked(firm.settings, question, given).rows(None)
+    answer = ask.Asked(firm.settings, question, given).rows(None) if given else answers(name)
     found = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
     expected = ORACLES[name](known, **arguments(question, given))
     assert expected or setting != "as they come", "the firm has nothing to answer this with"
@@ -77,3 +69,51 @@ def moment(text: str) -> int:
 def close(value: Any) -> Any:
     """Equal for what is counted and named, to 1e-9 for what is computed."""
     return pytest.approx(float(value), rel=1e-9, abs=1e-12) if isinstance(value, float | Decimal) else value
+
+
+# --- what a file must be
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_asks_in_a_sentence_and_tells_what_to_know(name: str) -> None:
+    question = ALL[name]
+    assert question.text[0].isupper()
+    assert question.text.endswith("?")
+    assert len(question.text) <= 130
+    assert question.sql.upper().startswith(("SELECT", "WITH"))
+    assert not question.report or question.report in question.sql or "loyalty report" in " ".join(question.notes)
+
+
+ABBREVIATED = {"cnt", "avg", "pct", "cust", "qty", "amt", "ts", "dt", "id", "num", "val", "x", "t", "ci", "lo", "hi"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_column_of_an_answer_has_a_name_a_person_understands(answers: Callable[[str], Result], name: str) -> None:
+    columns = answers(name).columns
+    for column in columns:
+        words = column.split("_")
+        assert column == "n" or all(word.isalpha() or word.isdigit() for word in words), column
+        assert column == "n" or (column == column.lower() and len(column) > 2), column
+        assert column in ("customer_id",) or not ABBREVIATED & set(words), column
+    if {"low", "high"} & set(columns):
+        assert {"low", "high", "n", "definition_version"} <= set(columns)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_definition_is_one_of_the_glossary_in_its_version(answers: Callable[[str], Result], name: str) -> None:
+    glossary, answer = definitions(), answers(name)
+    if "definition_version" in answer.columns:
+        column = answer.columns.index("definition_version")
+        for said in {row[column] for row in answer.rows}:
+            terms = re.findall(r"(.+?) (\d+)(?:, |$)", said)
+            assert terms
+            assert all(glossary[term].version == int(version) for term, version in terms), said
+
+
+def test_the_demo_shows_the_five_questions_that_need_nothing_but_events() -> None:
+    shown = [question.name for question in questions.shipped()[:5]]
+    assert shown == [
+        "sales_by_quarter", "one_time_and_returning", "effort_and_recommendation", "contacts_per_issue_by_origin",
+        "who_is_about_to_leave",
+    ]  # fmt: skip
+    assert not any(ALL[name].parameters for name in shown)

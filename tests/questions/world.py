@@ -89,7 +89,7 @@ def once(log: list[Sent]) -> list[Sent]:
 
 def simulated() -> list[Sent]:
     """Two years of a synthetic population."""
-    return population.simulated(500, 720, 5, START.date())
+    return population.simulated(260, 720, 7, START.date())
 
 
 def by_hand() -> list[Sent]:
@@ -100,9 +100,14 @@ def by_hand() -> list[Sent]:
 def event(topic: str, customer: str, name: str, at: datetime, **fields: object) -> Sent:
     """An event with what every event needs."""
     return topic, {
-        "event_id": f"{customer}-{name}", "customer_id": customer, "occurred_at": at.isoformat().replace("+00:00", "Z"),
+        "event_id": f"{customer}-{name}", "customer_id": customer, "occurred_at": moment(at),
         **fields,
     }  # fmt: skip
+
+
+def moment(at: datetime) -> str:
+    """A moment as a source would write it."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def bought(customer: str, name: str, at: datetime, amount: str = "20.00", **fields: object) -> Sent:
@@ -163,7 +168,7 @@ def _regulars() -> Iterator[Sent]:
     for number in range(12):
         start = 10 + number if number % 2 else 500 + number
         for turn, at in enumerate(range(start, 729, 28)):
-            yield bought(f"regular-{number}", f"p{turn}", day(at), amount="3.10" if number % 4 == 0 else "41.00",
+            yield bought(f"regular-{number}", f"p{turn}", day(at), amount="3.10" if number % 4 == 0 else "43.00",
                          currency="USD", incentivised=turn % 5 == 0,
                          lines=[{"category": ("wine", "tea")[turn % 2], "quantity": 1}])  # fmt: skip
         yield event("surveys", f"regular-{number}", "nps", day(700 + number), instrument="nps", score=6 + number % 5,
@@ -187,7 +192,7 @@ def _surveyed() -> Iterator[Sent]:
 def call(customer: str, contact: str, issue: str, at: datetime, stage: str = "opened", **fields: object) -> Sent:
     """A contact by phone, unless said otherwise."""
     return event("service-contacts", customer, f"{contact}-{stage}", at + timedelta(minutes=stage != "opened"),
-                 **{"contact_id": contact, "issue_id": issue, "opened_at": at.isoformat(), "stage": stage,
+                 **{"contact_id": contact, "issue_id": issue, "opened_at": moment(at), "stage": stage,
                     "channel": "phone", "kind": "complaint", "origin": "delivery"} | fields)  # fmt: skip
 
 
@@ -206,6 +211,7 @@ def _troubled() -> Iterator[Sent]:
             yield call(customer, "k3", "i2", at + timedelta(days=4 + number), stage="resolved")
         if number % 4 == 1:
             yield bought(customer, "p3", day(330 + number))
+    yield from _on_the_border()
     for number in range(5):
         customer = f"fresh-{number}"
         yield bought(customer, "p1", day(690 + number))
@@ -213,6 +219,17 @@ def _troubled() -> Iterator[Sent]:
                    origin="product")  # fmt: skip
     yield event("service-contacts", "fresh-9", "k1", END, contact_id="k1", issue_id="i1", opened_at=END.isoformat(),
                 channel="web", kind="question", origin="other", stage="opened")  # fmt: skip
+
+
+def _on_the_border() -> Iterator[Sent]:
+    """Contacts exactly 7 and 30 days after another, at the same moment as another, and a millisecond less."""
+    for number, gap in enumerate((timedelta(days=7), timedelta(days=30), timedelta(0))):
+        for name, after in (("on", gap), ("within", gap - timedelta(milliseconds=1) if gap else gap)):
+            for issue, other in (("i1", "i1"), ("i1", "i2")):
+                customer, at = f"border-{number}-{name}-{other}", day(350 + number)
+                yield bought(customer, "p1", day(100))
+                yield call(customer, "k1", issue, at, stage="resolved", origin="billing")
+                yield call(customer, "k2", other, at + after, stage="resolved", origin="billing")
 
 
 # --- into the warehouse

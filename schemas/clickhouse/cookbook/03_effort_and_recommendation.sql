@@ -1,4 +1,5 @@
 -- Do customers for whom a solution was hard to get recommend us less?
+-- Pairs answers about the same contact, so it reads all raw survey answers.
 -- NPS by the ease (CES 2) the customer reports of the same contact, with its 95 % interval; n are pairs of answers.
 SELECT multiIf(ease.score >= 5, 'easy (5 to 7)', ease.score >= 4, 'middling (4)', 'hard (1 to 3)') AS it_was,
        count() AS n,

@@ -1,4 +1,5 @@
 -- Who recommends us: the NPS by quadrant, lifecycle and touchpoint?
+-- Finds the newest answer of each customer, so it reads all raw survey answers.
 -- Each customer counts once per segment, with the newest answer of the period; the interval is the adjusted Wald one.
 -- at = newest event: the moment of the question
 -- days = 36500: only answers of so many days before it
