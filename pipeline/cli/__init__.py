@@ -26,6 +26,7 @@ from pipeline.cli.options import (
     moment_of,
     settings_of,
 )
+from pipeline.cli.privacy import privacy_cli
 from pipeline.cli.report import report_cli
 from pipeline.commands import (
     audit,
@@ -63,6 +64,7 @@ for name, group in (
     ("fit", fit_cli),
 ):
     cli.add_typer(group, name=name)
+cli.add_typer(privacy_cli)
 
 
 @cli.callback(invoke_without_command=True)

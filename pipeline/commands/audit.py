@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.sink.audit import disagreements, examine
+from pipeline.sink.erasure import left_over
 from pipeline.sink.warehouse import connect
 
 SHOWN = 5
@@ -15,8 +16,11 @@ def collect(settings: Settings) -> dict[str, Any]:
     warehouse = connect(settings)
     findings = examine(settings, warehouse)
     conclusions = disagreements(warehouse)
+    erased = left_over(warehouse)
     return {
-        "ok": all(finding.ok for finding in findings) and not any(wrong for _, wrong in conclusions.values()),
+        "ok": all(finding.ok for finding in findings)
+        and not any(wrong for _, wrong in conclusions.values())
+        and not any(erased.values()),
         "tables": [
             finding._asdict()
             | {"ok": finding.ok, "missing": [f"{partition}-{offset}" for partition, offset in finding.missing]}
@@ -26,6 +30,7 @@ def collect(settings: Settings) -> dict[str, Any]:
             {"conclusion": name, "compared": compared, "disagreeing": wrong, "ok": not wrong}
             for name, (compared, wrong) in conclusions.items()
         ],
+        "erased_left": {table: count for table, count in erased.items() if count},
     }
 
 
@@ -42,6 +47,8 @@ def show(found: dict[str, Any]) -> None:
     for one in found["conclusions"]:
         verdict = "OK" if one["ok"] else f"{one['disagreeing']} CONTRADICT what they rest on"
         output.say(f"{one['conclusion']}: {one['compared']} compared, {verdict}.")
+    for table, count in found["erased_left"].items():
+        output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
 
 
 def _verdict(table: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pipeline.core.moments import milliseconds
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.risk import ease
 from pipeline.errors import NotFound
+from pipeline.sink.erasure import check_not_erased
 from pipeline.sink.warehouse import Warehouse, connect
 
 ENOUGH_PURCHASES = 30
@@ -45,6 +46,7 @@ def read(settings: Settings, customer_id: str, at: datetime) -> Known:
         "SELECT state FROM customer_states FINAL WHERE customer_id = {c:String}", {"c": customer_id}
     ).rows
     if not rows:
+        check_not_erased(warehouse, customer_id)
         raise NotFound(
             f"no customer {customer_id!r}: no event of theirs is in the warehouse (yet); "
             "`loyalty status` shows how far behind it is"

@@ -27,10 +27,12 @@ from pipeline.core.customer import DAY_MS, Customer, glance
 from pipeline.core.decode import Decoder
 from pipeline.core.risk import RiskPolicy
 from pipeline.core.told import Told
-from pipeline.errors import BadEvent, LoyaltyError
+from pipeline.errors import BadEvent, LoyaltyError, Transient
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
+from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker.forgetting import forgotten
 from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
@@ -102,6 +104,8 @@ class Lane:
     """The latest moment of an event that is in the states: how far time is known to have passed."""
     looked_at: int = 0
     """When open alerts were last looked at again."""
+    heeded: int = 0
+    """Up to where the list of erased customers is in force here."""
 
 
 class Engine:
@@ -115,6 +119,7 @@ class Engine:
         facts: metrics.WorkerMetrics,
         consumer: Callable[[], Consumer],
         policy: RiskPolicy,
+        suppressions: Suppressions,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -124,6 +129,7 @@ class Engine:
         self._fuse = Fuse(settings.fuse_percent)
         self._consumer = consumer
         self._policy = policy
+        self._suppressions = suppressions
         self._lines: defaultdict[int, Line] = defaultdict(Line)
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
@@ -212,6 +218,7 @@ class Engine:
             lane.processed,
             self._fuse.accept,
             self._policy,
+            self._suppressions.digests,
         )
         self._delivered(partition, lane, outcome)
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
@@ -249,8 +256,46 @@ class Engine:
             self._delivered(partition, lane, outcome)
             self._facts.looked_again(len(outcome.changed))
 
+    async def heed(self) -> None:
+        """See whether somebody was erased, and forget them in every partition."""
+        try:
+            await asyncio.to_thread(self._suppressions.read)
+        except Transient:
+            return  # the broker is away; there is a next time
+        for partition in list(self._table.customers.partitions):
+            lane = self._lanes.get(partition)
+            if self._suppressions.passed(partition) > (lane.heeded if lane else 0):
+                async with self._locks[partition]:
+                    if self._holding and partition in self._table.customers.partitions:
+                        await self._or_die(self._forget(partition), "suppressed")
+
+    async def _forget(self, partition: int) -> None:
+        lane = self._lanes.get(partition) or await self._open(partition)
+        await self._heed(partition, lane)
+
+    async def _heed(self, partition: int, lane: Lane) -> None:
+        """Put the list of erased customers into force in a partition.
+
+        The order carries the guarantee: the changelog forgets them and confirms that, then the store, then it is said
+        that they are forgotten. A crash repeats it, because the list is read again at the next start.
+        """
+        until = self._suppressions.passed(partition)
+        if until <= lane.heeded:
+            return
+        store = self._table.customers.partition(partition).store
+        found = await forgotten(store, self._suppressions.digests)
+        values: dict[bytes, bytes | None] = {**dict.fromkeys(found.erased), **found.changed}
+        if values:
+            store.put(values, await self._outputs.states(partition, values))
+            await asyncio.to_thread(store.scrub)
+            lane.open.difference_update(found.erased)
+            self._log.info("erased customers were forgotten", partition=partition, states=len(values))
+        lane.heeded = until
+        await patiently(self._suppressions.in_force, partition, until)
+
     async def _open(self, partition: int) -> Lane:
         """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
+        await patiently(self._suppressions.read)
         found = await patiently(standing, self._settings, partition)
         told = Told(found.until)
         lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)
@@ -268,6 +313,7 @@ class Engine:
                 lane.open.add(key)
             if number % 10_000 == 0:
                 await asyncio.sleep(0)
+        await self._heed(partition, lane)
         self._lanes[partition] = lane
         return lane
 

@@ -1,0 +1,241 @@
+"""A customer is erased end to end: killed at every step, everything replayed afterwards, and nothing is found."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline import kafka
+from pipeline.core.customer import Customer
+from pipeline.core.partition import partition_of
+from pipeline.core.suppression import without_referrer
+from pipeline.crashpoints import VARIABLE, Point
+from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES
+from tests.faults.field import Field, Sent, traffic
+from tests.faults.oracle import (
+    Logged,
+    check_alerts,
+    check_states,
+    pass_time,
+    read_log,
+    reference,
+    stored_states,
+    told_alerts,
+)
+from tests.faults.rows import check_rows
+from tests.stacks import eventually
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+
+OTHER = "sim-1-000001"
+CRASHES = [Point.ERASE_SUPPRESSED, Point.ERASE_MID_DELETION, Point.ERASE_DELETED]
+ALL_CRASHES = [point for point in Point if point.startswith("erase-")]
+
+
+def loyalty(field: Field, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command against a field."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def purchase(name: str, customer: str, **more: Any) -> bytes:
+    return orjson.dumps(
+        {"event_id": name, "customer_id": customer, "occurred_at": "2025-03-01T10:00:00Z", "order_id": name,
+         "amount": "12.50", "currency": "EUR", **more}
+    )  # fmt: skip
+
+
+def naming(customer: str) -> Iterator[Sent]:
+    """Everything else that can name a customer: others they recommended us to, and what cannot be used."""
+    yield "purchases", OTHER.encode(), purchase("r-1", OTHER, referred_by=customer, colour={"of": "the box"})
+    yield "purchases", customer.encode(), b'{"event_id":"broken"'
+    yield "purchases", b"nobody", purchase("broken", customer, amount="much")
+
+
+def misplaced(field: Field, customer: str) -> None:
+    """An event of theirs in a partition that is not theirs."""
+    wrong = (partition_of(customer.encode(), field.settings.partitions) + 1) % field.settings.partitions
+    producer = kafka.producer(field.settings, "stranger")
+    producer.produce(field.settings.topic("purchases"), purchase("w-1", customer), customer.encode(), wrong)
+    kafka.flush(producer)
+
+
+def everything_done(field: Field) -> None:
+    field.wait_done()
+    field.wait_done("sink")
+
+
+def of(customer: str, records: list[Logged]) -> list[Logged]:
+    name = customer.encode()
+    return [r for r in records if r.key == name or b'"customer_id":"%b"' % name in (r.value or b"")]
+
+
+def count_of(field: Field, customer: str) -> dict[str, int]:
+    """How many records of a customer lie in every topic that somebody reads from the warehouse's side."""
+    return {topic.name: len(of(customer, read_log(field.settings, topic))) for topic in (ALERTS, DEAD_LETTERS)}
+
+
+def mentions(field: Field, text: str, database: str | None = None) -> dict[str, int]:
+    """Rows of every table that hold a text in any of their columns, replaced rows included."""
+    name = database or field.settings.database
+    columns: dict[str, list[str]] = {}
+    for row in field.rows(
+        f"SELECT table, name FROM system.columns WHERE database = '{name}' AND table IN "
+        f"(SELECT name FROM system.tables WHERE database = '{name}' AND engine LIKE '%MergeTree')"
+    ):
+        columns.setdefault(row["table"], []).append(f"position(toString(`{row['name']}`), '{text}') > 0")
+    assert {"raw_purchases", "dead_letters", "customer_states"} <= columns.keys()
+    found = {}
+    for table, tests in columns.items():
+        (row,) = field.rows(f"SELECT count() AS n FROM {name}.`{table}` WHERE {' OR '.join(tests)}")
+        found[table] = int(row["n"])
+    return {table: count for table, count in found.items() if count}
+
+
+def receipt_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def chosen(field: Field) -> str:
+    """A customer with an open alert, contacts, answers and an outcome."""
+    (row,) = field.rows(
+        "SELECT customer_id FROM alert_states FINAL WHERE status = 'open' AND customer_id IN "
+        "(SELECT customer_id FROM raw_alert_outcomes) AND customer_id IN (SELECT customer_id FROM raw_survey_responses)"
+        f" AND customer_id != '{OTHER}' ORDER BY customer_id LIMIT 1"
+    )
+    return str(row["customer_id"])
+
+
+def check_others(field: Field, customer: str) -> None:
+    """States and alerts of everybody else are those of the reference; the warehouse is the log without the erased."""
+    expected, stored = reference(field.settings), stored_states(field.settings)
+    del expected.customers[customer.encode()]
+    expected.alerts = {i: a for i, a in expected.alerts.items() if a.customer_id != customer}
+    expected.customers = {key: unreferred(known, customer) for key, known in expected.customers.items()}
+    pass_time(expected, stored)
+    check_states(stored, expected)
+    check_alerts({i: a for i, a in told_alerts(field.settings).items() if a.customer_id != customer}, expected)
+    assert check_rows(field, erased=customer.encode()) > 500
+
+
+def unreferred(known: Customer, customer: str) -> Customer:
+    stated = known.stated
+    if stated is None or stated.referred_by is None or stated.referred_by.customer_id != customer:
+        return known
+    return without_referrer(known)
+
+
+@pytest.mark.parametrize("crashes", [CRASHES, pytest.param(ALL_CRASHES, marks=pytest.mark.soak)], ids=["some", "all"])
+def test_erased_and_replayed_nothing_of_a_customer_comes_back(filled: Field, crashes: list[Point]) -> None:
+    field = filled
+    worker, sink = field.worker("w", LOYALTY_STORE="disk").wait_ready(), field.sink("s").wait_ready()
+    field.send(traffic(60))
+    everything_done(field)
+    customer = chosen(field)
+    field.send(naming(customer))
+    misplaced(field, customer)
+    everything_done(field)
+    check_rows(field)
+    held = mentions(field, customer)
+    assert {"raw_purchases", "raw_alert_outcomes", "alert_states", "customer_states", "dead_letters"} <= held.keys()
+    told = count_of(field, customer)
+    own = [(t.name, r.key or b"", r.value or b"") for t in INPUTS for r in of(customer, read_log(field.settings, t))]
+
+    dry = loyalty(field, "erase", customer, "--reason", "customer-request", "--dry-run", "--json")
+    plan = receipt_of(dry)
+    assert {entry["place"] for entry in plan["places"]} >= {"topic customer-states", "raw_purchases.referred_by",
+                                                            "customer_states.state", "dead_letters"}  # fmt: skip
+    assert mentions(field, customer) == held
+
+    erase = ("erase", customer, "--reason", "customer-request", "--yes", "--json")
+    for point in crashes:
+        assert loyalty(field, *erase, **{VARIABLE: f"{point}:1"}).returncode == -9
+    receipt = receipt_of(loyalty(field, *erase))
+    assert {entry["after"] for entry in receipt["places"]} == {0}
+    before = {entry["place"]: entry["before"] for entry in receipt["places"]}
+    assert before.items() >= {entry["place"]: entry["before"] for entry in plan["places"]}.items()
+    again = receipt_of(loyalty(field, *erase))
+    assert again == receipt
+    assert customer not in json.dumps(receipt)
+    assert not mentions(field, customer)
+
+    field.send(iter(own))
+    field.send(naming(customer))
+    misplaced(field, customer)
+    everything_done(field)
+    replayed = loyalty(field, "dead-letters", "replay", "--all")
+    assert "name customers who were erased" in replayed.stdout
+    assert worker.stop() == 0
+    done = loyalty(field, "rebuild", "--yes")
+    assert done.returncode == 0, done.stderr
+    worker.start().wait_ready()
+    everything_done(field)
+    assert worker.metric("loyalty_events_suppressed_total") >= 2 * len(own)
+    assert not [r for r in of(customer, read_log(field.settings, STATES)) if r.value is not None][len(own) * 2 :]
+    assert customer.encode() not in stored_states(field.settings)
+    assert count_of(field, customer) == told
+    assert not mentions(field, customer)
+    check_others(field, customer)
+
+    audit = loyalty(field, "audit", "--json")
+    assert audit.returncode == 0, audit.stdout
+    sink.stop()
+    group = field.settings.group("sink")
+    client = kafka.admin(field.settings)
+    client.delete_consumer_groups([group])[group].result(30)
+    sink.start(LOYALTY_DATABASE=f"{field.settings.database}_again").wait_ready()
+    field.wait_done("sink")
+    assert mentions(field, OTHER, f"{field.settings.database}_again")
+    assert not mentions(field, customer, f"{field.settings.database}_again")
+    for command in ("customer", "explain", "export"):
+        said = loyalty(field, command, customer)
+        assert (said.returncode, "was erased on" in said.stderr) == (1, True), said
+
+
+def test_without_a_worker_or_a_sink_it_is_erased_all_the_same_and_they_heed_it_later(filled: Field) -> None:
+    field = filled
+    worker, sink = field.worker("w").wait_ready(), field.sink("s").wait_ready()
+    field.send(traffic(30, seed=3))
+    everything_done(field)
+    customer = chosen_any(field)
+    field.send(naming(customer))
+    everything_done(field)
+    assert worker.stop() == 0
+    sink.kill()
+    sink.start(**{VARIABLE: f"{Point.SINK_MID_INSERT}:1"})  # leaves an intent with half of its rows
+    field.send(iter([("purchases", customer.encode(), purchase("late-1", customer)),
+                     ("purchases", customer.encode(), purchase("late-2", customer))]))  # fmt: skip
+    assert sink.wait_dead() == -9
+    eventually(lambda: not kafka.members(field.settings, "worker"), 30, "no member is left")
+    receipt = receipt_of(loyalty(field, "erase", customer, "--reason", "legal-order", "--yes", "--json"))
+    assert {entry["after"] for entry in receipt["places"]} == {0}
+    assert not mentions(field, customer)
+    worker.start().wait_ready()
+    sink.start(**{VARIABLE: ""}).wait_ready()
+    everything_done(field)
+    eventually(lambda: b"" not in stored_states(field.settings) and not referred(field, customer), 30, "forgotten")
+    everything_done(field)
+    assert customer.encode() not in stored_states(field.settings)
+    assert not mentions(field, customer)
+    check_others(field, customer)
+
+
+def referred(field: Field, customer: str) -> bool:
+    known = [c.stated for c in stored_states(field.settings).values()]
+    return any(s is not None and s.referred_by is not None and s.referred_by.customer_id == customer for s in known)
+
+
+def chosen_any(field: Field) -> str:
+    (row,) = field.rows(
+        f"SELECT customer_id FROM customer_states FINAL WHERE purchases > 3 AND customer_id != '{OTHER}' LIMIT 1"
+    )
+    return str(row["customer_id"])
