@@ -1,16 +1,19 @@
 """What Kafka's topics hold of a customer, and until when: nobody can take single records out of them."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.suppression import named_in, referrer_in
-from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, Topic
+from pipeline.errors import Unreachable
+from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
 KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
 """Every topic that can name a customer."""
@@ -36,23 +39,42 @@ def traces(settings: Settings, customer_id: str) -> list[Trace]:
     """
     bounds = kafka.end_offsets(settings, KEPT)
     held = kafka.topic_settings(settings, KEPT)
-    found = []
+    name = customer_id.encode()
+    records, newest, has_state = Counter[str](), Counter[str](), False
     with kafka.reading(settings, "traces", settings.group("traces")) as reader, output.bar("records") as bar:
         task = bar.add_task("Reading the log", total=sum(end - first for first, end in bounds.values()))
-        for topic in KEPT:
-            records, newest, has_state = 0, 0, False
-            for (name, partition), (first, end) in bounds.items():
-                if name != topic.name or first >= end:
-                    continue
-                for record in kafka.records(reader, settings.topic(name), partition, first, end - 1):
-                    bar.advance(task)
-                    if _names(topic, record, customer_id.encode()):
-                        records, newest = records + 1, max(newest, record.timestamp()[1])
-                        if topic is STATES and record.key() == customer_id.encode():
-                            has_state = record.value() is not None
-            if records:
-                found.append(Trace(topic.name, records, _until(topic, newest, held[topic.name]), has_state))
-    return found
+        for record in _everything(reader, {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}):
+            bar.advance(task)
+            topic = BY_NAME[settings.logical(record.topic())]
+            if _names(topic, record, name):
+                records[topic.name] += 1
+                newest[topic.name] = max(newest[topic.name], record.timestamp()[1])
+                if topic is STATES and record.key() == name:
+                    has_state = record.value() is not None
+    return [
+        Trace(topic.name, records[topic.name], _until(topic, newest[topic.name], held[topic.name]),
+              has_state and topic is STATES)
+        for topic in KEPT if records[topic.name]
+    ]  # fmt: skip
+
+
+def _everything(reader: Consumer, bounds: dict[tuple[str, int], tuple[int, int]]) -> Iterator[Message]:
+    """The records between the bounds of many partitions, read side by side; those of a partition in order."""
+    left = {place for place, (first, end) in bounds.items() if first < end}
+    reader.assign([TopicPartition(topic, partition, bounds[topic, partition][0]) for topic, partition in left])
+    answered = time.monotonic()
+    while left:
+        for message in reader.consume(10_000, 0.1):
+            answered = time.monotonic()
+            error, place = message.error(), (message.topic(), message.partition())
+            if error is None and message.offset() < bounds[place][1]:
+                yield message
+            elif error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise Unreachable(f"{place[0]} cannot be read: {error.str()}")
+            if error is not None or message.offset() + 1 >= bounds[place][1]:
+                left.discard(place)
+        if time.monotonic() - answered > kafka.SILENCE_SECONDS:
+            raise Unreachable("Kafka stopped answering while the log was read; try again")
 
 
 def _names(topic: Topic, record: Message, name: bytes) -> bool:

@@ -104,4 +104,6 @@ def without_referrer(customer: Customer) -> Customer:
     if after.stated is not None:
         after.stated = copy(after.stated)
         after.stated.referred_by = None
+        if after.stated == Stated():
+            after.stated = None
     return after
