@@ -32,7 +32,7 @@ from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
 from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
-from pipeline.worker.forgetting import forgotten
+from pipeline.worker.forgetting import forget
 from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
@@ -274,22 +274,12 @@ class Engine:
         await self._heed(partition, lane)
 
     async def _heed(self, partition: int, lane: Lane) -> None:
-        """Put the list of erased customers into force in a partition.
-
-        The order carries the guarantee: the changelog forgets them and confirms that, then the store, then it is said
-        that they are forgotten. A crash repeats it, because the list is read again at the next start.
-        """
+        """Put the list of erased customers into force in a partition, and only then say so."""
         until = self._suppressions.passed(partition)
         if until <= lane.heeded:
             return
         store = self._table.customers.partition(partition).store
-        found = await forgotten(store, self._suppressions.digests)
-        values: dict[bytes, bytes | None] = {**dict.fromkeys(found.erased), **found.changed}
-        if values:
-            store.put(values, await self._outputs.states(partition, values))
-            await asyncio.to_thread(store.scrub)
-            lane.open.difference_update(found.erased)
-            self._log.info("erased customers were forgotten", partition=partition, states=len(values))
+        lane.open.difference_update(await forget(partition, store, self._outputs, self._suppressions.digests))
         lane.heeded = until
         await patiently(self._suppressions.in_force, partition, until)
 

@@ -1,4 +1,8 @@
-"""What a partition's states hold of erased customers, and what has to be written instead."""
+"""What a partition's states hold of erased customers, and what is written instead.
+
+The order carries the guarantee: the changelog forgets them and the broker confirms that, then the store does; only then
+may anybody be told that they are forgotten. A crash repeats it, because the list is read again at the next start.
+"""
 
 import asyncio
 import contextlib
@@ -6,10 +10,12 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from pipeline.core.customer import decode_state, encode_state
 from pipeline.core.suppression import digest_of, referrer_in, without_referrer
-from pipeline.worker.stores import Store
+from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.stores import Store, Values
 
 PIECE = 5_000
 """How many states are looked at before others get their turn."""
@@ -34,3 +40,14 @@ async def forgotten(store: Store, suppressed: Collection[bytes]) -> Forgotten:
         if number % PIECE == 0:
             await asyncio.sleep(0)
     return found
+
+
+async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed: Collection[bytes]) -> list[bytes]:
+    """Forget erased customers in a partition that the caller holds for itself; returns those that had a state."""
+    found = await forgotten(store, suppressed)
+    values: Values = {**dict.fromkeys(found.erased), **found.changed}
+    if values:
+        store.put(values, await outputs.states(partition, values))
+        await asyncio.to_thread(store.scrub)
+        structlog.get_logger().info("erased customers were forgotten", partition=partition, states=len(values))
+    return found.erased

@@ -199,11 +199,16 @@ class DiskStore:
         return self._count
 
     def scrub(self) -> None:
-        """Write the files again without what was erased: RocksDB only marks it."""
+        """Write the files again without what was erased: RocksDB only marks it.
+
+        Its list of files names the first and the last key of each; it is written anew when the store is opened.
+        """
         options = self._rocks.CompactOptions()
         options.set_bottommost_level_compaction(self._rocks.BottommostLevelCompaction.force())
         self._db.flush()
         self._db.compact_range(None, None, options)
+        self._db.close()
+        self._open()
 
     def close(self) -> None:
         """Write what is in memory to disk and let go of the files."""
