@@ -25,13 +25,14 @@ from confluent_kafka.admin import OffsetSpec
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.suppression import digest_of
-from pipeline.errors import Transient, Unreachable
+from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0
 """How long the broker may take to answer."""
 GROUP = "suppressed"
 """The group in whose name workers say how far the list is in force."""
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -96,6 +97,8 @@ class Suppressions:
         ------
         Unreachable
             The broker does not answer.
+        Refused
+            There is no such topic yet.
         """
         with self._lock:
             self._read_to(self._ends())
@@ -106,7 +109,11 @@ class Suppressions:
         try:
             answers = self._admin.list_offsets(asked, request_timeout=SECONDS)
             return {place.partition: future.result(SECONDS).offset for place, future in answers.items()}
-        except (KafkaException, TimeoutError):
+        except KafkaException as failed:
+            if failed.args[0].code() in _MISSING:
+                raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+            raise Unreachable("Kafka does not say where the list of erased customers ends") from None
+        except TimeoutError:
             raise Unreachable("Kafka does not say where the list of erased customers ends") from None
 
     def _read_to(self, ends: dict[int, int]) -> None:

@@ -28,6 +28,8 @@ def erase(
     ] = False,
 ) -> None:
     """Erase a customer everywhere, for good, with a receipt; whatever is replayed later, they do not come back."""
+    if json_ and not (yes or dry_run):
+        raise typer.BadParameter("--json cannot ask; add --yes, or --dry-run")
     settings = settings_of(data_dir, running=True)
     found = erasing.look(settings, customer_id)
     erasing.check_known(found, even_if_unknown=even_if_unknown)
