@@ -105,16 +105,23 @@ class Suppressions:
         return self
 
     def _ends(self) -> dict[int, int]:
+        """Where each partition ends; a leader that has just changed is asked again."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self._asked_ends()
+            except KafkaException as failed:
+                if failed.args[0].code() in _MISSING:
+                    raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+                if time.monotonic() > end:
+                    said = failed.args[0].str()
+                    raise Unreachable(f"Kafka does not say where the list of erased customers ends: {said}") from None
+                time.sleep(0.1)
+
+    def _asked_ends(self) -> dict[int, int]:
         asked = {TopicPartition(self._topic, partition): OffsetSpec.latest() for partition in self._passed}
-        try:
-            answers = self._admin.list_offsets(asked, request_timeout=SECONDS)
-            return {place.partition: future.result(SECONDS).offset for place, future in answers.items()}
-        except KafkaException as failed:
-            if failed.args[0].code() in _MISSING:
-                raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
-            raise Unreachable("Kafka does not say where the list of erased customers ends") from None
-        except TimeoutError:
-            raise Unreachable("Kafka does not say where the list of erased customers ends") from None
+        answers = self._admin.list_offsets(asked, request_timeout=SECONDS)
+        return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _read_to(self, ends: dict[int, int]) -> None:
         if all(self._passed[partition] >= end for partition, end in ends.items()):

@@ -270,11 +270,8 @@ class Engine:
                         await self._or_die(self._forget(partition), "suppressed")
 
     async def _forget(self, partition: int) -> None:
-        lane = self._lanes.get(partition) or await self._open(partition)
-        await self._heed(partition, lane)
-
-    async def _heed(self, partition: int, lane: Lane) -> None:
         """Put the list of erased customers into force in a partition, and only then say so."""
+        lane = self._lanes.get(partition) or await self._open(partition)
         until = self._suppressions.passed(partition)
         if until <= lane.heeded:
             return
@@ -284,7 +281,11 @@ class Engine:
         await patiently(self._suppressions.in_force, partition, until)
 
     async def _open(self, partition: int) -> Lane:
-        """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
+        """Learn how a partition stands before its first slice.
+
+        Who was erased until now, of whom nothing is folded from the first slice on; what the desk was told; where our
+        records will lie.
+        """
         await patiently(self._suppressions.read)
         found = await patiently(standing, self._settings, partition)
         told = Told(found.until)
@@ -303,7 +304,6 @@ class Engine:
                 lane.open.add(key)
             if number % 10_000 == 0:
                 await asyncio.sleep(0)
-        await self._heed(partition, lane)
         self._lanes[partition] = lane
         return lane
 
