@@ -27,7 +27,7 @@ from pipeline.core.customer import DAY_MS, Customer, glance
 from pipeline.core.decode import Decoder
 from pipeline.core.risk import RiskPolicy
 from pipeline.core.told import Told
-from pipeline.errors import BadEvent, LoyaltyError, Transient
+from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
 from pipeline.suppressed import Suppressions
@@ -260,8 +260,9 @@ class Engine:
         """See whether somebody was erased, and forget them in every partition."""
         try:
             await asyncio.to_thread(self._suppressions.read)
-        except Transient:
-            return  # the broker is away; there is a next time
+        except LoyaltyError as failed:
+            self._log.warning("the list of erased customers cannot be read; trying again", error=str(failed))
+            return
         for partition in list(self._table.customers.partitions):
             lane = self._lanes.get(partition)
             if self._suppressions.passed(partition) > (lane.heeded if lane else 0):
