@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import cli
-from pipeline.commands.erase import check_id, receipt_id_of
+from pipeline.commands.erased import check_id, receipt_id_of
 from pipeline.commands.export import check_free, write
 from pipeline.commands.traces import _until
 from pipeline.core.suppression import digest_of

@@ -8,7 +8,7 @@ import typer
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
 from pipeline.commands import erase as erasing
 from pipeline.commands import export as exporting
-from pipeline.commands import output
+from pipeline.commands import output, receipt
 from pipeline.suppressed import Why
 
 privacy_cli = typer.Typer()
@@ -34,13 +34,14 @@ def erase(
     found = erasing.look(settings, customer_id)
     erasing.check_known(found, even_if_unknown=even_if_unknown)
     if dry_run:
-        output.as_json(erasing.plan_data(found)) if json_ else erasing.show_plan(found)
+        output.as_json(receipt.plan_data(found)) if json_ else receipt.show_plan(found)
         return
     if not yes:
-        erasing.show_plan(found)
+        receipt.show_plan(found)
         typer.confirm("Erase all of this for good?", abort=True)
-    receipt = erasing.erase(settings, found, reason, output.note)
-    output.as_json(receipt.as_data()) if json_ else erasing.show_receipt(receipt)
+    done = erasing.erase(settings, found, reason, output.note)
+    output.as_json(done.as_data()) if json_ else receipt.show_receipt(done)
+    receipt.show_open_alerts(found.open_alerts)
 
 
 @privacy_cli.command(epilog=example("loyalty export 00042 --out customer-00042.json"))

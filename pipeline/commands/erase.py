@@ -17,69 +17,26 @@ it lies there.
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import sha256
-from typing import Any, NamedTuple
 
 from pipeline import kafka
-from pipeline.commands import output
-from pipeline.commands.traces import Trace, states_of, traces
+from pipeline.commands.erased import check_id, entry_of, receipt_id_of
+from pipeline.commands.receipt import CHANGELOG, Found, Receipt
+from pipeline.commands.traces import states_of, traces
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
 from pipeline.crashpoints import CrashPoints, Point
-from pipeline.errors import NotFound, Refused, Transient
+from pipeline.errors import NotFound, Transient
 from pipeline.sink import erasure
 from pipeline.sink.erasure import Noted
 from pipeline.sink.passing import intents
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.suppressed import Suppression, Suppressions, Why, heeded, suppress
+from pipeline.suppressed import Suppression, Why, heeded, suppress
 from pipeline.topics import STATES
 
-CHANGELOG = f"topic {STATES.name}"
 WAIT_SECONDS = 120.0
 """How long workers and sinks may take to notice."""
-
-
-class Found(NamedTuple):
-    """What there is of a customer before anything is done."""
-
-    customer_id: str
-    entry: Suppression | None
-    """Their entry in the list, when they were erased before."""
-    rows: dict[str, int]
-    has_state: bool
-    traces: list[Trace]
-
-    @property
-    def is_anything(self) -> bool:
-        """Whether anything at all is known of them."""
-        return bool(self.entry or any(self.rows.values()) or self.traces)
-
-
-class Receipt(NamedTuple):
-    """What an erasure did. It holds no id; who knows the id can compute the receipt's."""
-
-    receipt_id: str
-    suppressed_at: datetime
-    reason: str
-    places: Sequence[Noted]
-    remains: Sequence[Trace]
-
-    def as_data(self) -> dict[str, Any]:
-        """For a program."""
-        return {
-            "receipt_id": self.receipt_id,
-            "suppressed_at": _iso(self.suppressed_at),
-            "reason": self.reason,
-            "places": [{"place": n.place, "before": n.found, "after": n.left} for n in self.places],
-            "remains": [remaining(trace) for trace in self.remains],
-        }
-
-
-def receipt_id_of(customer_id: str) -> str:
-    """The receipt of a customer: derived from the id, so that it is the same whenever the erasure is run again."""
-    return sha256(b"loyalty erasure\0" + customer_id.encode()).hexdigest()[:32]
 
 
 def look(settings: Settings, customer_id: str) -> Found:
@@ -98,42 +55,8 @@ def look(settings: Settings, customer_id: str) -> Found:
     entry = entry_of(settings, customer_id)
     left = traces(settings, customer_id)
     has_state = any(trace.has_state for trace in left)
-    return Found(customer_id, entry, erasure.count(warehouse, customer_id), has_state, left)
-
-
-def check_id(customer_id: str) -> None:
-    """Refuse what no event could carry as a customer's id."""
-    if not 1 <= len(customer_id) <= 200 or any(c < " " or c == "\x7f" for c in customer_id):
-        raise Refused("this can be nobody's id: an id has 1 to 200 characters, none of them a control character")
-
-
-def entry_of(settings: Settings, customer_id: str) -> Suppression | None:
-    """The customer's entry in the list of erased ones."""
-    found = _read_list(settings).entry(customer_id)
-    if found is None:
-        return None
-    return found.said or Suppression(datetime.fromtimestamp(0, UTC), "unknown", receipt_id_of(customer_id))
-
-
-def _read_list(settings: Settings) -> Suppressions:
-    known = Suppressions(settings)
-    try:
-        return known.read()
-    finally:
-        known.close()
-
-
-def check_not_erased(settings: Settings, customer_id: str) -> None:
-    """Say so when a customer was erased.
-
-    Raises
-    ------
-    NotFound
-        They were.
-    """
-    entry = entry_of(settings, customer_id)
-    if entry is not None:
-        raise NotFound(f"this customer was erased on {entry.suppressed_at:%Y-%m-%d}, receipt {entry.receipt_id}")
+    rows, alerts = erasure.count(warehouse, customer_id), erasure.open_alerts(warehouse, customer_id)
+    return Found(customer_id, entry, rows, has_state, left, alerts)
 
 
 def check_known(found: Found, *, even_if_unknown: bool) -> None:
@@ -180,7 +103,8 @@ def erase(settings: Settings, found: Found, why: Why, say: Callable[[str], None]
     _verify(settings, warehouse, found.customer_id, receipt)  # 6
     crash.reached(Point.ERASE_VERIFIED)
     places = [entry for entry in erasure.noted(warehouse, said.receipt_id) if entry.found]
-    return Receipt(*receipt, places, traces(settings, found.customer_id))
+    remains = traces(settings, found.customer_id)
+    return Receipt(*receipt, places, remains, erasure.replaced_parts_seconds(warehouse))
 
 
 def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[str, int]) -> None:
@@ -247,52 +171,3 @@ def _verify(settings: Settings, warehouse: Warehouse, customer_id: str, receipt:
     still = [f"{count} in {place}" for place, count in left.items() if count]
     if still:
         raise Transient(f"something of the customer is left: {', '.join(still)}. Run it again: it goes on from here")
-
-
-def remaining(trace: Trace) -> dict[str, Any]:
-    """What a topic keeps for a while, for a program."""
-    return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and _iso(trace.until)}
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def plan_data(found: Found) -> dict[str, Any]:
-    """What would be erased, for a program."""
-    rows = found.rows | {CHANGELOG: int(found.has_state)}
-    return {
-        "receipt_id": receipt_id_of(found.customer_id),
-        "suppressed_at": found.entry and _iso(found.entry.suppressed_at),
-        "places": [{"place": place, "before": count} for place, count in rows.items() if count],
-        "remains": [remaining(trace) for trace in found.traces],
-    }
-
-
-def show_plan(found: Found) -> None:
-    """What would be erased, for a person."""
-    data = plan_data(found)
-    if found.entry:
-        output.say(f"Erased before, on {_iso(found.entry.suppressed_at)}; running it again takes out what is left.")
-    output.table(["place", "rows now"], [[entry["place"], entry["before"]] for entry in data["places"]])
-    _show_remains(found.traces)
-
-
-def show_receipt(receipt: Receipt) -> None:
-    """The receipt for a person."""
-    output.say(
-        f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {_iso(receipt.suppressed_at)}."
-    )
-    output.table(["place", "before", "after"], [[n.place, n.found, n.left] for n in receipt.places])
-    _show_remains(receipt.remains)
-
-
-def _show_remains(remains: Sequence[Trace]) -> None:
-    if not remains:
-        output.say("No topic holds a record that names them.")
-        return
-    output.say("What stays in Kafka until the topic drops it; nothing of ours uses it:")
-    output.table(
-        ["topic", "records", "gone by (UTC)"],
-        [[t.topic, t.records, _iso(t.until)[:10] if t.until else "never, as the topic is set"] for t in remains],
-    )

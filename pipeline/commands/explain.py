@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline import kafka
 from pipeline.commands import output
-from pipeline.commands.erase import check_not_erased
+from pipeline.commands.erased import check_not_erased
 from pipeline.config import Settings
 from pipeline.core.alerts import issues_of
 from pipeline.core.customer import DAY_MS, Contact, Customer

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.commands.erase import check_id, check_not_erased, remaining
+from pipeline.commands.erased import check_id, check_not_erased
+from pipeline.commands.receipt import remaining
 from pipeline.commands.traces import Trace, traces
 from pipeline.config import Settings
 from pipeline.errors import NotFound, Refused

@@ -132,6 +132,25 @@ def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: st
         yield f"DELETE WHERE (source_topic, source_partition, source_offset) IN ({piece})"
 
 
+def open_alerts(warehouse: Warehouse, customer_id: str) -> list[str]:
+    """The ids of alerts about a customer that wait for the desk."""
+    rows = warehouse.query(
+        "SELECT alert_id FROM alert_states FINAL WHERE customer_id = {c:String} AND status = 'open' ORDER BY alert_id",
+        {"c": customer_id},
+    ).rows
+    return [str(alert_id) for (alert_id,) in rows]
+
+
+CLEANING_SECONDS = 60
+"""How long the engine may take to notice that old parts are due; measured: 45 s in the embedded one."""
+
+
+def replaced_parts_seconds(warehouse: Warehouse) -> int:
+    """How long parts that were written again may still lie on the warehouse's disk, where no table says otherwise."""
+    held = warehouse.value("SELECT toUInt64(value) FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'")
+    return int(held) + CLEANING_SECONDS
+
+
 def left_over(warehouse: Warehouse) -> dict[str, int]:
     """How many rows there are of all customers on the list, by table: none, unless somebody wrote behind our back."""
     return {
