@@ -167,7 +167,7 @@ def test_every_table_has_its_deduplication_window_and_a_comment(warehouse: Wareh
         "SELECT name, comment, create_table_query FROM system.tables WHERE database = {d:String} "
         "AND engine LIKE '%MergeTree' AND name != 'schema_migrations'", {"d": warehouse.database},
     ).rows  # fmt: skip
-    assert len(tables) == 8
+    assert len(tables) == 10
     for name, comment, sql in tables:
         assert comment, name
         assert "non_replicated_deduplication_window = 10000" in sql, name
