@@ -15,7 +15,7 @@ VARIABLE = "CRASH_AT"
 
 
 class Point(StrEnum):
-    """Every place, in the order in which a record passes them."""
+    """Every place, in the order in which a record, or an erasure, passes them."""
 
     RECOVERY_BATCH = "recovery-batch"
     EFFECTS_SENT = "effects-sent"
@@ -29,6 +29,12 @@ class Point(StrEnum):
     SINK_MID_INSERT = "sink-mid-insert"
     SINK_INSERTED = "sink-inserted"
     SINK_COMMITTED = "sink-committed"
+    ERASE_NOTED = "erase-noted"
+    ERASE_SUPPRESSED = "erase-suppressed"
+    ERASE_HEEDED = "erase-heeded"
+    ERASE_MID_DELETION = "erase-mid-deletion"
+    ERASE_DELETED = "erase-deleted"
+    ERASE_VERIFIED = "erase-verified"
 
 
 class CrashPoints:

@@ -13,7 +13,8 @@ The order of the steps is what the guarantees rest on:
 
 1. decode every record; what cannot be used becomes a dead letter, its neighbours go on
 2. fold every event into its customer, in memory; then look once at every customer whose risk they can have changed.
-   News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`)
+   News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`).
+   What names a customer who was erased is dropped: no state, no alert, no dead letter
 3. effects (alerts, dead letters) are sent and confirmed by the broker
 4. changed customers are sent to the state's changelog and confirmed by the broker
 5. only then do the slices count as done, and their offsets may be committed
@@ -34,6 +35,7 @@ from pipeline.core.fold import apply, look_again, tick
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import PRIORS, RiskPolicy
+from pipeline.core.suppression import Suppressed, digest_of, names_suppressed, without_referral
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
@@ -127,6 +129,8 @@ class Seen:
     duplicates: int = 0
     redelivered: int = 0
     unplanned: int = 0
+    suppressed: int = 0
+    """Records that name a customer who was erased."""
     newest_event_ms: int = 0
     dead: list[DeadLetter] = field(default_factory=list)
 
@@ -164,6 +168,7 @@ def fold(
     told: Told,
     processed: dict[str, int],
     policy: RiskPolicy = PRIORS,
+    suppressed: Suppressed = frozenset(),
 ) -> Outcome:
     """Steps 1 and 2: touch nothing outside the returned outcome but ``told`` and ``processed``.
 
@@ -172,7 +177,7 @@ def fold(
     """
     outcome = Outcome()
     for slice_ in slices:
-        outcome.seen.append(_fold_slice(slice_, decoders[slice_.topic], states, outcome))
+        outcome.seen.append(_fold_slice(slice_, decoders[slice_.topic], states, outcome, suppressed))
         processed[slice_.topic] = slice_.records[-1].offset
     for key, concern in outcome.concerned.items():
         after = outcome.changed[key]
@@ -204,7 +209,7 @@ def look_at_time(
     return outcome
 
 
-def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcome) -> Seen:
+def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcome, suppressed: Suppressed) -> Seen:
     seen = Seen()
     appended_at_ms, appended_at = -1, EPOCH
     for record in slice_.records:
@@ -212,8 +217,11 @@ def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcom
             appended_at_ms = record.timestamp
             appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
         try:
-            _apply(record, appended_at, slice_, decoder, states, outcome, seen)
+            _apply(record, appended_at, slice_, decoder, states, outcome, seen, suppressed)
         except BadEvent as bad:
+            if names_suppressed(record.key, record.value, suppressed):
+                seen.suppressed += 1
+                continue
             kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
             seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
     return seen
@@ -227,9 +235,15 @@ def _apply(
     states: States,
     outcome: Outcome,
     seen: Seen,
+    suppressed: Suppressed,
 ) -> None:
     event, unplanned = decoder.read(record.value, appended_at)
     key = event.customer_id.encode()
+    if suppressed:
+        if digest_of(key) in suppressed:
+            seen.suppressed += 1
+            return
+        event = without_referral(event, suppressed)
     customer = outcome.changed.get(key) or states.read(slice_.partition, key)
     if customer is None:
         if partition_of(key, slice_.partitions) != slice_.partition:
@@ -273,13 +287,14 @@ async def process(
     processed: dict[str, int],
     accept: Callable[[Slice, Seen], None] = lambda _slice, _seen: None,
     policy: RiskPolicy = PRIORS,
+    suppressed: Suppressed = frozenset(),
 ) -> Outcome:
     """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5.
 
     ``accept`` may refuse what a slice came to by raising, before anything left the process.
     """
     partition = slices[0].partition
-    outcome = fold(slices, decoders, states, told, processed, policy)  # 1, 2
+    outcome = fold(slices, decoders, states, told, processed, policy, suppressed)  # 1, 2
     for slice_, seen in zip(slices, outcome.seen, strict=True):
         accept(slice_, seen)
     await deliver(partition, outcome, states, outputs)  # 3, 4

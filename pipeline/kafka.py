@@ -324,21 +324,35 @@ def verify_topics(settings: Settings) -> None:
 
 
 def _verify_settings(settings: Settings) -> None:
-    resources = {ConfigResource(ResourceType.TOPIC, settings.topic(topic.name)): topic for topic in TOPICS}
-    client = admin(settings)  # must outlive its futures
-    try:
-        answers = client.describe_configs(list(resources))
-        described = {resources[resource]: future.result(10) for resource, future in answers.items()}
-    except KafkaException as failed:
-        raise Transient(f"the topics' settings cannot be read: {failed.args[0].str()}") from None
-    for topic, entries in described.items():
+    described = topic_settings(settings, TOPICS)
+    for topic in TOPICS:
         for key in ("message.timestamp.type", "cleanup.policy"):
-            wanted, found = topic.config()[key], entries[key].value
+            wanted, found = topic.config()[key], described[topic.name][key]
             if wanted != found:
                 raise Refused(
                     f"topic {settings.topic(topic.name)} has {key}={found}, needs {wanted}. "
                     f"Change it with Kafka's own tools: kafka-configs --alter --add-config {key}={wanted}"
                 )
+
+
+def topic_settings(settings: Settings, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
+    """The broker's settings of topics, by logical name.
+
+    Raises
+    ------
+    Transient
+        They cannot be read.
+    """
+    resources = {ConfigResource(ResourceType.TOPIC, settings.topic(topic.name)): topic for topic in topics}
+    client = admin(settings)  # must outlive its futures
+    try:
+        answers = client.describe_configs(list(resources))
+        return {
+            resources[resource].name: {name: entry.value for name, entry in future.result(10).items()}
+            for resource, future in answers.items()
+        }
+    except KafkaException as failed:
+        raise Transient(f"the topics' settings cannot be read: {failed.args[0].str()}") from None
 
 
 def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:

@@ -58,6 +58,9 @@ class WorkerMetrics:
         self._duplicates = counter("loyalty_events_duplicate", "Events produced twice, folded once", "topic")
         self._redelivered = counter("loyalty_events_redelivered", "Records read again after a restart", "topic")
         self._unplanned = counter("loyalty_events_unplanned", "Events with fields the contract does not know", "topic")
+        self._suppressed = counter(
+            "loyalty_events_suppressed", "Records that name an erased customer; dropped", "topic"
+        )
         self._alerts = counter("loyalty_alerts", "Messages to the desk", "transition", "severity")
         self._ticks = counter("loyalty_ticks", "Customers with an open alert looked at again because time had passed")
         self._seconds = Histogram(
@@ -102,6 +105,7 @@ class WorkerMetrics:
         self._duplicates.labels(topic).inc(seen.duplicates)
         self._redelivered.labels(topic).inc(seen.redelivered)
         self._unplanned.labels(topic).inc(seen.unplanned)
+        self._suppressed.labels(topic).inc(seen.suppressed)
         self._progress.set_to_current_time()
         self._newest[topic] = max(self._newest.get(topic, 0), seen.newest_event_ms)
         self._event_time.labels(topic).set(self._newest[topic] / 1000)
@@ -160,6 +164,9 @@ class SinkMetrics:
         )
         self._rejected = Counter(
             "loyalty_sink_rejected_records", "Records whose rows ClickHouse refuses", ["topic"], registry=made
+        )
+        self._suppressed = Counter(
+            "loyalty_sink_suppressed_rows", "Rows of erased customers that were not written", ["table"], registry=made
         )
         self._open = Gauge(
             "loyalty_sink_open_intents", "Batches that are recorded and not yet committed", registry=made
@@ -227,6 +234,10 @@ class SinkMetrics:
     def record_rejected(self, topic: str) -> None:
         """ClickHouse refuses the row of a record."""
         self._rejected.labels(topic).inc()
+
+    def row_suppressed(self, table: str) -> None:
+        """A row of an erased customer was not written."""
+        self._suppressed.labels(table).inc()
 
     def intents(self, count: int) -> None:
         """How many batches are recorded and not yet committed."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.core.decode import Kind
 
-Role = Literal["input", "output", "state"]
+Role = Literal["input", "output", "state", "list"]
 DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record an input takes: far above the largest valid event, so that oversized ones reach dead letters."""
@@ -20,6 +20,9 @@ ERROR_HEADERS = "__loyalty.errors."
 
 APPLIED_HEADER = "__loyalty.applied"
 """The header of an alert that says what it rests on: a JSON object of the last offset of each input topic."""
+
+MAX_COMPACTION_LAG_MS = DAY_MS
+"""After how long superseded states are cleaned away at the latest; without it, an erased one could stay for ever."""
 
 COMPACTION_LAG_MS = 3_600_000
 """How long superseded states are kept at least: a worker that was frozen may write an old one after a newer one."""
@@ -51,6 +54,7 @@ class Topic:
         }
         if self.compacted:
             settings["min.compaction.lag.ms"] = str(COMPACTION_LAG_MS)
+            settings["max.compaction.lag.ms"] = str(MAX_COMPACTION_LAG_MS)
         if self.retention_days is not None:
             settings["retention.ms"] = str(self.retention_days * DAY_MS)
         return settings
@@ -73,7 +77,10 @@ DEAD_LETTERS = Topic(
     retention_days=90,
     max_record_bytes=MAX_RECORD_BYTES + 1024 * 1024,
 )
+SUPPRESSED = Topic(name="suppressed", role="list", schema="suppression.v1", compacted=True)
+"""Who was erased, by the SHA-256 of the id. The list stands in every partition: a foreign producer may put a customer's
+events into any, and another customer's events may name them; so the worker of every partition has to heed it."""
 
 INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)
-TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
+TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS, SUPPRESSED)
 BY_NAME = {topic.name: topic for topic in TOPICS}

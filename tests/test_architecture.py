@@ -25,6 +25,7 @@ SHARED = {
     "notes",
     "policy",
     "resources",
+    "suppressed",
     "topics",
     "__init__",
 }

@@ -32,6 +32,7 @@ def test_all_commands_are_there() -> None:
         "warehouse status", "warehouse parameters", "warehouse score", "topics create", "topics list", "replay cdnow",
         "simulate", "fit risk", "fit purchases", "status", "audit", "rebuild",
         "customer", "explain", "glossary", "query", "ask", "doctor", "dead-letters list", "dead-letters show",
+        "erase", "export",
         "dead-letters replay", "alerts list", "alerts show", "alerts tail",
         "report surveys", "report effort", "report shift", "report effect",
     }  # fmt: skip

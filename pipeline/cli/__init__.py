@@ -27,6 +27,7 @@ from pipeline.cli.options import (
     moment_of,
     settings_of,
 )
+from pipeline.cli.privacy import privacy_cli
 from pipeline.cli.report import report_cli
 from pipeline.cli.warehouse import warehouse_cli
 from pipeline.commands import (
@@ -67,6 +68,7 @@ for name, group in (
 ):
     cli.add_typer(group, name=name)
 cli.command(epilog=example("loyalty ask captive"))(ask)
+cli.add_typer(privacy_cli)
 
 
 @cli.callback(invoke_without_command=True)

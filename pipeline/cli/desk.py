@@ -54,8 +54,10 @@ def letters_replay(
     settings = settings_of(data_dir, running=True)
     if identity is not None:
         letters.find(settings, identity)
-    sent = letters.replay(settings, lambda letter: all_ or letter.identity == identity or letter.reason == reason)
-    output.say(f"Sent {sent} record{'s' if sent != 1 else ''} again.")
+    done = letters.replay(settings, lambda letter: all_ or letter.identity == identity or letter.reason == reason)
+    output.say(f"Sent {done.sent} record{'s' if done.sent != 1 else ''} again.")
+    if done.of_erased:
+        output.say(f"{done.of_erased} name customers who were erased and stay where they are.")
 
 
 @alerts_cli.command("list", epilog=example("loyalty alerts list --severity critical"))

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.sink.audit import aggregates, disagreements, examine
+from pipeline.sink.erasure import left_over
 from pipeline.sink.warehouse import connect
 
 SHOWN = 5
@@ -15,10 +16,11 @@ def collect(settings: Settings) -> dict[str, Any]:
     warehouse = connect(settings)
     findings = examine(settings, warehouse)
     conclusions = disagreements(warehouse)
-    counts = aggregates(warehouse)
+    counts, erased = aggregates(warehouse), left_over(warehouse)
     return {
         "ok": all(finding.ok for finding in findings)
         and not any(wrong for _, wrong in conclusions.values())
+        and not any(erased.values())
         and all(counted == rows for counted, rows in counts.values()),
         "tables": [
             finding._asdict()
@@ -33,6 +35,7 @@ def collect(settings: Settings) -> dict[str, Any]:
             {"aggregate": name, "counted": counted, "rows": rows, "ok": counted == rows}
             for name, (counted, rows) in counts.items()
         ],
+        "erased_left": {table: count for table, count in erased.items() if count},
     }
 
 
@@ -52,6 +55,8 @@ def show(found: dict[str, Any]) -> None:
     for one in found["aggregates"]:
         verdict = "OK" if one["ok"] else f"but there are {one['rows']} ROWS"
         output.say(f"{one['aggregate']}: {one['counted']} records counted, {verdict}.")
+    for table, count in found["erased_left"].items():
+        output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
 
 
 def _verdict(table: dict[str, Any]) -> str:

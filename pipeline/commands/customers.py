@@ -15,6 +15,8 @@ from pipeline.core.loyalty import Loyalty, loyalty
 from pipeline.core.moments import milliseconds
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.risk import ease
+from pipeline.errors import NotFound
+from pipeline.sink.erasure import check_not_erased
 from pipeline.sink.warehouse import connect
 
 
@@ -37,7 +39,11 @@ def read(settings: Settings, customer_id: str, at: datetime, known_at: datetime 
         No event of this customer was folded and stored (by then).
     """
     warehouse = connect(settings, seconds=30)
-    customer = known.state(warehouse, customer_id, known_at)
+    try:
+        customer = known.state(warehouse, customer_id, known_at)
+    except NotFound:
+        check_not_erased(warehouse, customer_id)
+        raise
     norms = Norms(typical_baskets={**PRIORS.typical_baskets, **known.typical_baskets(warehouse, list(customer.spent))})
     state = loyalty(customer, milliseconds(at), norms, known.referrals(warehouse, customer_id, at, known_at))
     alerts = known.alerts(warehouse, customer_id, known_at)

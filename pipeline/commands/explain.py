@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline import kafka
 from pipeline.commands import output
+from pipeline.commands.erased import check_not_erased
 from pipeline.config import Settings
 from pipeline.core.alerts import issues_of
 from pipeline.core.customer import DAY_MS, Contact, Customer
@@ -137,6 +138,7 @@ def explain(settings: Settings, customer_id: str, at: datetime | None = None) ->
         The risk policy cannot be read.
     """
     policy = policy_of(settings)
+    check_not_erased(settings, customer_id)
     return explained(find(settings, customer_id), customer_id, at, policy)
 
 

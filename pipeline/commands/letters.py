@@ -12,7 +12,9 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
+from pipeline.core.suppression import names_suppressed
 from pipeline.errors import BadEvent, NotFound, Unreachable
+from pipeline.suppressed import Suppressions
 from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
 REPLAYED = "__loyalty.replayed_from"
@@ -158,25 +160,39 @@ def show_one(letter: Letter) -> None:
         output.say(line)
 
 
-def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> int:
-    """Send dead letters to the input they came from; returns how many. The letters stay where they are.
+class Replayed(NamedTuple):
+    """How many dead letters were sent, and how many were not because they name a customer who was erased."""
 
-    What the worker wrote itself is never sent again: an old state would overwrite the newer one.
+    sent: int
+    of_erased: int
+
+
+def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
+    """Send dead letters to the input they came from. The letters stay where they are.
+
+    What names a customer who was erased is not sent: it would lie in the topic for another year. Nor is what the worker
+    wrote itself: an old state would overwrite the newer one.
 
     A record is sent under its customer's key where that can be read, so one that lay in a wrong partition finds its
     place. An event that was folded meanwhile is recognised by its id.
     """
     producer = kafka.producer(settings, "letters")
     known = {settings.topic(topic.name) for topic in INPUTS}
-    count = 0
+    suppressions = Suppressions(settings).read()
+    sent = of_erased = 0
     for letter in read(settings):
-        if wanted(letter) and letter.topic in known:
+        if not (wanted(letter) and letter.topic in known):
+            continue
+        if names_suppressed(letter.key, letter.value, suppressions.digests):
+            of_erased += 1
+        else:
             headers = [*letter.headers, (REPLAYED, letter.identity.encode())]
             producer.produce(letter.topic, letter.value, _key(settings, letter), headers=headers)
             producer.poll(0)
-            count += 1
+            sent += 1
+    suppressions.close()
     kafka.flush(producer)
-    return count
+    return Replayed(sent, of_erased)
 
 
 def _key(settings: Settings, letter: Letter) -> bytes | None:

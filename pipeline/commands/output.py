@@ -31,6 +31,11 @@ def say(text: str) -> None:
     out.print(Text(clean(text)))
 
 
+def note(text: str) -> None:
+    """One line for a person on standard error, beside output that a program may read."""
+    err.print(Text(clean(text)))
+
+
 def as_json(value: Any) -> None:
     """A value as one line of JSON."""
     out.file.write(orjson.dumps(value, default=str).decode() + "\n")

@@ -4,11 +4,13 @@ The order of steps is what the guarantee rests on:
 
 1. collect consecutive records of a topic partition until there are enough, or time is up
 2. record the intent: commit the batch's *first* offset, with its last offset as metadata
-3. insert one block per table, under a token that names exactly this range
+3. read the list of erased customers to its end, and insert what is not theirs: one block per table, under a token
+   that names exactly this range
 4. commit the offset after the last, which clears the intent
 
 A crash before 3 re-reads the same range; a crash after 3 does too, and ClickHouse drops the repeated block by its
-token. While ClickHouse is away the consumer is paused and polled, so the group stays whole and memory stays bounded.
+token; the rows of everybody who is not on the list are the same each time. While ClickHouse is away the consumer is
+paused and polled, so the group stays whole and memory stays bounded.
 
 A batch with a row that ClickHouse refuses goes back to step 2 in two halves, until the row is alone; its record then
 becomes a dead letter, confirmed before step 4.
@@ -39,6 +41,7 @@ from pipeline.sink.migrations import migrate
 from pipeline.sink.parameters import record_configured
 from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.sink.writing import Rejection, Writer
+from pipeline.suppressed import Suppressions
 from pipeline.topics import DEAD_LETTERS
 
 WRITERS = 2
@@ -68,7 +71,8 @@ class Sink:
         self._policy = policy
         self._crash = crash
         self._intake = Intake(settings, facts)
-        self._writer = Writer(settings, facts, warehouses, crash)
+        self._suppressions = Suppressions(settings)
+        self._writer = Writer(settings, facts, warehouses, crash, self._suppressions.digests)
         self._producer: Producer | None = None
         self._log = structlog.get_logger()
 
@@ -86,6 +90,7 @@ class Sink:
         finally:
             self._intake.close()
             self._writer.close()
+            self._suppressions.close()
 
     def stop(self) -> None:
         """Finish the batch in hand, then leave."""
@@ -110,6 +115,7 @@ class Sink:
         self._intake.record(term, batches)  # 2
         self._facts.intents(len(batches))
         self._crash.reached(Point.SINK_INTENT_RECORDED)
+        self._heed(term)
         refused = self._writer.write(batches, self._is_lost(term), lambda: self._intake.pause(0.0))  # 3
         self._crash.reached(Point.SINK_INSERTED)
         halved = {id(rejection.batch) for rejection in refused if self._set_aside(rejection, term)}
@@ -120,6 +126,19 @@ class Sink:
         for batch in written:
             ends = [record.appended_at_ms for record in (*batch.records[:1], *batch.records[-1:])]
             self._facts.batch_committed(batch.topic, len(batch.records), ends)
+
+    def _heed(self, term: int) -> None:
+        """Know everybody who was erased before the intent was recorded."""
+        while True:
+            try:
+                self._suppressions.read()
+            except Transient as away:
+                if self._is_lost(term)():
+                    raise Lost from None
+                self._log.warning("the broker does not answer; waiting", error=str(away))
+                self._intake.pause(1.0)
+            else:
+                return
 
     def _is_lost(self, term: int) -> Callable[[], bool]:
         return lambda: self._intake.stopping or self._intake.term != term

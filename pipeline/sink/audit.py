@@ -1,8 +1,8 @@
 """Whether every record has its row, once: the warehouse compared with the log.
 
 Everything below the committed offset of the sinks must be there. An offset without a row is right when its record is no
-event, or when it is a dead letter because ClickHouse refused its row. The log itself says which; only the records at
-such offsets are read.
+event, when it is a dead letter because ClickHouse refused its row, or when it is about a customer who was erased. The
+log itself says which; only the records at such offsets are read.
 """
 
 import time
@@ -15,9 +15,13 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Reason
 from pipeline.flow import Record
+from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import record_of
 from pipeline.sink.rows import FOREIGN, Place, by_topic
+from pipeline.sink.rows import TABLES as ROWS
 from pipeline.sink.warehouse import Warehouse
+from pipeline.sink.writing import columns
+from pipeline.suppressed import Suppressions
 from pipeline.topics import (
     ALERTS,
     CONTACTS,
@@ -26,6 +30,7 @@ from pipeline.topics import (
     OUTCOMES,
     PURCHASES,
     STATES,
+    SUPPRESSED,
     SURVEYS,
     TOPICS,
 )
@@ -38,11 +43,12 @@ TABLES = {
     ALERTS.name: "alert_messages",
     STATES.name: "customer_states",
     DEAD_LETTERS.name: "dead_letters",
+    SUPPRESSED.name: "suppressions",
 }
 """In which table the records of a topic are looked for."""
 HISTORY = {STATES.name: "customer_state_history"}
 """Where every record of a topic is kept beside the newest; it may have begun later than the log."""
-NEWEST_ONLY = frozenset({"customer_states", "dead_letters"})
+NEWEST_ONLY = frozenset({"customer_states", "dead_letters", "suppressions"})
 """Newer rows replace older ones there: only the last record of a partition must still be found."""
 CHUNK = 2_000_000
 """How many offsets are compared at a time."""
@@ -96,7 +102,7 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None)
         for (topic, partition), (low, _) in bounds.items()
         if (end := committed.get((topic, partition), 0)) > low
     ]
-    log = _Log(settings)
+    log = _Log(settings, warehouse)
     try:
         found = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
         for topic, table in HISTORY.items():
@@ -169,9 +175,11 @@ def _absent(warehouse: Warehouse, table: str, range_: Range) -> Iterator[int]:
 class _Log:
     """Reads single records of the log."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
         self._settings = settings
         self._rows = by_topic()
+        self._suppressions = Suppressions(settings).read()
+        self._forgetting = Forgetting({table: columns(warehouse, table) for table in ROWS}, self._suppressions.digests)
         self._refused: set[tuple[str, int, int]] | None = None
         self._reader: Consumer = kafka.consumer(
             settings, "audit", settings.group("audit"), **{"enable.partition.eof": True}
@@ -190,9 +198,10 @@ class _Log:
 
     def _makes_row(self, place: Place, record: Record) -> bool:
         try:
-            return bool(self._rows[place.topic](place, record))
+            made = self._rows[place.topic](place, record)
         except FOREIGN:
             return False
+        return any(self._forgetting.kept(table, row) is not None for table, row in made)
 
     def _read(self, range_: Range, offsets: Sequence[int]) -> Iterator[Record]:
         """The records at ascending offsets, and others that lie between them."""
@@ -225,5 +234,6 @@ class _Log:
         return self._settings.logical(said["topic"].decode()), int(said["partition"]), int(said["offset"])
 
     def close(self) -> None:
-        """Close the reader."""
+        """Close the readers."""
         self._reader.close()
+        self._suppressions.close()

@@ -19,6 +19,7 @@ from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
 from pipeline.sink import states
+from pipeline.suppressed import suppression_in
 from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
@@ -226,6 +227,16 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("dead_letters", row)]
 
 
+def suppression(place: Place, record: Record) -> list[tuple[str, Row]]:
+    """An entry in the list of erased customers; nobody's where the key is no digest."""
+    digest = (record.key or b"").decode()
+    if len(bytes.fromhex(digest)) != 32:
+        raise ValueError("no digest")
+    said = suppression_in(record.value)
+    row = (said.suppressed_at, said.reason, said.receipt_id) if said else (moment(0), "", "")
+    return [("suppressions", (digest, *row, *_log(place, record)))]
+
+
 TABLES = (
     "raw_purchases",
     "raw_service_contacts",
@@ -235,6 +246,7 @@ TABLES = (
     "alert_states",
     "customer_states",
     "dead_letters",
+    "suppressions",
 )
 """Every table that records become rows of."""
 
@@ -254,4 +266,5 @@ def by_topic() -> dict[str, RowsOf]:
         "churn-alerts": alert,
         "customer-states": state,
         "dead-letters": dead_letter,
+        "suppressed": suppression,
     }

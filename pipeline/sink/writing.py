@@ -7,7 +7,7 @@ the batch back: it is written again in halves, until the row is alone.
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.sink.batches import Batch
+from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
 from pipeline.sink.rows import FOREIGN, TABLES, Place, Row, RowsOf, by_topic
 from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse
@@ -37,7 +38,12 @@ class Writer:
     """Writes batches side by side, one lane per connection."""
 
     def __init__(
-        self, settings: Settings, facts: metrics.SinkMetrics, warehouses: Sequence[Warehouse], crash: CrashPoints
+        self,
+        settings: Settings,
+        facts: metrics.SinkMetrics,
+        warehouses: Sequence[Warehouse],
+        crash: CrashPoints,
+        suppressed: Collection[bytes],
     ) -> None:
         self._partitions = settings.partitions
         self._facts = facts
@@ -45,6 +51,7 @@ class Writer:
         self._crash = crash
         self._columns = {table: columns(warehouses[0], table) for table in TABLES}
         self._rows: list[dict[str, RowsOf]] = [by_topic() for _ in warehouses]  # they remember the moment they are at
+        self._forgetting = Forgetting(self._columns, suppressed)
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
 
@@ -115,7 +122,11 @@ class Writer:
                 )
                 continue
             for table, row in made:
-                rows.setdefault(table, []).append(row)
+                kept = self._forgetting.kept(table, row)
+                if kept is None:
+                    self._facts.row_suppressed(table)
+                else:
+                    rows.setdefault(table, []).append(kept)
         return rows
 
     def _until_written(

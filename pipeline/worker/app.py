@@ -17,6 +17,7 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
 from pipeline.policy import policy_of
+from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import records
 from pipeline.worker.credentials import broker_credentials
@@ -62,7 +63,8 @@ def create_app(
     app.crash = crash
     table = _create_table(app, settings)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
-    engine = Engine(settings, table, KafkaOutputs(settings, crash), facts, lambda: app.consumer, policy_of(settings))
+    outputs, suppressions = KafkaOutputs(settings, crash), Suppressions(settings)
+    engine = Engine(settings, table, outputs, facts, lambda: app.consumer, policy_of(settings), suppressions)
     app.customers = table.customers
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
@@ -172,6 +174,10 @@ def _add_observers(
     @app.timer(float(settings.tick_seconds))  # type: ignore[untyped-decorator]
     async def tick() -> None:
         await engine.tick(time.time_ns() // 1_000_000)
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def heed() -> None:
+        await engine.heed()
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:

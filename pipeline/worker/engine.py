@@ -30,7 +30,9 @@ from pipeline.core.told import Told
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
+from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.worker.forgetting import forget
 from pipeline.worker.fuse import Fuse
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
@@ -102,6 +104,8 @@ class Lane:
     """The latest moment of an event that is in the states: how far time is known to have passed."""
     looked_at: int = 0
     """When open alerts were last looked at again."""
+    heeded: int = 0
+    """Up to where the list of erased customers is in force here."""
 
 
 class Engine:
@@ -115,6 +119,7 @@ class Engine:
         facts: metrics.WorkerMetrics,
         consumer: Callable[[], Consumer],
         policy: RiskPolicy,
+        suppressions: Suppressions,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -124,6 +129,7 @@ class Engine:
         self._fuse = Fuse(settings.fuse_percent)
         self._consumer = consumer
         self._policy = policy
+        self._suppressions = suppressions
         self._lines: defaultdict[int, Line] = defaultdict(Line)
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
@@ -212,6 +218,7 @@ class Engine:
             lane.processed,
             self._fuse.accept,
             self._policy,
+            self._suppressions.digests,
         )
         self._delivered(partition, lane, outcome)
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
@@ -249,8 +256,38 @@ class Engine:
             self._delivered(partition, lane, outcome)
             self._facts.looked_again(len(outcome.changed))
 
+    async def heed(self) -> None:
+        """See whether somebody was erased, and forget them in every partition."""
+        try:
+            await asyncio.to_thread(self._suppressions.read)
+        except LoyaltyError as failed:
+            self._log.warning("the list of erased customers cannot be read; trying again", error=str(failed))
+            return
+        for partition in list(self._table.customers.partitions):
+            lane = self._lanes.get(partition)
+            if self._suppressions.passed(partition) > (lane.heeded if lane else 0):
+                async with self._locks[partition]:
+                    if self._holding and partition in self._table.customers.partitions:
+                        await self._or_die(self._forget(partition), "suppressed")
+
+    async def _forget(self, partition: int) -> None:
+        """Put the list of erased customers into force in a partition, and only then say so."""
+        lane = self._lanes.get(partition) or await self._open(partition)
+        until = self._suppressions.passed(partition)
+        if until <= lane.heeded:
+            return
+        store = self._table.customers.partition(partition).store
+        lane.open.difference_update(await forget(partition, store, self._outputs, self._suppressions.digests))
+        lane.heeded = until
+        await patiently(self._suppressions.in_force, partition, until)
+
     async def _open(self, partition: int) -> Lane:
-        """Learn how a partition stands before its first slice: what the desk was told, where our records will lie."""
+        """Learn how a partition stands before its first slice.
+
+        Who was erased until now, of whom nothing is folded from the first slice on; what the desk was told; where our
+        records will lie.
+        """
+        await patiently(self._suppressions.read)
         found = await patiently(standing, self._settings, partition)
         told = Told(found.until)
         lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)

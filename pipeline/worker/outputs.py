@@ -71,8 +71,11 @@ class KafkaOutputs:
         if news:
             await self._check(ALERTS, partition, batch, len(news))
 
-    async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
-        """Send changed customers to the changelog's same partition; return the last offset once all are there."""
+    async def states(self, partition: int, values: Mapping[bytes, bytes | None]) -> int:
+        """Send changed customers to the changelog's same partition; return the last offset once all are there.
+
+        ``None`` erases a customer.
+        """
         batch = _Batch()
         await self._confirmed(lambda sending: self._send_states(sending, partition, values, batch))
         self._crash.reached(Point.STATES_CONFIRMED)
@@ -95,7 +98,9 @@ class KafkaOutputs:
             letters.send(sending, letter, self._settings)
         self._crash.reached(Point.EFFECTS_SENT)
 
-    def _send_states(self, sending: Sending, partition: int, values: Mapping[bytes, bytes], batch: "_Batch") -> None:
+    def _send_states(
+        self, sending: Sending, partition: int, values: Mapping[bytes, bytes | None], batch: "_Batch"
+    ) -> None:
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in values.items()]
         sending.send_batch(self._topics[STATES], partition, messages, batch.confirmed)
         self._crash.reached(Point.STATES_SENT)

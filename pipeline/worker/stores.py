@@ -39,6 +39,9 @@ class Store(Protocol):
 
     def close(self) -> None: ...
 
+    def scrub(self) -> None:
+        """Leave no byte of what was erased, on disk neither; may take seconds."""
+
     def drop(self) -> None:
         """Forget everything, on disk too."""
 
@@ -66,6 +69,9 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def scrub(self) -> None:
+        """Memory keeps nothing of it."""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -191,6 +197,18 @@ class DiskStore:
 
     def __len__(self) -> int:
         return self._count
+
+    def scrub(self) -> None:
+        """Write the files again without what was erased: RocksDB only marks it.
+
+        Its list of files names the first and the last key of each; it is written anew when the store is opened.
+        """
+        options = self._rocks.CompactOptions()
+        options.set_bottommost_level_compaction(self._rocks.BottommostLevelCompaction.force())
+        self._db.flush()
+        self._db.compact_range(None, None, options)
+        self._db.close()
+        self._open()
 
     def close(self) -> None:
         """Write what is in memory to disk and let go of the files."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES
+from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
 from tests.faults.field import Field
 from tests.faults.oracle import Logged, read_log, reference
 from tests.faults.sums import check_sums
@@ -29,20 +29,36 @@ COMPARED = {
 Place = tuple[int, int]
 
 
-def check_rows(field: Field, refused: frozenset[tuple[str, int, int]] = frozenset()) -> int:
-    """Every table equals the log; ``refused`` records (topic, partition, offset) have no row. Returns the raw rows."""
+def check_rows(
+    field: Field, refused: frozenset[tuple[str, int, int]] = frozenset(), erased: bytes | None = None
+) -> int:
+    """Every table equals the log. Returns the raw rows.
+
+    ``refused`` records (topic, partition, offset) have no row, and those that name the ``erased`` customer.
+    """
     valid = reference(field.settings).valid
     written = {ALERTS.name: read_log(field.settings, ALERTS)}
     for topic in INPUTS:
         places = {place for place in valid[topic.name] if (topic.name, *place) not in refused}
-        records = [r for r in read_log(field.settings, topic) if (r.partition, r.offset) in places]
+        records = [r for r in _log(field, topic, erased) if (r.partition, r.offset) in places]
         _check_raw(field, topic.name, records)
         written[topic.name] = records
-    check_alerts(field)
-    check_states(field)
-    check_letters(field)
+    check_alerts(field, erased)
+    check_states(field, erased)
+    check_letters(field, erased)
     check_sums(field, written)
     return sum(len(written[topic.name]) for topic in INPUTS)
+
+
+def _log(field: Field, topic: Topic, erased: bytes | None) -> list[Logged]:
+    """The records of a topic, without those of an erased customer."""
+    records = read_log(field.settings, topic)
+    return records if erased is None else [r for r in records if not _is_of(r, erased)]
+
+
+def _is_of(record: Logged, customer: bytes) -> bool:
+    own = b'"customer_id":"%b"' % customer
+    return record.key == customer or own in (record.value or b"").replace(b" ", b"")
 
 
 def _check_raw(field: Field, topic: str, records: list[Logged]) -> None:
@@ -75,9 +91,9 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "").replace(" ", "T").split("+")[0])
 
 
-def check_alerts(field: Field) -> None:
+def check_alerts(field: Field, erased: bytes | None = None) -> None:
     """Every message once; the newest message of every alert as its state."""
-    records = read_log(field.settings, ALERTS)
+    records = _log(field, ALERTS, erased)
     messages = field.rows("SELECT _partition, _offset FROM alert_messages")
     _once("alert_messages", [(row["_partition"], int(row["_offset"])) for row in messages], records)
     newest: dict[str, tuple[int, Any]] = {}
@@ -91,9 +107,9 @@ def check_alerts(field: Field) -> None:
     assert all(abs(row["churn_risk_0_1"] - newest[row["alert_id"]][1]["churn_risk_0_1"]) < 1e-12 for row in rows)
 
 
-def check_states(field: Field) -> None:
+def check_states(field: Field, erased: bytes | None = None) -> None:
     """The newest record of every key, and in the history every record once."""
-    records = sorted(read_log(field.settings, STATES), key=lambda r: (r.partition, r.offset))
+    records = sorted(_log(field, STATES, erased), key=lambda r: (r.partition, r.offset))
     newest = {(r.key or b"").decode(): (r.partition, r.offset) for r in records if r.value is not None}
     rows = field.rows("SELECT customer_id, _partition, _offset FROM customer_states FINAL")
     found = {row["customer_id"]: (row["_partition"], int(row["_offset"])) for row in rows}
@@ -103,10 +119,10 @@ def check_states(field: Field) -> None:
     assert [(row["_partition"], int(row["_offset"])) for row in kept] == [(r.partition, r.offset) for r in records]
 
 
-def check_letters(field: Field) -> None:
+def check_letters(field: Field, erased: bytes | None = None) -> None:
     """Every rejected record, with its bytes."""
     wanted = {}
-    for record in sorted(read_log(field.settings, DEAD_LETTERS), key=lambda r: (r.partition, r.offset)):
+    for record in sorted(_log(field, DEAD_LETTERS, erased), key=lambda r: (r.partition, r.offset)):
         said = {name.removeprefix(ERROR_HEADERS): value.decode() for name, value in record.headers.items()}
         wanted[said["topic"], int(said["partition"]), int(said["offset"])] = (
             said["reason"], (record.value or b"").hex().upper()

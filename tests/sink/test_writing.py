@@ -55,7 +55,7 @@ def test_lanes_share_nothing_that_remembers(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(writing, "by_topic", lambda: {"purchases": OneAtATime()})
     warehouses: list[Any] = [Taking(), Taking()]
     facts = metrics.SinkMetrics(metrics.registry("sink"))
-    writer = Writer(Settings(), facts, warehouses, CrashPoints())
+    writer = Writer(Settings(), facts, warehouses, CrashPoints(), frozenset())
     assert writer.write([batch(0), batch(1)], lambda: False, lambda: None) == []
     assert [warehouse.inserted for warehouse in warehouses] == [[("raw_purchases", 20)]] * 2
     writer.close()

@@ -24,7 +24,9 @@ class Expecting(KafkaOutputs):
 
 def test_what_lies_behind_our_last_record_is_looked_at_once_and_only_while_the_partition_is_ours() -> None:
     outputs = Expecting(7)
-    engine = Engine(Settings(), cast(Any, None), outputs, cast(Any, None), lambda: cast(Any, None), PRIORS)
+    engine = Engine(
+        Settings(), cast(Any, None), outputs, cast(Any, None), lambda: cast(Any, None), PRIORS, cast(Any, None)
+    )
 
     async def look(end: int) -> list[tuple[str, int, int, int]]:
         await engine.watch_outputs(0, {STATES: end})

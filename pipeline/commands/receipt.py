@@ -1,0 +1,118 @@
+"""What an erasure finds and what it did, for people and programs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pipeline.commands import output
+from pipeline.commands.erased import receipt_id_of
+from pipeline.commands.traces import Trace
+from pipeline.sink.erasure import Noted
+from pipeline.suppressed import Suppression
+from pipeline.topics import STATES
+
+CHANGELOG = f"topic {STATES.name}"
+"""The place of a receipt that is no table."""
+
+
+class Found(NamedTuple):
+    """What there is of a customer before anything is done."""
+
+    customer_id: str
+    entry: Suppression | None
+    """Their entry in the list, when they were erased before."""
+    rows: dict[str, int]
+    has_state: bool
+    traces: list[Trace]
+    open_alerts: list[str]
+    """Alerts that wait for the desk; their ids are hashes."""
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether anything at all is known of them."""
+        return bool(self.entry or any(self.rows.values()) or self.traces)
+
+
+class Receipt(NamedTuple):
+    """What an erasure did. It holds no id; who knows the id can compute the receipt's."""
+
+    receipt_id: str
+    suppressed_at: datetime
+    reason: str
+    places: Sequence[Noted]
+    remains: Sequence[Trace]
+    replaced_parts_seconds: int
+    """How long the warehouse's disk may still hold the parts that were written again."""
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "receipt_id": self.receipt_id,
+            "suppressed_at": _iso(self.suppressed_at),
+            "reason": self.reason,
+            "places": [{"place": n.place, "before": n.found, "after": n.left} for n in self.places],
+            "remains": [remaining(trace) for trace in self.remains],
+            "replaced_parts_seconds": self.replaced_parts_seconds,
+        }
+
+
+def remaining(trace: Trace) -> dict[str, Any]:
+    """What a topic keeps for a while, for a program."""
+    return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and _iso(trace.until)}
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def plan_data(found: Found) -> dict[str, Any]:
+    """What would be erased, for a program."""
+    rows = found.rows | {CHANGELOG: int(found.has_state)}
+    return {
+        "receipt_id": receipt_id_of(found.customer_id),
+        "suppressed_at": found.entry and _iso(found.entry.suppressed_at),
+        "places": [{"place": place, "before": count} for place, count in rows.items() if count],
+        "open_alerts": found.open_alerts,
+        "remains": [remaining(trace) for trace in found.traces],
+    }
+
+
+def show_plan(found: Found) -> None:
+    """What would be erased, for a person."""
+    data = plan_data(found)
+    if found.entry:
+        output.say(f"Erased before, on {_iso(found.entry.suppressed_at)}; running it again takes out what is left.")
+    output.table(["place", "rows now"], [[entry["place"], entry["before"]] for entry in data["places"]])
+    show_open_alerts(found.open_alerts)
+    _show_remains(found.traces)
+
+
+def show_open_alerts(alerts: Sequence[str]) -> None:
+    """Alerts that nobody may act on any more. The desk loses them; a system that copied them has to be told."""
+    if alerts:
+        output.note(
+            f"Open alerts that are taken from the desk; close them wherever they were copied to: {', '.join(alerts)}"
+        )
+
+
+def show_receipt(receipt: Receipt) -> None:
+    """The receipt for a person."""
+    output.say(
+        f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {_iso(receipt.suppressed_at)}."
+    )
+    output.table(["place", "before", "after"], [[n.place, n.found, n.left] for n in receipt.places])
+    output.say(
+        f"The warehouse's disk may hold the parts that were written again for {receipt.replaced_parts_seconds} s."
+    )
+    _show_remains(receipt.remains)
+
+
+def _show_remains(remains: Sequence[Trace]) -> None:
+    if not remains:
+        output.say("No topic holds a record that names them.")
+        return
+    output.say("What stays in Kafka until the topic drops it; nothing of ours uses it:")
+    output.table(
+        ["topic", "records", "gone by (UTC)"],
+        [[t.topic, t.records, _iso(t.until)[:10] if t.until else "never, as the topic is set"] for t in remains],
+    )

@@ -1,0 +1,108 @@
+"""What Kafka's topics hold of a customer, and until when: nobody can take single records out of them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from pipeline import kafka
+from pipeline.commands import output
+from pipeline.config import Settings
+from pipeline.core.suppression import named_in, referrer_in
+from pipeline.errors import Unreachable
+from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
+
+KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
+"""Every topic that can name a customer."""
+
+
+class Trace(NamedTuple):
+    """Records of a topic that name a customer; ``until`` is when the last is gone, ``None``: nobody knows."""
+
+    topic: str
+    records: int
+    until: datetime | None
+    has_state: bool
+    """Whether the newest record of their key is a state (only in the changelog)."""
+
+
+def traces(settings: Settings, customer_id: str) -> list[Trace]:
+    """Read every topic and look for a customer; topics without them are left out.
+
+    Raises
+    ------
+    Unreachable
+        Kafka does not answer.
+    """
+    bounds = kafka.end_offsets(settings, KEPT)
+    held = kafka.topic_settings(settings, KEPT)
+    name = customer_id.encode()
+    records, newest, has_state = Counter[str](), Counter[str](), False
+    with kafka.reading(settings, "traces", settings.group("traces")) as reader, output.bar("records") as bar:
+        task = bar.add_task("Reading the log", total=sum(end - first for first, end in bounds.values()))
+        for record in _everything(reader, {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}):
+            bar.advance(task)
+            topic = BY_NAME[settings.logical(record.topic())]
+            if _names(topic, record, name):
+                records[topic.name] += 1
+                newest[topic.name] = max(newest[topic.name], record.timestamp()[1])
+                if topic is STATES and record.key() == name:
+                    has_state = record.value() is not None
+    return [
+        Trace(topic.name, records[topic.name], _until(topic, newest[topic.name], held[topic.name]),
+              has_state and topic is STATES)
+        for topic in KEPT if records[topic.name]
+    ]  # fmt: skip
+
+
+def _everything(reader: Consumer, bounds: dict[tuple[str, int], tuple[int, int]]) -> Iterator[Message]:
+    """The records between the bounds of many partitions, read side by side; those of a partition in order."""
+    left = {place for place, (first, end) in bounds.items() if first < end}
+    reader.assign([TopicPartition(topic, partition, bounds[topic, partition][0]) for topic, partition in left])
+    answered = time.monotonic()
+    while left:
+        for message in reader.consume(10_000, 0.1):
+            answered = time.monotonic()
+            error, place = message.error(), (message.topic(), message.partition())
+            if error is None and message.offset() < bounds[place][1]:
+                yield message
+            elif error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise Unreachable(f"{place[0]} cannot be read: {error.str()}")
+            if error is not None or message.offset() + 1 >= bounds[place][1]:
+                left.discard(place)
+        if time.monotonic() - answered > kafka.SILENCE_SECONDS:
+            raise Unreachable("Kafka stopped answering while the log was read; try again")
+
+
+def _names(topic: Topic, record: Message, name: bytes) -> bool:
+    value = record.value() or b""
+    if record.key() == name:
+        return True
+    if topic is STATES:
+        return name in value and referrer_in(value) == name.decode()
+    return (name in value or b"\\" in value) and name in named_in(value)
+
+
+def _until(topic: Topic, newest_ms: int, held: dict[str, str]) -> datetime | None:
+    """When the broker has dropped a record of that moment: a segment is dropped, or cleaned, as a whole."""
+    if topic.compacted:
+        longest = int(held["max.compaction.lag.ms"]) + int(held["delete.retention.ms"])
+    elif int(held["retention.ms"]) < 0:
+        return None
+    else:
+        longest = int(held["retention.ms"]) + int(held["segment.ms"])
+    try:
+        return datetime.fromtimestamp(newest_ms / 1000, UTC) + timedelta(milliseconds=longest)
+    except OverflowError:
+        return None  # set to "never" with a very large number
+
+
+def states_of(settings: Settings, customer_id: str, partition: int) -> Iterator[bytes | None]:
+    """Every value of a customer's key in the changelog, in order; ``None`` is an erasure."""
+    with kafka.reading(settings, "traces", settings.group("traces")) as reader:
+        for record in kafka.records(reader, settings.topic(STATES.name), partition, 0):
+            if record.key() == customer_id.encode():
+                yield record.value()

@@ -1,0 +1,236 @@
+"""What the warehouse holds of a customer, and taking it out of every table for good.
+
+Which tables and columns can name a customer is read from the warehouse's own schema, by the names that
+:mod:`pipeline.sink.forgetting` knows: a table that is added later needs no line here.
+
+``ALTER TABLE … DELETE`` writes the parts that hold such rows again without them; the old parts leave the disk a little
+later. The engine keeps the text of such statements, so they name the SHA-256 of the id, never the id.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pipeline.core.suppression import digest_of, named_in
+from pipeline.errors import NotFound, Refused
+from pipeline.sink.forgetting import RAW_REFERRAL, REFERRAL
+from pipeline.sink.warehouse import Warehouse
+
+_REFERRER = "JSONExtractString(state, 'stated', 5, 3)"
+_COLUMNS = """
+    SELECT table, groupArray(name) AS names FROM system.columns
+    WHERE database = {d:String} AND table IN
+        (SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree')
+    GROUP BY table ORDER BY table
+"""
+_LETTERS_AT_ONCE = 500
+LETTER = ("source_topic", "source_partition", "source_offset", "key", "value")
+"""The columns of a table of records as they came, with the place they came from."""
+
+
+class Place(NamedTuple):
+    """Where a customer can be named, how that is counted, and what takes it out.
+
+    ``takes_out`` holds ``{digest}``; it is empty where the rows have to be looked at one by one.
+    """
+
+    name: str
+    table: str
+    condition: str
+    takes_out: str
+
+
+def places(warehouse: Warehouse) -> list[Place]:
+    """Every place of the warehouse, by its schema."""
+    rows = warehouse.query(_COLUMNS, {"d": warehouse.database}).rows
+    return [place for table, names in rows for place in _of_table(str(table), set(names))]
+
+
+def _of_table(table: str, names: set[str]) -> Iterator[Place]:
+    if "customer_id" in names:
+        yield Place(table, table, "customer_id = {c:String}", "DELETE WHERE SHA256(customer_id) = unhex('{digest}')")
+    if "referred_by" in names:
+        raw = f"raw = replaceRegexpAll(raw, {_literal(RAW_REFERRAL)}, '\\\\1\"\"'), " if "raw" in names else ""
+        yield Place(
+            f"{table}.referred_by", table, "referred_by = {c:String}",
+            f"UPDATE {raw}referred_by = '' WHERE SHA256(referred_by) = unhex('{{digest}}')",
+        )  # fmt: skip
+    if "state" in names:
+        yield Place(
+            f"{table}.state", table, f"{_REFERRER} = {{c:String}}",
+            f"UPDATE state = replaceRegexpOne(state, {_literal(REFERRAL)}, '\\\\1null') "
+            f"WHERE SHA256({_REFERRER}) = unhex('{{digest}}')",
+        )  # fmt: skip
+    if set(LETTER) <= names:
+        yield Place(table, table, "", "")
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def count(warehouse: Warehouse, customer_id: str) -> dict[str, int]:
+    """How many rows name a customer, by place; rows that newer ones replace are counted too."""
+    return {place.name: _count(warehouse, place, customer_id) for place in places(warehouse)}
+
+
+def _count(warehouse: Warehouse, place: Place, customer_id: str) -> int:
+    if not place.condition:
+        return len(letters(warehouse, place.table, customer_id))
+    found = warehouse.value(
+        f"SELECT count() FROM {{t:Identifier}} WHERE {place.condition}",  # noqa: S608 - conditions of this module
+        {"t": place.table, "c": customer_id},
+    )
+    return int(found)
+
+
+class Letter(NamedTuple):
+    """A record that could not be used and names the customer: its place and its bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+
+
+def letters(warehouse: Warehouse, table: str, customer_id: str) -> list[Letter]:
+    """The dead letters that name a customer. ClickHouse finds those that may, what they say is read here."""
+    rows = warehouse.query(
+        "SELECT source_topic, source_partition, source_offset, base64Encode(key), base64Encode(value) "
+        "FROM {t:Identifier} WHERE key = {c:String} OR position(value, {c:String}) > 0 OR position(value, '\\\\') > 0",
+        {"t": table, "c": customer_id},
+    ).rows
+    found = (
+        Letter(str(topic), int(partition), int(offset), base64.b64decode(key), base64.b64decode(value))
+        for topic, partition, offset, key, value in rows
+    )
+    name = customer_id.encode()
+    return [letter for letter in found if letter.key == name or name in named_in(letter.value)]
+
+
+def erase(warehouse: Warehouse, customer_id: str) -> Iterator[str]:
+    """Take a customer out, place by place; yields each place that held something, once it does not."""
+    digest = digest_of(customer_id.encode()).hex()
+    for place in places(warehouse):
+        if not _count(warehouse, place, customer_id):
+            continue
+        for statement in _statements(warehouse, place, customer_id, digest):
+            warehouse.command(f"ALTER TABLE `{place.table}` {statement} SETTINGS mutations_sync = 2")
+        yield place.name
+
+
+def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: str) -> Iterator[str]:
+    if place.takes_out:
+        yield place.takes_out.replace("{digest}", digest)
+        return
+    found = [(letter.topic, letter.partition, letter.offset) for letter in letters(warehouse, place.table, customer_id)]
+    for start in range(0, len(found), _LETTERS_AT_ONCE):
+        piece = ", ".join(f"({_literal(topic)}, {n}, {at})" for topic, n, at in found[start : start + _LETTERS_AT_ONCE])
+        yield f"DELETE WHERE (source_topic, source_partition, source_offset) IN ({piece})"
+
+
+def open_alerts(warehouse: Warehouse, customer_id: str) -> list[str]:
+    """The ids of alerts about a customer that wait for the desk."""
+    rows = warehouse.query(
+        "SELECT alert_id FROM alert_states FINAL WHERE customer_id = {c:String} AND status = 'open' ORDER BY alert_id",
+        {"c": customer_id},
+    ).rows
+    return [str(alert_id) for (alert_id,) in rows]
+
+
+CLEANING_SECONDS = 60
+"""How long the engine may take to notice that old parts are due; measured: 45 s in the embedded one."""
+
+
+def replaced_parts_seconds(warehouse: Warehouse) -> int:
+    """How long parts that were written again may still lie on the warehouse's disk, where no table says otherwise."""
+    held = warehouse.value("SELECT toUInt64(value) FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'")
+    return int(held) + CLEANING_SECONDS
+
+
+def left_over(warehouse: Warehouse) -> dict[str, int]:
+    """How many rows there are of all customers on the list, by table: none, unless somebody wrote behind our back."""
+    return {
+        place.table: int(
+            warehouse.value(
+                "SELECT count() FROM {t:Identifier} "
+                "WHERE SHA256(customer_id) IN (SELECT unhex(customer_sha256) FROM suppressions)",
+                {"t": place.table},
+            )
+        )
+        for place in places(warehouse)
+        if place.condition == "customer_id = {c:String}"
+    }
+
+
+def check_not_erased(warehouse: Warehouse, customer_id: str) -> None:
+    """Say so when a customer was erased, as far as the warehouse has heard.
+
+    Raises
+    ------
+    NotFound
+        They were.
+    """
+    rows = warehouse.query(
+        "SELECT toDate(min(suppressed_at)), any(receipt_id) FROM suppressions "
+        "WHERE customer_sha256 = {h:String} GROUP BY customer_sha256",
+        {"h": digest_of(customer_id.encode()).hex()},
+    ).rows
+    for day, receipt_id in rows:
+        raise NotFound(f"this customer was erased on {day}, receipt {receipt_id}")
+
+
+class Noted(NamedTuple):
+    """What an erasure found in a place, and what of it is left."""
+
+    place: str
+    found: int
+    left: int
+
+
+_NOTES = {
+    "receipt_id": "String",
+    "suppressed_at": "DateTime64(3, 'UTC')",
+    "reason": "LowCardinality(String)",
+    "place": "String",
+    "found": "UInt64",
+    "left": "UInt64",
+    "noted_at": "DateTime64(3, 'UTC')",
+}
+
+
+def check_ready(warehouse: Warehouse) -> None:
+    """Check that receipts can be kept.
+
+    Raises
+    ------
+    Refused
+        The tables for them are not there yet.
+    """
+    found = warehouse.value(
+        "SELECT count() FROM system.tables WHERE database = {d:String} AND name IN ('erasures', 'suppressions')",
+        {"d": warehouse.database},
+    )
+    if int(found) != 2:
+        raise Refused("the warehouse cannot keep receipts yet: it lacks the newest migrations, which a sink applies")
+
+
+def note(warehouse: Warehouse, receipt: tuple[str, datetime, str], noted: Sequence[Noted]) -> None:
+    """Write down what was found and what is left; ``receipt`` is its id, the moment and the reason."""
+    now = datetime.now(UTC)
+    rows = [(*receipt, *entry, now) for entry in noted]
+    if rows:
+        warehouse.insert("erasures", _NOTES, rows, f"{receipt[0]}/{now.isoformat()}")
+
+
+def noted(warehouse: Warehouse, receipt_id: str) -> list[Noted]:
+    """The receipt: the most that was ever found in each place, and what was left there when it was looked at last."""
+    rows = warehouse.query(
+        "SELECT place, max(found), argMax(left, noted_at) FROM erasures WHERE receipt_id = {r:String} "
+        "GROUP BY place ORDER BY place",
+        {"r": receipt_id},
+    ).rows
+    return [Noted(str(place), int(found), int(left)) for place, found, left in rows]

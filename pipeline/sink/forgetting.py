@@ -1,0 +1,88 @@
+"""Rows without what they hold of erased customers, told by the names of columns: a new table needs no line here.
+
+- ``customer_id``: the row is the customer's, and is not written
+- ``key`` with ``value``: a record as it came; where it names the customer, it is not written
+- ``referred_by``: somebody else's row that names them; it is written without the name
+- ``state``: somebody else's state that says who recommended us to them; likewise
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from pipeline.core.suppression import digest_of, names_suppressed, referrer_named
+
+Row = tuple[object, ...]
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_LIST = rf'\[(?:[^"\[\]]|{_TEXT})*\]'
+REFERRAL = (
+    rf'("stated":\[\{{(?:[^"{{}}]|{_TEXT})*\}},(?:null|{_LIST}),(?:null|{_LIST}),[0-9]+,)\[-?[0-9]+,{_TEXT},{_TEXT}\]'
+)
+"""Who recommended us, in a state written by :func:`pipeline.core.customer.encode_named`; ClickHouse reads it alike."""
+RAW_REFERRAL = rf'("referred_by"[ \t\r\n]*:[ \t\r\n]*){_TEXT}'
+"""The same in an event as it came."""
+_referral = re.compile(REFERRAL.encode(), re.DOTALL)
+_raw_referral = re.compile(RAW_REFERRAL.encode(), re.DOTALL)
+
+
+class _Places(NamedTuple):
+    """Where the columns of a table stand that can name a customer; -1: it has no such column."""
+
+    customer_id: int
+    referred_by: int
+    raw: int
+    state: int
+    key: int
+    value: int
+
+
+class Forgetting:
+    """Knows the columns of every table that rows go to."""
+
+    def __init__(self, columns: Mapping[str, Mapping[str, str]], suppressed: Collection[bytes]) -> None:
+        self._places = {table: _places(list(names)) for table, names in columns.items()}
+        self._suppressed = suppressed
+
+    def kept(self, table: str, row: Row) -> Row | None:
+        """The row as it may be written, ``None`` when it must not be. Costs one look where nobody was erased."""
+        if not self._suppressed:
+            return row
+        at = self._places[table]
+        if at.customer_id >= 0 and self._has(row[at.customer_id]):
+            return None
+        if (
+            at.key >= 0
+            and at.value >= 0
+            and names_suppressed(_bytes(row[at.key]), _bytes(row[at.value]), self._suppressed)
+        ):
+            return None
+        if at.referred_by >= 0 and row[at.referred_by] and self._has(row[at.referred_by]):
+            row = self._unreferred(row, at)
+        return self._with_quiet_state(row, at) if at.state >= 0 else row
+
+    def _has(self, customer_id: object) -> bool:
+        return digest_of(_bytes(customer_id)) in self._suppressed
+
+    def _unreferred(self, row: Row, at: _Places) -> Row:
+        values = list(row)
+        values[at.referred_by] = ""
+        if at.raw >= 0 and row[at.raw]:
+            values[at.raw] = _raw_referral.sub(rb'\1""', _bytes(row[at.raw]))
+        return tuple(values)
+
+    def _with_quiet_state(self, row: Row, at: _Places) -> Row:
+        state = _bytes(row[at.state])
+        referrer = referrer_named(state)
+        if referrer is None or not self._has(referrer):
+            return row
+        values = list(row)
+        values[at.state] = _referral.sub(rb"\1null", state, count=1)
+        return tuple(values)
+
+
+def _places(names: list[str]) -> _Places:
+    return _Places(*(names.index(name) if name in names else -1 for name in _Places._fields))
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -1,0 +1,35 @@
+"""Whether sinks have finished what they had begun: the batches whose intent was recorded at some moment."""
+
+from typing import NamedTuple
+
+from confluent_kafka import TopicPartition
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.sink.batches import plan_of
+from pipeline.topics import TOPICS
+
+SECONDS = 10.0
+
+
+class Intent(NamedTuple):
+    """A batch that is recorded and not yet committed."""
+
+    topic: str
+    partition: int
+    first: int
+    recorded: str
+
+
+def intents(settings: Settings) -> set[Intent]:
+    """Every open intent of the group of sinks.
+
+    Raises
+    ------
+    Unreachable
+        Kafka does not answer.
+    """
+    with kafka.reading(settings, "intents", settings.group("sink")) as reader:
+        asked = [TopicPartition(settings.topic(t.name), n) for t in TOPICS for n in range(settings.partitions)]
+        answers = reader.committed(asked, timeout=SECONDS)
+    return {Intent(a.topic, a.partition, a.offset, a.metadata) for a in answers if plan_of(a.metadata)}

@@ -1,0 +1,212 @@
+"""The list of erased customers: the compacted topic ``suppressed``, kept for ever.
+
+Rules
+-----
+- A record's key is the SHA-256 of a customer's id, in hexadecimal; its value says when and why. Nobody leaves the list.
+- Every entry stands in every partition. A worker says with a commit up to where it has put the list into force in a
+  partition it holds: from then on nothing new of those customers leaves that partition.
+- A sink has no such commit. It reads the list to its end after it has recorded what it is about to write, so whoever
+  adds an entry sees what was recorded before it.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.core.suppression import digest_of
+from pipeline.errors import Refused, Transient, Unreachable
+from pipeline.topics import SUPPRESSED
+
+SECONDS = 10.0
+"""How long the broker may take to answer."""
+GROUP = "suppressed"
+"""The group in whose name workers say how far the list is in force."""
+_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+
+
+class Why(StrEnum):
+    """Why a customer was erased. A closed list: free text would be one more place for personal data."""
+
+    CUSTOMER_REQUEST = "customer-request"
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    RETENTION_OVER = "retention-over"
+    LEGAL_ORDER = "legal-order"
+    TEST_DATA = "test-data"
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """One entry: when a customer was put on the list, why (a code), and the receipt of their erasure."""
+
+    suppressed_at: datetime
+    reason: str
+    receipt_id: str
+
+
+_entry = msgspec.json.Decoder(Suppression)
+
+
+class Entry(NamedTuple):
+    """A customer on the list; what an entry says may be unreadable, that they are on it is not."""
+
+    digest: bytes
+    said: Suppression | None
+
+
+class Suppressions:
+    """The list as far as it was read. Reading is for one thread at a time, looking for any."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = settings.topic(SUPPRESSED.name)
+        self._entries: dict[bytes, Suppression | None] = {}
+        self._passed: dict[int, int] = dict.fromkeys(range(settings.partitions), 0)
+        self._lock = threading.Lock()
+        self._admin = kafka.admin(settings)
+        self._reader: Any = None
+
+    @property
+    def digests(self) -> Collection[bytes]:
+        """Everybody on the list; grows while it is looked at."""
+        return self._entries.keys()
+
+    def entry(self, customer_id: str) -> Entry | None:
+        """A customer's entry, ``None`` when they are not on the list."""
+        digest = digest_of(customer_id.encode())
+        return Entry(digest, self._entries[digest]) if digest in self._entries else None
+
+    def passed(self, partition: int) -> int:
+        """Up to where a partition was read."""
+        return self._passed[partition]
+
+    def read(self) -> "Suppressions":
+        """Read on to where the list ends now.
+
+        Raises
+        ------
+        Unreachable
+            The broker does not answer.
+        Refused
+            There is no such topic yet.
+        """
+        with self._lock:
+            self._read_to(self._ends())
+        return self
+
+    def _ends(self) -> dict[int, int]:
+        """Where each partition ends; a leader that has just changed is asked again."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self._asked_ends()
+            except KafkaException as failed:
+                if failed.args[0].code() in _MISSING:
+                    raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+                if time.monotonic() > end:
+                    said = failed.args[0].str()
+                    raise Unreachable(f"Kafka does not say where the list of erased customers ends: {said}") from None
+                time.sleep(0.1)
+
+    def _asked_ends(self) -> dict[int, int]:
+        asked = {TopicPartition(self._topic, partition): OffsetSpec.latest() for partition in self._passed}
+        answers = self._admin.list_offsets(asked, request_timeout=SECONDS)
+        return {place.partition: future.result().offset for place, future in answers.items()}
+
+    def _read_to(self, ends: dict[int, int]) -> None:
+        if all(self._passed[partition] >= end for partition, end in ends.items()):
+            return
+        if self._reader is None:
+            self._reader = kafka.consumer(
+                self._settings, GROUP, self._settings.group(GROUP), **{"enable.partition.eof": True}
+            )
+            self._reader.assign([TopicPartition(self._topic, n, passed) for n, passed in self._passed.items()])
+        end = time.monotonic() + SECONDS
+        while any(self._passed[partition] < reach for partition, reach in ends.items()):
+            if time.monotonic() > end:
+                raise Unreachable("the list of erased customers cannot be read to its end")
+            for message in self._reader.consume(10_000, 0.1):
+                self._take(message)
+
+    def _take(self, message: Message) -> None:
+        error, partition = message.error(), message.partition()
+        if error is None:
+            self._note(message.key(), message.value())
+            self._passed[partition] = message.offset() + 1
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._passed[partition] = max(self._passed[partition], message.offset())
+
+    def _note(self, key: bytes | None, value: bytes | None) -> None:
+        """Take an entry; what is no entry was written by somebody else."""
+        if key is None or _DIGEST.fullmatch(key) is None:
+            return
+        said = suppression_in(value)
+        digest = bytes.fromhex(key.decode())
+        self._entries[digest] = said or self._entries.get(digest)
+
+    def in_force(self, partition: int, until: int) -> None:
+        """Say that everything below the offset ``until`` is heeded in a partition.
+
+        Raises
+        ------
+        Transient
+            The broker does not take it.
+        """
+        with self._lock:
+            try:
+                self._reader.commit(offsets=[TopicPartition(self._topic, partition, until)], asynchronous=False)
+            except KafkaException as failed:
+                raise Transient(f"how far the list is heeded was not noted: {failed.args[0].str()}") from None
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def suppression_in(value: bytes | None) -> Suppression | None:
+    """What an entry says, ``None`` when that cannot be read."""
+    try:
+        return _entry.decode(value or b"")
+    except msgspec.MsgspecError:
+        return None
+
+
+def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[int, int]:
+    """Put a customer on the list; returns the offset of the entry in each partition, once the broker has them all.
+
+    Raises
+    ------
+    Transient
+        The broker did not take all of them; doing it again is right.
+    """
+    producer = kafka.producer(settings, "erase")
+    sending, failures, places = kafka.Sending(producer), list[str | None](), dict[int, int]()
+    key, value = digest_of(customer_id.encode()).hex().encode(), msgspec.json.encode(said)
+    for partition in range(settings.partitions):
+        sending.send(
+            settings.topic(SUPPRESSED.name), key, value, partition=partition,
+            confirmed=partial(places.__setitem__, partition),
+        )  # fmt: skip
+    sending.finish(failures.append)
+    kafka.flush(producer)
+    if failures != [None]:
+        raise Transient(f"Kafka did not take the entry in the list of erased customers ({failures}); run it again")
+    return places
+
+
+def heeded(settings: Settings, places: dict[int, int]) -> bool:
+    """Whether the workers have put the entries at these offsets into force."""
+    said = kafka.committed(settings, settings.group(GROUP), [SUPPRESSED])
+    return all(said.get((SUPPRESSED.name, partition), 0) > offset for partition, offset in places.items())

@@ -1,0 +1,53 @@
+"""What a partition's states hold of erased customers, and what is written instead.
+
+The order carries the guarantee: the changelog forgets them and the broker confirms that, then the store does; only then
+may anybody be told that they are forgotten. A crash repeats it, because the list is read again at the next start.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from pipeline.core.customer import decode_state, encode_state
+from pipeline.core.suppression import digest_of, referrer_in, without_referrer
+from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.stores import Store, Values
+
+PIECE = 5_000
+"""How many states are looked at before others get their turn."""
+
+
+class Forgotten(NamedTuple):
+    """What goes into the changelog: no state for who was erased, and states of others without their name."""
+
+    erased: list[bytes]
+    changed: dict[bytes, bytes]
+
+
+async def forgotten(store: Store, suppressed: Collection[bytes]) -> Forgotten:
+    """Look through a partition's states; the caller holds the partition for itself."""
+    found = Forgotten([], {})
+    for number, (key, value) in enumerate(store.items()):
+        if digest_of(key) in suppressed:
+            found.erased.append(key)
+        elif (referrer := referrer_in(value)) is not None and digest_of(referrer.encode()) in suppressed:
+            with contextlib.suppress(msgspec.MsgspecError):  # no state of ours: events of that customer are set aside
+                found.changed[key] = encode_state(without_referrer(decode_state(value)))
+        if number % PIECE == 0:
+            await asyncio.sleep(0)
+    return found
+
+
+async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed: Collection[bytes]) -> list[bytes]:
+    """Forget erased customers in a partition that the caller holds for itself; returns those that had a state."""
+    found = await forgotten(store, suppressed)
+    values: Values = {**dict.fromkeys(found.erased), **found.changed}
+    if values:
+        store.put(values, await outputs.states(partition, values))
+        await asyncio.to_thread(store.scrub)
+        structlog.get_logger().info("erased customers were forgotten", partition=partition, states=len(values))
+    return found.erased

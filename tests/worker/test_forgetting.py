@@ -1,0 +1,44 @@
+"""What a partition's states hold of erased customers is found, and no byte of it stays on disk."""
+
+import asyncio
+from pathlib import Path
+
+from pipeline.core.customer import Customer, decode_state, encode_state
+from pipeline.core.stated import ReferralState, Stated
+from pipeline.core.suppression import digest_of
+from pipeline.worker.forgetting import forgotten
+from pipeline.worker.stores import DiskStore, MemoryStore
+
+GONE = b"the-erased-one"
+
+
+def referred(name: str, by: bytes) -> bytes:
+    return encode_state(Customer(customer_id=name, stated=Stated(referred_by=ReferralState(1, "e", by.decode()))))
+
+
+def test_the_states_of_erased_customers_and_what_others_say_of_them_are_found() -> None:
+    store = MemoryStore()
+    store.put({GONE: encode_state(Customer(customer_id=GONE.decode())), b"a": referred("a", GONE),
+               b"b": referred("b", b"c"), b"c": b"no state of ours"}, 3)  # fmt: skip
+    found = asyncio.run(forgotten(store, {digest_of(GONE)}))
+    assert found.erased == [GONE]
+    assert {key: decode_state(value).stated for key, value in found.changed.items()} == {b"a": None}
+    assert asyncio.run(forgotten(store, {digest_of(b"nobody")})) == ([], {})
+
+
+def bytes_under(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
+
+
+def test_what_was_erased_from_a_store_on_disk_is_in_none_of_its_files(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    store.put({GONE: b"1", b"neighbour": b"2"}, 1)
+    store.close()
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    assert GONE in bytes_under(tmp_path)
+    store.put({GONE: None}, 2)
+    store.scrub()
+    assert (store.get(GONE), store.get(b"neighbour"), len(store)) == (None, b"2", 1)
+    store.close()
+    assert GONE not in bytes_under(tmp_path)
+    assert b"neighbour" in bytes_under(tmp_path)
