@@ -7,7 +7,7 @@ that is later than every moment of an issue leaves that issue as it was.
 from typing import NamedTuple
 
 from pipeline.core.alerts import PATIENCE_MS, issues_of
-from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, occasion_after
+from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 
 
@@ -60,12 +60,8 @@ def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, ne
     since = at // DAY_MS * DAY_MS
     if since <= newest:
         return ALL
-    issues = frozenset(
-        issue_id
-        for issue_id, issue in issues_of(after.contacts).items()
-        if occasion_after(before, max(contact.last_at for contact in issue) // DAY_MS) is None
-    )
-    return Affected(issues, since)
+    returned = before.occasions_from + recency_days(before) if before.occasions else 0
+    return Affected(frozenset([c.issue_id for c in after.contacts if c.last_at // DAY_MS >= returned]), since)
 
 
 def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected:

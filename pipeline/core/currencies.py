@@ -37,8 +37,7 @@ def to_units(amount: str | float) -> int:
     """
     if isinstance(amount, str):
         whole, _, decimals = amount.partition(".")
-        units = int(whole.lstrip("-")) * UNITS + int(decimals.ljust(4, "0"))
-        return -units if whole.startswith("-") else units
+        return int(whole + decimals.ljust(4, "0"))
     units = round(amount * UNITS)
     if units / UNITS != amount:
         raise ValueError("more than four decimals")
