@@ -26,6 +26,9 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 """The deepest nesting of arrays and objects that is read."""
 
+_BACKSLASH, _DELETE = 0x5C, 0x7F
+"""As numbers: asked for as a piece of bytes, each would cost half of what decoding does."""
+
 Clean = Annotated[str, Meta(min_length=1, max_length=200)]
 """A text of which the bytes already said that it holds no control character."""
 
@@ -88,7 +91,7 @@ class Decoder:
         return decoded
 
     def _read(self, value: bytes) -> tuple[Event, bool]:
-        strict = self._strict if b"\\" in value or b"\x7f" in value else self._clean
+        strict = self._strict if _BACKSLASH in value or _DELETE in value else self._clean
         try:
             return cast(Event, strict.decode(value)), False
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
