@@ -25,7 +25,7 @@ after 4 finds the applied offsets inside the state and folds nothing twice.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pipeline.core.affected import Affected
 from pipeline.core.customer import Customer, encode_state
@@ -37,7 +37,7 @@ from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -233,8 +233,7 @@ def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcom
         if duplicate:
             duplicates += 1
         changed[key] = customer
-        if customer.last_event_at > newest:
-            newest = customer.last_event_at
+        newest = max(newest, customer.last_event_at)
         if not affected.nothing:
             known = concerned.get(key)
             both = affected if known is None else known.affected.merged(affected)

@@ -4,7 +4,7 @@ Everything the risk of an issue rests on has a moment in event time. An event th
 that is later than every moment of an issue leaves that issue as it was.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.alerts import PATIENCE_MS, issues_of
 from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
@@ -32,7 +32,8 @@ class Affected(NamedTuple):
         return Affected(self.issues | later.issues, min(self.since or 0, later.since or 0) if both else None)
 
 
-ALL, NONE = Affected(), Affected(frozenset())
+ALL: Final = Affected()
+NONE: Final = Affected(frozenset())
 
 
 def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected:

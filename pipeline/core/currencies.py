@@ -1,7 +1,7 @@
 """The ISO 4217 codes money may come in, and the unit the state counts it in."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 # fmt: off
 Currency = Literal[
@@ -18,7 +18,7 @@ Currency = Literal[
 ]
 # fmt: on
 
-UNITS = 10_000
+UNITS: Final = 10_000
 """Money in the state is an integer count of 1/10,000 of the currency: exact for every ISO 4217 currency."""
 
 AMOUNT_PATTERN = r"^-?(0|[1-9][0-9]{0,10})(\.[0-9]{1,4})?\Z"

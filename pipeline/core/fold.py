@@ -6,7 +6,7 @@ own: it changes that customer in place, and nothing where it raises.
 
 from copy import copy
 from hashlib import blake2b
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from pipeline.core.affected import NONE, Affected, affected
 from pipeline.core.alerts import reassess
@@ -24,18 +24,18 @@ from pipeline.core.customer import (
     Contact,
     Customer,
     Outcome,
-    with_occasion,
 )
+from pipeline.core.days import with_day
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.moments import day, milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import BadEvent, Reason
 
-MOST_UNITS = 2**63
+MOST_UNITS: Final = 2**63
 """A customer's total per currency stays below this: it is kept as a 64-bit integer."""
-NEVER = 2**63
-TICK = "tick:"
+NEVER: Final = 2**63
+TICK: Final = "tick:"
 """How the cause of a message begins that time alone has caused."""
 
 
@@ -163,8 +163,7 @@ def _fold(after: Customer, event: Event, at: int) -> None:
     after.events += 1
     if event.synthetic:
         after.synthetic_events += 1
-    if at > after.last_event_at:
-        after.last_event_at = at
+    after.last_event_at = max(after.last_event_at, at)
     if event.survey_consent is not None:
         consented(after, event)
 
@@ -198,7 +197,7 @@ def _bought(after: Customer, event: Purchase, at: int) -> None:
     if event.obligated:
         after.obligated += 1
     else:
-        with_occasion(after, at // DAY_MS)
+        after.occasions_from, after.occasions = with_day(after.occasions_from, after.occasions, at // DAY_MS)
     if event.incentivised:
         after.incentivised += 1
         if not event.obligated:

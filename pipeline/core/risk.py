@@ -18,7 +18,7 @@ Time is an argument: the same case can be assessed at any moment.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import exp, isfinite, log, log1p
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 from pipeline.core.glossary import Definition
@@ -114,9 +114,9 @@ class RiskPolicy:
         object.__setattr__(self, "about", self.coefficients[len(STANDING) :])
 
 
-MONTH_MS = 30 * DAY_MS
-NO_END = 2**62
-MOST_SILENCE = 3.0
+MONTH_MS: Final = 30 * DAY_MS
+NO_END: Final = 2**62
+MOST_SILENCE: Final = 3.0
 """The silence term's largest value: twenty times the own mean gap."""
 EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
@@ -234,8 +234,7 @@ def _last_seen(begun: Sequence[Contact], at: int) -> int:
     last = 0
     for contact in begun:
         seen = contact.last_at if contact.last_at <= at else contact.opened_at
-        if seen > last:
-            last = seen
+        last = max(last, seen)
     return last
 
 
@@ -263,8 +262,8 @@ def ease(answer: Answer) -> float:
     return 1 - share if answer.instrument == "ces1" else share
 
 
-_NOTHING = (0.0,) * (len(TERMS) - len(STANDING))
-_SILENT = (0.0, 0.0)
+_NOTHING: Final = (0.0,) * (len(TERMS) - len(STANDING))
+_SILENT: Final = (0.0, 0.0)
 
 
 def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
@@ -274,8 +273,7 @@ def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
         if contact.opened_at > at - MONTH_MS:
             repeats += 1
         transfers += contact.transfers
-        if contact.waiting_seconds > waiting:
-            waiting = contact.waiting_seconds
+        waiting = max(waiting, contact.waiting_seconds)
         if contact.information_repeated:
             repeated = True
         if contact.self_service_first:
