@@ -93,4 +93,7 @@ def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest
 
 
 def _contact(customer: Customer, contact_id: str) -> Contact | None:
-    return next((contact for contact in customer.contacts if contact.contact_id == contact_id), None)
+    for contact in customer.contacts:
+        if contact.contact_id == contact_id:
+            return contact
+    return None

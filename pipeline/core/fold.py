@@ -240,15 +240,25 @@ def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
         synthetic=event.synthetic,
         promises=promises_of(event),
     )
-    others = [known for known in after.contacts if known.contact_id != event.contact_id]
-    same = [known for known in after.contacts if known.contact_id == event.contact_id]
-    merged = _merged(same[0], stage) if same else stage
-    after.contacts = sorted([*others, merged], key=lambda c: (c.opened_at, c.contact_id))[-CONTACTS_KEPT:]
+    contacts: list[Contact] = []
+    for known in after.contacts:
+        if known.contact_id == stage.contact_id:
+            stage = _merged(known, stage)
+        else:
+            contacts.append(known)
+    in_order = not contacts or _opened(contacts[-1]) < _opened(stage)
+    contacts.append(stage)
+    after.contacts = (contacts if in_order else sorted(contacts, key=_opened))[-CONTACTS_KEPT:]
+
+
+def _opened(contact: Contact) -> tuple[int, str]:
+    return contact.opened_at, contact.contact_id
 
 
 def _merged(one: Contact, other: Contact) -> Contact:
     """Two accounts of the same contact: the newest stage wins, effort only adds up. Commutative and associative."""
-    older, newer = sorted((one, other), key=lambda c: (c.last_at, c.last_event))
+    in_order = (one.last_at, one.last_event) <= (other.last_at, other.last_event)
+    older, newer = (one, other) if in_order else (other, one)
     merged = copy(newer)
     merged.opened_at = min(older.opened_at, newer.opened_at)
     merged.waiting_seconds = max(older.waiting_seconds, newer.waiting_seconds)
