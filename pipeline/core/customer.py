@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from pipeline.core.days import with_day
 from pipeline.core.stated import Promises, Stated
 
 STATE_VERSION = 2
@@ -170,6 +171,11 @@ def occasion_after(customer: Customer, day: int) -> int | None:
     if not bits:
         return None
     return max(day + 1, customer.occasions_from) + (bits & -bits).bit_length() - 1
+
+
+def with_occasion(customer: Customer, day: int) -> None:
+    """Note a voluntary purchase on ``day`` in a customer that is being built."""
+    customer.occasions_from, customer.occasions = with_day(customer.occasions_from, customer.occasions, day)
 
 
 _encoder = msgspec.msgpack.Encoder()
