@@ -43,9 +43,9 @@ def run(ground: Ground) -> list[Table]:
         ("floor: librdkafka, no decode", None, None, ground.measure("floor", "librdkafka", False)[0].cpu_per_million),
     ]
     how = (
-        "CPU microseconds, each stage measured alone, one event at a time. The worker reads, writes and sends a customer "
-        "once for\nall that arrived together and changes that copy in place, so 'state read', 'fold', 'state write' and "
-        "'changelog' are\nupper bounds; but a stage alone runs in a warmer cache than among the others."
+        "CPU microseconds, each stage measured alone, one event at a time. The worker reads, writes and sends a\n"
+        "customer once for all that arrived together and changes that copy in place, so 'state read', 'fold',\n"
+        "'state write' and 'changelog' are upper bounds; but a stage alone runs in a warmer cache than among the others."
     )
     return [Table("Where each microsecond goes", how, ("stage", "calls/event", "us/call", "us/event"), rows)]
 
