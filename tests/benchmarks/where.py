@@ -45,7 +45,7 @@ def run(ground: Ground) -> list[Table]:
     how = (
         "CPU microseconds, each stage measured alone, one event at a time. The worker reads, writes and sends a\n"
         "customer once for all that arrived together and changes that copy in place, so 'state read', 'fold',\n"
-        "'state write' and 'changelog' are upper bounds; but a stage alone runs in a warmer cache than among the others."
+        "'state write' and 'changelog' are upper bounds; but a stage alone runs in a warmer cache than among others."
     )
     return [Table("Where each microsecond goes", how, ("stage", "calls/event", "us/call", "us/event"), rows)]
 
