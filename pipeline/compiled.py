@@ -19,6 +19,7 @@ MODULES = (
     "core/attributes.py",
     "core/checks.py",
     "core/currencies.py",
+    "core/days.py",
     "core/decode.py",
     "core/fold.py",
     "core/moments.py",

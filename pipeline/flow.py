@@ -26,7 +26,7 @@ after 4 finds the applied offsets inside the state and folds nothing twice.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pipeline.core.affected import Affected
 from pipeline.core.customer import Customer, encode_state
@@ -39,7 +39,7 @@ from pipeline.core.suppression import Suppressed, digest_of, names_suppressed, w
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -105,7 +105,9 @@ class News(NamedTuple):
 class States(Protocol):
     """Where customers are kept: one partition's worth is read and written by one slice at a time."""
 
-    def read(self, partition: int, customer_id: bytes) -> Customer | None: ...
+    def read(self, partition: int, customer_id: bytes) -> Customer | None:
+        """A customer, as an object of the caller's own."""
+        ...
 
     def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
         """Show customers whose encoded ``values`` are in the changelog, the last of them at the offset ``last``."""
@@ -210,60 +212,58 @@ def look_at_time(
 
 
 def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcome, suppressed: Suppressed) -> Seen:
-    seen = Seen()
+    """Decode and fold the records of a slice, each into its customer; nothing is looked at yet."""
+    seen, topic = Seen(), slice_.topic
+    changed, concerned = outcome.changed, outcome.concerned
+    redeliveries = duplicates = newest = 0
     appended_at_ms, appended_at = -1, EPOCH
     for record in slice_.records:
         if record.timestamp != appended_at_ms:  # records of one batch share it
             appended_at_ms = record.timestamp
             appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
         try:
-            _apply(record, appended_at, slice_, decoder, states, outcome, seen, suppressed)
+            event, unplanned = decoder.read(record.value, appended_at)
+            key = event.customer_id.encode()
+            if suppressed:
+                if digest_of(key) in suppressed:
+                    seen.suppressed += 1
+                    continue
+                event = without_referral(event, suppressed)
+            customer = changed.get(key) or _customer(slice_, key, event.customer_id, states)
+            customer, affected, redelivered, duplicate = apply(customer, event, topic, record.offset)
         except BadEvent as bad:
             if names_suppressed(record.key, record.value, suppressed):
                 seen.suppressed += 1
                 continue
             kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
-            seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
+            seen.dead.append(DeadLetter(topic, slice_.partition, kept, bad.reason, bad.detail))
+            continue
+        if unplanned:
+            seen.unplanned += 1
+        if redelivered:
+            redeliveries += 1
+            continue
+        if duplicate:
+            duplicates += 1
+        changed[key] = customer
+        newest = max(newest, customer.last_event_at)
+        if not affected.nothing:
+            known = concerned.get(key)
+            both = affected if known is None else known.affected.merged(affected)
+            concerned[key] = Concern(both, event.event_id, appended_at_ms)
+    seen.redelivered, seen.duplicates, seen.newest_event_ms = redeliveries, duplicates, newest
+    seen.folded = len(slice_.records) - len(seen.dead) - seen.suppressed - redeliveries - duplicates
     return seen
 
 
-def _apply(
-    record: Arrived,
-    appended_at: datetime,
-    slice_: Slice,
-    decoder: Decoder,
-    states: States,
-    outcome: Outcome,
-    seen: Seen,
-    suppressed: Suppressed,
-) -> None:
-    event, unplanned = decoder.read(record.value, appended_at)
-    key = event.customer_id.encode()
-    if suppressed:
-        if digest_of(key) in suppressed:
-            seen.suppressed += 1
-            return
-        event = without_referral(event, suppressed)
-    customer = outcome.changed.get(key) or states.read(slice_.partition, key)
+def _customer(slice_: Slice, key: bytes, customer_id: str, states: States) -> Customer:
+    """A customer as the state has them, or a new one whose records do belong here."""
+    customer = states.read(slice_.partition, key)
     if customer is None:
         if partition_of(key, slice_.partitions) != slice_.partition:
             raise BadEvent(Reason.WRONG_PARTITION, "the record's partition is not that of $.customer_id (murmur2)")
-        customer = Customer(customer_id=event.customer_id)
-    after, affected, redelivered, duplicate = apply(customer, event, slice_.topic, record.offset)
-    seen.unplanned += unplanned
-    if redelivered:
-        seen.redelivered += 1
-        return
-    if duplicate:
-        seen.duplicates += 1
-    else:
-        seen.folded += 1
-    outcome.changed[key] = after
-    seen.newest_event_ms = max(seen.newest_event_ms, after.last_event_at)
-    if not affected.nothing:
-        known = outcome.concerned.get(key)
-        both = affected if known is None else known.affected.merged(affected)
-        outcome.concerned[key] = Concern(both, event.event_id, record.timestamp)
+        customer = Customer(customer_id=customer_id)
+    return customer
 
 
 def _settle(

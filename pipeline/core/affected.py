@@ -4,10 +4,10 @@ Everything the risk of an issue rests on has a moment in event time. An event th
 that is later than every moment of an issue leaves that issue as it was.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.alerts import PATIENCE_MS, issues_of
-from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, occasion_after
+from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 
 
@@ -32,7 +32,8 @@ class Affected(NamedTuple):
         return Affected(self.issues | later.issues, min(self.since or 0, later.since or 0) if both else None)
 
 
-ALL, NONE = Affected(), Affected(frozenset())
+ALL: Final = Affected()
+NONE: Final = Affected(frozenset())
 
 
 def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected:
@@ -60,12 +61,8 @@ def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, ne
     since = at // DAY_MS * DAY_MS
     if since <= newest:
         return ALL
-    issues = frozenset(
-        issue_id
-        for issue_id, issue in issues_of(after.contacts).items()
-        if occasion_after(before, max(contact.last_at for contact in issue) // DAY_MS) is None
-    )
-    return Affected(issues, since)
+    returned = before.occasions_from + recency_days(before) if before.occasions else 0
+    return Affected(frozenset([c.issue_id for c in after.contacts if c.last_at // DAY_MS >= returned]), since)
 
 
 def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected:
@@ -96,4 +93,7 @@ def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest
 
 
 def _contact(customer: Customer, contact_id: str) -> Contact | None:
-    return next((contact for contact in customer.contacts if contact.contact_id == contact_id), None)
+    for contact in customer.contacts:
+        if contact.contact_id == contact_id:
+            return contact
+    return None

@@ -13,7 +13,7 @@ Rules
 
 from collections.abc import Container, Iterator
 from hashlib import blake2b, sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import msgpack
 
@@ -26,13 +26,13 @@ from pipeline.core.words import LEFT_ALONE, history, reasons, recommendation
 
 RULE = "risk_after_contact"
 
-PATIENCE_MS = 30 * DAY_MS
+PATIENCE_MS: Final = 30 * DAY_MS
 """How long after its last contact an answer that names no contact counts as said about an issue."""
 FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
 _content_encoder = msgpack.Encoder()
-_UNKNOWN = Assessment(0, 0.0, 0.0, (), 0.0)
+_UNKNOWN: Final = Assessment(0, 0.0, 0.0, (), 0.0)
 
 
 class _Walk(NamedTuple):

@@ -7,7 +7,8 @@ statements counts is decided by a total order of the statements, so the order of
 from copy import copy
 from datetime import datetime
 
-from pipeline.core.customer import DAY_MS, Customer, with_day
+from pipeline.core.customer import DAY_MS, Customer
+from pipeline.core.days import with_day
 from pipeline.core.events import Event, Purchase, ServiceContact
 from pipeline.core.moments import milliseconds
 from pipeline.core.stated import BindingState, ConsentState, MembershipState, Promises, ReferralState, Stated

@@ -4,18 +4,19 @@ Details of a rejection name the field and the rule, never the value.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from pipeline.core.currencies import to_units
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.errors import BadEvent, Reason
 
-CLOCK_TOLERANCE = timedelta(days=1)
+CLOCK_TOLERANCE: Final = timedelta(days=1)
 """How far a source's clock may run ahead of the broker's."""
-LONGEST_PROMISE = timedelta(days=366)
+LONGEST_PROMISE: Final = timedelta(days=366)
 """How far ahead a call back, an answer or a delivery can be promised."""
-LONGEST_BINDING = timedelta(days=36_525)
+LONGEST_BINDING: Final = timedelta(days=36_525)
 """How far ahead what binds a customer can end: a hundred years."""
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check(event: Event, latest: datetime) -> None:

@@ -1,7 +1,7 @@
 """The ISO 4217 codes money may come in, and the unit the state counts it in."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 # fmt: off
 Currency = Literal[
@@ -18,7 +18,7 @@ Currency = Literal[
 ]
 # fmt: on
 
-UNITS = 10_000
+UNITS: Final = 10_000
 """Money in the state is an integer count of 1/10,000 of the currency: exact for every ISO 4217 currency."""
 
 AMOUNT_PATTERN = r"^-?(0|[1-9][0-9]{0,10})(\.[0-9]{1,4})?\Z"
@@ -37,8 +37,7 @@ def to_units(amount: str | float) -> int:
     """
     if isinstance(amount, str):
         whole, _, decimals = amount.partition(".")
-        units = int(whole.lstrip("-")) * UNITS + int(decimals.ljust(4, "0"))
-        return -units if whole.startswith("-") else units
+        return int(whole + decimals.ljust(4, "0"))
     units = round(amount * UNITS)
     if units / UNITS != amount:
         raise ValueError("more than four decimals")

@@ -11,24 +11,25 @@ Rules
 """
 
 from itertools import takewhile
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from pipeline.core.days import with_day
 from pipeline.core.stated import Promises, Stated
 
 STATE_VERSION = 2
 """The version of the encoded value; a reader refuses a version it does not know."""
 
-DAY_MS = 86_400_000
-CONTACTS_KEPT = 32
-ANSWERS_KEPT = 32
-OUTCOMES_KEPT = 32
-CATEGORIES_KEPT = 64
-RECENT_IDS = 128
+DAY_MS: Final = 86_400_000
+CONTACTS_KEPT: Final = 32
+ANSWERS_KEPT: Final = 32
+OUTCOMES_KEPT: Final = 32
+CATEGORIES_KEPT: Final = 64
+RECENT_IDS: Final = 128
 """An event that is produced twice is recognised among this many events of its customer, as they arrived."""
-MARK_BYTES = 8
+MARK_BYTES: Final = 8
 """What is kept of an event id."""
 
 
@@ -175,18 +176,6 @@ def occasion_after(customer: Customer, day: int) -> int | None:
 def with_occasion(customer: Customer, day: int) -> None:
     """Note a voluntary purchase on ``day`` in a customer that is being built."""
     customer.occasions_from, customer.occasions = with_day(customer.occasions_from, customer.occasions, day)
-
-
-def with_day(start: int, days: bytes, day: int) -> tuple[int, bytes]:
-    """A bitmap of days, the first of which is ``start``, with one more day."""
-    bits = int.from_bytes(days, "little")
-    if not bits:
-        start, bits = day, 1
-    elif day < start:
-        start, bits = day, bits << (start - day) | 1
-    else:
-        bits |= 1 << (day - start)
-    return start, bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,7 +10,7 @@ Rules
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import NODEFAULT, Meta
@@ -21,10 +21,14 @@ from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES: Final = 256 * 1024
 """The largest event that is read."""
-MAX_DEPTH = 32
+MAX_DEPTH: Final = 32
 """The deepest nesting of arrays and objects that is read."""
+
+_BACKSLASH: Final = 0x5C
+_DELETE: Final = 0x7F
+"""As numbers: asked for as a piece of bytes, each would cost half of what decoding does."""
 
 Clean = Annotated[str, Meta(min_length=1, max_length=200)]
 """A text of which the bytes already said that it holds no control character."""
@@ -88,7 +92,7 @@ class Decoder:
         return decoded
 
     def _read(self, value: bytes) -> tuple[Event, bool]:
-        strict = self._strict if b"\\" in value or b"\x7f" in value else self._clean
+        strict = self._strict if _BACKSLASH in value or _DELETE in value else self._clean
         try:
             return cast(Event, strict.decode(value)), False
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

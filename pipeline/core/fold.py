@@ -1,11 +1,12 @@
 """The fold: a customer and an event go in, the customer after it comes out.
 
-``step`` never changes what it is given; it copies the customer once and replaces the containers it touches.
+``step`` never changes what it is given. ``apply`` is its first half for who folds many events into a customer of their
+own: it changes that customer in place, and nothing where it raises.
 """
 
 from copy import copy
 from hashlib import blake2b
-from typing import NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from pipeline.core.affected import NONE, Affected, affected
 from pipeline.core.alerts import reassess
@@ -31,10 +32,10 @@ from pipeline.core.moments import day, milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
 from pipeline.errors import BadEvent, Reason
 
-MOST_UNITS = 2**63
+MOST_UNITS: Final = 2**63
 """A customer's total per currency stays below this: it is kept as a 64-bit integer."""
-NEVER = 2**63
-TICK = "tick:"
+NEVER: Final = 2**63
+TICK: Final = "tick:"
 """How the cause of a message begins that time alone has caused."""
 
 
@@ -55,8 +56,8 @@ class Step(NamedTuple):
 
 
 Applied = tuple[Customer, Affected, bool, bool]
-"""A customer's facts after an event, which issues have to be looked at again because of it, whether it was a redelivery
-or a duplicate; a plain tuple, for there are many."""
+"""The customer, which issues have to be looked at again because of the event, whether it was a redelivery or a
+duplicate; a plain tuple, for there are many."""
 
 
 def mark(event_id: str) -> bytes:
@@ -80,14 +81,27 @@ def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PR
     BadEvent
         The customer's total money would no longer fit into the state.
     """
-    after, concerned, redelivered, duplicate = apply(customer, event, where.topic, where.offset)
+    if where.offset <= customer.applied.get(where.topic, -1):
+        return Step(customer, redelivered=True)
+    after, concerned, _, duplicate = apply(_own(customer), event, where.topic, where.offset)
     if concerned.nothing:
-        return Step(after, (), redelivered, duplicate)
+        return Step(after, duplicate=duplicate)
     return Step(after, look_again(after, concerned, event.event_id, policy))
 
 
+def _own(customer: Customer) -> Customer:
+    """A copy of a customer that shares nothing :func:`apply` changes in place."""
+    after = copy(customer)
+    after.applied = customer.applied.copy()
+    after.spent = customer.spent.copy()
+    after.refunded = customer.refunded.copy()
+    after.channels = customer.channels.copy()
+    after.categories = customer.categories.copy()
+    return after
+
+
 def apply(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
-    """Add the facts of one event to one customer; what the desk should hear is not looked at yet.
+    """Add the facts of one event to a customer that is the caller's own; what the desk should hear is not looked at.
 
     A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
     seen among the customer's recent ones is a duplicate and changes nothing but the applied offset.
@@ -95,19 +109,21 @@ def apply(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
     Raises
     ------
     BadEvent
-        The customer's total money would no longer fit into the state.
+        The customer's total money would no longer fit into the state; the customer is as before.
     """
-    if offset <= customer.applied.get(topic, -1):
+    applied, recent = customer.applied, customer.recent
+    if offset <= applied.get(topic, -1):
         return customer, NONE, True, False
-    after = copy(customer)
-    after.applied = {**customer.applied, topic: offset}
     marked = mark(event.event_id)
-    if is_recent(marked, customer.recent):
-        return after, NONE, False, True
-    after.recent = customer.recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
+    if is_recent(marked, recent):
+        applied[topic] = offset
+        return customer, NONE, False, True
     at = milliseconds(event.occurred_at)
-    _fold(after, event, at)
-    return after, affected(customer, after, event, at) if after.contacts else NONE, False, False
+    before = copy(customer) if customer.contacts else customer
+    _fold(customer, event, at)
+    applied[topic] = offset
+    customer.recent = recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
+    return customer, affected(before, customer, event, at) if customer.contacts else NONE, False, False
 
 
 def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:
@@ -133,14 +149,9 @@ def look_again(after: Customer, concerned: Affected, cause: str, policy: RiskPol
 
 
 def _fold(after: Customer, event: Event, at: int) -> None:
-    after.events += 1
-    after.synthetic_events += event.synthetic
-    after.last_event_at = max(after.last_event_at, at)
-    if event.survey_consent is not None:
-        consented(after, event)
     match event:
         case Purchase():
-            _purchased(after, event, at)
+            _purchased(after, event, at)  # the only one that can raise, and it does before it changes anything
         case ServiceContact():
             _contacted(after, event, at)
         case SurveyResponse():
@@ -149,54 +160,64 @@ def _fold(after: Customer, event: Event, at: int) -> None:
             _followed_up(after, event, at)
         case _:
             assert_never(event)
+    after.events += 1
+    if event.synthetic:
+        after.synthetic_events += 1
+    after.last_event_at = max(after.last_event_at, at)
+    if event.survey_consent is not None:
+        consented(after, event)
 
 
 def _purchased(after: Customer, event: Purchase, at: int) -> None:
     units = to_units(event.amount)
+    if event.refund_of is not None:
+        _pay(after.refunded, event.currency, -units)
+        after.refunds += 1
+    else:
+        _pay(after.spent, event.currency, units)
+        _bought(after, event, at)
     if says_more(event):
         attributed(after, event, at)
-    if event.refund_of is not None:
-        after.refunds += 1
-        after.refunded = _paid(after.refunded, event.currency, -units)
-        return
+
+
+def _pay(sums: dict[str, int], currency: str, units: int) -> None:
+    total = sums.get(currency, 0) + units
+    if total >= MOST_UNITS:
+        raise BadEvent(Reason.OUT_OF_RANGE, "the customer's total in $.currency would no longer fit")
+    sums[currency] = total
+
+
+def _bought(after: Customer, event: Purchase, at: int) -> None:
     after.purchases += 1
-    after.spent = _paid(after.spent, event.currency, units)
-    after.channels = _added(after.channels, event.channel, 1)
-    after.incentivised += event.incentivised
-    after.obligated += event.obligated
-    after.first_purchase_at = at if after.first_purchase_at is None else min(after.first_purchase_at, at)
-    after.last_purchase_at = at if after.last_purchase_at is None else max(after.last_purchase_at, at)
-    if not event.obligated:
+    after.channels[event.channel] = after.channels.get(event.channel, 0) + 1
+    if after.first_purchase_at is None or at < after.first_purchase_at:
+        after.first_purchase_at = at
+    if after.last_purchase_at is None or at > after.last_purchase_at:
+        after.last_purchase_at = at
+    if event.obligated:
+        after.obligated += 1
+    else:
         with_occasion(after, at // DAY_MS)
-        if event.incentivised:
+    if event.incentivised:
+        after.incentivised += 1
+        if not event.obligated:
             prompted(after, at)
     if event.lines:
-        after.categories = _categories(after.categories, event, at)
+        _categorise(after, event, at)
 
 
-def _paid(sums: dict[str, int], currency: str, units: int) -> dict[str, int]:
-    total = _added(sums, currency, units)
-    if total[currency] >= MOST_UNITS:
-        raise BadEvent(Reason.OUT_OF_RANGE, "the customer's total in $.currency would no longer fit")
-    return total
-
-
-def _added(sums: dict[str, int], key: str, amount: int) -> dict[str, int]:
-    return {**sums, key: sums.get(key, 0) + amount}
-
-
-def _categories(known: dict[str, int], event: Purchase, at: int) -> dict[str, int]:
-    """Categories with the moment each was first bought; of too many, those bought first stay."""
-    for line in event.lines:
-        if at < known.get(line.category, NEVER):
-            break
-    else:
-        return known
-    merged = dict(known)
-    for line in event.lines:
-        merged[line.category] = min(at, merged.get(line.category, at))
-    kept = sorted(merged.items(), key=lambda item: (item[1], item[0]))[:CATEGORIES_KEPT]
-    return dict(kept)
+def _categorise(after: Customer, event: Purchase, at: int) -> None:
+    """Categories with the moment each was first bought, in that order; of too many, those bought first stay."""
+    known = after.categories
+    names = [line.category for line in event.lines if at < known.get(line.category, NEVER)]
+    if not names:
+        return
+    in_order = at > next(reversed(known.values()), -1)
+    for name in sorted(names):
+        known[name] = at
+    if not in_order or len(known) > CATEGORIES_KEPT:
+        kept = sorted(known.items(), key=lambda item: (item[1], item[0]))[:CATEGORIES_KEPT]
+        after.categories = dict(kept)
 
 
 def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
@@ -219,15 +240,25 @@ def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
         synthetic=event.synthetic,
         promises=promises_of(event),
     )
-    others = [known for known in after.contacts if known.contact_id != event.contact_id]
-    same = [known for known in after.contacts if known.contact_id == event.contact_id]
-    merged = _merged(same[0], stage) if same else stage
-    after.contacts = sorted([*others, merged], key=lambda c: (c.opened_at, c.contact_id))[-CONTACTS_KEPT:]
+    contacts: list[Contact] = []
+    for known in after.contacts:
+        if known.contact_id == stage.contact_id:
+            stage = _merged(known, stage)
+        else:
+            contacts.append(known)
+    in_order = not contacts or _opened(contacts[-1]) < _opened(stage)
+    contacts.append(stage)
+    after.contacts = (contacts if in_order else sorted(contacts, key=_opened))[-CONTACTS_KEPT:]
+
+
+def _opened(contact: Contact) -> tuple[int, str]:
+    return contact.opened_at, contact.contact_id
 
 
 def _merged(one: Contact, other: Contact) -> Contact:
     """Two accounts of the same contact: the newest stage wins, effort only adds up. Commutative and associative."""
-    older, newer = sorted((one, other), key=lambda c: (c.last_at, c.last_event))
+    in_order = (one.last_at, one.last_event) <= (other.last_at, other.last_event)
+    older, newer = (one, other) if in_order else (other, one)
     merged = copy(newer)
     merged.opened_at = min(older.opened_at, newer.opened_at)
     merged.waiting_seconds = max(older.waiting_seconds, newer.waiting_seconds)

@@ -1,8 +1,9 @@
 """Moments as integers: milliseconds since 1970 UTC."""
 
 from datetime import UTC, datetime
+from typing import Final
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -18,7 +18,7 @@ Time is an argument: the same case can be assessed at any moment.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import exp, isfinite, log, log1p
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 from pipeline.core.glossary import Definition
@@ -96,6 +96,8 @@ class RiskPolicy:
     holdout: float = 0.0  # share of alerts on which nobody acts, to measure what acting does
     coefficients: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """The coefficient of each of :data:`TERMS`."""
+    about: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """Those of the terms about the issue."""
 
     def __post_init__(self) -> None:
         numbers = [f.name for f in fields(self) if f.init and f.name != "version"]
@@ -109,11 +111,12 @@ class RiskPolicy:
         if not 0 <= self.holdout <= 1:
             raise ValueError("holdout must be a share, 0 to 1")
         object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))
+        object.__setattr__(self, "about", self.coefficients[len(STANDING) :])
 
 
-MONTH_MS = 30 * DAY_MS
-NO_END = 2**62
-MOST_SILENCE = 3.0
+MONTH_MS: Final = 30 * DAY_MS
+NO_END: Final = 2**62
+MOST_SILENCE: Final = 3.0
 """The silence term's largest value: twenty times the own mean gap."""
 EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
@@ -202,12 +205,13 @@ def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     if not begun:
         return Assessment(at, before, before, (float(prior), silence, bound, *_NOTHING), 0.0)
     values = (
-        float(prior), silence, bound, *_effort(begun, at), *_voice(case, begun, at), *_story(case, begun, at)
+        float(prior), silence, bound, *_effort(begun, at),
+        *(_voice(case, begun, at) if case.detractor or case.effort else _SILENT), *_story(case, begun, at),
     )  # fmt: skip
     about = 0.0
-    for position in range(len(STANDING), len(values)):
-        if values[position]:
-            about += values[position] * coefficients[position]
+    for value, coefficient in zip(values[len(STANDING) :], policy.about, strict=True):
+        if value:
+            about += value * coefficient
     weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS))
     return Assessment(at, before, sigmoid(logit + weight * about), values, weight)
 
@@ -227,7 +231,11 @@ def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, floa
 
 def _last_seen(begun: Sequence[Contact], at: int) -> int:
     """When the customer and the firm last dealt with the issue."""
-    return max(contact.last_at if contact.last_at <= at else contact.opened_at for contact in begun)
+    last = 0
+    for contact in begun:
+        seen = contact.last_at if contact.last_at <= at else contact.opened_at
+        last = max(last, seen)
+    return last
 
 
 def regressors(now: Assessment) -> tuple[float, ...]:
@@ -254,28 +262,31 @@ def ease(answer: Answer) -> float:
     return 1 - share if answer.instrument == "ces1" else share
 
 
-_NOTHING = (0.0,) * (len(TERMS) - len(STANDING))
+_NOTHING: Final = (0.0,) * (len(TERMS) - len(STANDING))
+_SILENT: Final = (0.0, 0.0)
 
 
 def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
     """What the customer had to go through; known for every contact, with no survey. ``contact`` to ``self_service``."""
-    recent, transfers, waiting, repeated, tried = 0, 0, 0.0, False, False
-    channels = set()
+    repeats, transfers, waiting, repeated, tried = -1, 0, 0.0, False, False
     for contact in begun:
-        recent += contact.opened_at > at - MONTH_MS
+        if contact.opened_at > at - MONTH_MS:
+            repeats += 1
         transfers += contact.transfers
         waiting = max(waiting, contact.waiting_seconds)
-        repeated = repeated or contact.information_repeated
-        tried = tried or contact.self_service_first
-        channels.add(contact.channel)
+        if contact.information_repeated:
+            repeated = True
+        if contact.self_service_first:
+            tried = True
+    channels = len({contact.channel for contact in begun}) if len(begun) > 1 else 1
     return (
         1.0,
-        float(min(4, max(0, recent - 1))),
-        float(min(4, transfers)),
-        float(min(3, len(channels) - 1)),
-        float(repeated),
-        min(6.0, waiting / 600),
-        float(tried),
+        float(min(4, repeats)) if repeats > 0 else 0.0,
+        float(min(4, transfers)) if transfers else 0.0,
+        float(min(3, channels - 1)),
+        1.0 if repeated else 0.0,
+        min(6.0, waiting / 600) if waiting else 0.0,
+        1.0 if tried else 0.0,
     )
 
 
@@ -300,24 +311,25 @@ def _story(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, ...]:
     reopened = cancels = False
     before: Contact | None = None
     for contact in begun:
-        cancels = cancels or contact.kind == "cancellation"
-        reopened = reopened or (before is not None and before.resolved and before.last_at < contact.opened_at)
+        if contact.kind == "cancellation":
+            cancels = True
+        if before is not None and before.resolved and before.last_at < contact.opened_at:
+            reopened = True
         before = contact
     return (
-        float(not solved),
-        float(solved),
-        float(reopened),
-        float(cancels),
+        0.0 if solved else 1.0,
+        1.0 if solved else 0.0,
+        1.0 if reopened else 0.0,
+        1.0 if cancels else 0.0,
         _earlier_complaints(case.elsewhere, at) if case.elsewhere else 0.0,
-        float(_returned(case, last.last_at // DAY_MS, at // DAY_MS)),
+        1.0 if _returned(case, last.last_at // DAY_MS, at // DAY_MS) else 0.0,
     )
 
 
 def _returned(case: Case, after_day: int, until_day: int) -> bool:
     """Whether there was a purchase occasion after one day and up to another."""
-    window = case.occasions >> max(0, after_day + 1 - case.first_day)
     days = until_day - max(after_day, case.first_day - 1)
-    return days > 0 and window & ((1 << days) - 1) != 0
+    return days > 0 and case.occasions >> max(0, after_day + 1 - case.first_day) & ((1 << days) - 1) != 0
 
 
 def _earlier_complaints(elsewhere: Sequence[tuple[str, int]], at: int) -> float:

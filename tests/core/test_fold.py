@@ -26,7 +26,7 @@ from pipeline.core.customer import (
     repeat_occasions,
 )
 from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import Where, apply, is_recent, look_again, step
+from pipeline.core.fold import MOST_UNITS, Where, apply, is_recent, look_again, step
 from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS
 from pipeline.core.words import LEFT_ALONE
@@ -127,6 +127,32 @@ def test_a_redelivered_record_changes_nothing(events: list[Event]) -> None:
         assert result.redelivered
         assert result.customer is customer
         assert not result.alerts
+    assert customer == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories)
+def test_events_applied_in_place_come_to_what_steps_come_to(events: list[Event]) -> None:
+    own = stepped = Customer(customer_id=CUSTOMER)
+    for number, event in enumerate(events):
+        before = stepped
+        stepped = step(stepped, event, Where("any", number)).customer
+        after, concerned, _, _ = apply(own, event, "any", number)
+        assert after is own
+        assert concerned.nothing or own.contacts
+        own.alerts = stepped.alerts
+        assert own == stepped
+        assert before is not stepped
+
+
+@pytest.mark.parametrize("more", [{}, {"amount": "-1.00", "refund_of": "o"}, {"lines": [Line(category="books")]}])
+def test_an_event_that_cannot_be_applied_leaves_the_customer_as_it_was(more: dict[str, object]) -> None:
+    full = {"EUR": MOST_UNITS - 1}
+    customer = Customer(customer_id=CUSTOMER, applied={"any": 3}, spent=dict(full), refunded=dict(full))
+    before = deepcopy(customer)
+    event = msgspec.structs.replace(bought(1, programme_member=True, survey_consent="granted"), **more)
+    with pytest.raises(BadEvent):
+        apply(customer, event, "any", 4)
     assert customer == before
 
 
