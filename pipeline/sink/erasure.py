@@ -4,7 +4,7 @@ Which tables and columns can name a customer is read from the warehouse's own sc
 :mod:`pipeline.sink.forgetting` knows: a table that is added later needs no line here.
 
 ``ALTER TABLE … DELETE`` writes the parts that hold such rows again without them; the old parts leave the disk a little
-later. The engine keeps the text of such statements, so they name the SHA-256 of the id, never the id.
+later. What the rows added to aggregates is taken out of them first. The engine keeps the text of such statements, so they name the SHA-256 of the id, never the id.
 """
 
 import base64
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pipeline.core.suppression import digest_of, named_in
 from pipeline.errors import NotFound, Refused
+from pipeline.sink import fills, migrations
 from pipeline.sink.forgetting import RAW_REFERRAL, REFERRAL
 from pipeline.sink.warehouse import Warehouse
 
@@ -114,12 +115,28 @@ def letters(warehouse: Warehouse, table: str, customer_id: str) -> list[Letter]:
 def erase(warehouse: Warehouse, customer_id: str) -> Iterator[str]:
     """Take a customer out, place by place; yields each place that held something, once it does not."""
     digest = digest_of(customer_id.encode()).hex()
+    _take_out_of_sums(warehouse, customer_id, digest)
     for place in places(warehouse):
         if not _count(warehouse, place, customer_id):
             continue
         for statement in _statements(warehouse, place, customer_id, digest):
             warehouse.command(f"ALTER TABLE `{place.table}` {statement} SETTINGS mutations_sync = 2")
         yield place.name
+
+
+def _take_out_of_sums(warehouse: Warehouse, customer_id: str, digest: str) -> None:
+    """Take what a customer added out of every aggregate, while the rows are there to say what that was.
+
+    The token names the rows: begun again after they were deleted there is nothing to take out, and before that the
+    engine knows the token.
+    """
+    for view in migrations.views():
+        ((rows, last),) = warehouse.query(
+            "SELECT count(), max(_offset) FROM {t:Identifier} WHERE customer_id = {c:String}",
+            {"t": view.source, "c": customer_id},
+        ).rows
+        if int(rows):
+            fills.take_out(warehouse, view, customer_id, f"erase/{digest}/{view.name}/{rows}-{last}")
 
 
 def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: str) -> Iterator[str]:

@@ -43,6 +43,7 @@ _VIEW = re.compile(
 )
 _COLUMNS = {"view": "String", "attempt": "UInt32", "topic": "String", "partition": "UInt16", "low": "UInt64",
             "below": "UInt64"}  # fmt: skip
+_SUM = "SimpleAggregateFunction(sum,"
 _ONE_BLOCK = {
     "max_insert_threads": 1,
     "min_insert_block_size_rows": 1_000_000_000,
@@ -126,6 +127,8 @@ def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> 
         "ORDER BY position",
         {"database": warehouse.database, "table": view.target},
     ).rows
+    if not any(str(kind).startswith(_SUM) for _, kind in columns):
+        return  # it keeps rows, and they are deleted like those of every other table
     names = ", ".join(f"`{name}`" for name, _ in columns)
     theirs = _limited(view, "customer_id = {customer:String}")
     values = ", ".join(_negative(str(name), str(kind)) for name, kind in columns)
@@ -137,7 +140,7 @@ def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> 
 
 
 def _negative(name: str, kind: str) -> str:
-    if kind.startswith("SimpleAggregateFunction(sum,"):
+    if kind.startswith(_SUM):
         return f"-`{name}`"
     if kind == "AggregateFunction(uniqExact, String)":
         return "arrayReduce('uniqExactState', emptyArrayString())"
