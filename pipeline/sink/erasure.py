@@ -3,8 +3,9 @@
 Which tables and columns can name a customer is read from the warehouse's own schema, by the names that
 :mod:`pipeline.sink.forgetting` knows: a table that is added later needs no line here.
 
-``ALTER TABLE … DELETE`` writes the parts that hold such rows again without them; the old parts leave the disk a little
-later. What the rows added to aggregates is taken out of them first. The engine keeps the text of such statements, so they name the SHA-256 of the id, never the id.
+What the rows added to aggregates is taken out of them first. Then ``ALTER TABLE … DELETE`` writes the parts that hold
+such rows again without them; the old parts leave the disk a little later. The engine keeps the text of such statements,
+so they name the SHA-256 of the id, never the id.
 """
 
 import base64
