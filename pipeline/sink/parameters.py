@@ -154,14 +154,16 @@ def _insert(warehouse: Warehouse, made: Parameters, recorded_at: datetime, curre
 
 
 def record_configured(warehouse: Warehouse, settings: Settings, now: datetime) -> None:
-    """Put on record what the settings name, when this is new; a file that cannot be used is the worker's to refuse."""
-    record_priors(warehouse, now)
-    for name in (settings.risk_policy, settings.purchase_model):
-        if name:
-            try:
-                record(warehouse, read_file(Path(name).expanduser()), now, supersede=False)
-            except LoyaltyError as failed:
-                structlog.get_logger().warning("parameters are not on record", error=str(failed))
+    """Put on record what the settings name, when this is new.
+
+    It never stops a sink: a file that cannot be used is the worker's to refuse, and rows can be written without it.
+    """
+    try:
+        record_priors(warehouse, now)
+        for name in filter(None, (settings.risk_policy, settings.purchase_model)):
+            record(warehouse, read_file(Path(name).expanduser()), now, supersede=False)
+    except LoyaltyError as failed:
+        structlog.get_logger().warning("parameters are not on record", error=str(failed))
 
 
 def policy(warehouse: Warehouse, version: str | None) -> RiskPolicy:
