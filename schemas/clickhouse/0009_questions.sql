@@ -615,8 +615,15 @@ WITH
     bought AS
     (
         SELECT customer_id, arraySort(groupUniqArray(toUnixTimestamp64Milli(occurred_at))) AS moments
-        FROM purchases
-        WHERE NOT obligated AND refund_of = '' AND occurred_at <= ends_at AND customer_id IN (SELECT customer_id FROM days)
+        FROM
+        (
+            SELECT customer_id, occurred_at, obligated, refund_of
+            FROM raw_purchases
+            WHERE customer_id IN (SELECT customer_id FROM raw_service_contacts)
+            ORDER BY _offset
+            LIMIT 1 BY customer_id, event_id
+        )
+        WHERE NOT obligated AND refund_of = '' AND occurred_at <= ends_at
         GROUP BY customer_id
     ),
     told AS
@@ -768,8 +775,15 @@ WITH
     bought AS
     (
         SELECT customer_id, groupArray(occurred_at) AS moments
-        FROM purchases
-        WHERE NOT obligated AND refund_of = '' AND customer_id IN (SELECT customer_id FROM firsts)
+        FROM
+        (
+            SELECT customer_id, occurred_at, obligated, refund_of
+            FROM raw_purchases
+            WHERE customer_id IN (SELECT customer_id FROM alert_states)
+            ORDER BY _offset
+            LIMIT 1 BY customer_id, event_id
+        )
+        WHERE NOT obligated AND refund_of = ''
         GROUP BY customer_id
     ),
     judged AS
@@ -777,7 +791,7 @@ WITH
         SELECT arm, NOT arrayExists(at -> at > first_at AND at <= first_at + toIntervalDay({days:UInt32}), moments) AS gone
         FROM firsts
         LEFT JOIN bought ON bought.customer_id = firsts.customer_id
-        WHERE first_at + toIntervalDay({days:UInt32}) <= (SELECT max(occurred_at) FROM purchases)
+        WHERE first_at + toIntervalDay({days:UInt32}) <= (SELECT max(occurred_at) FROM raw_purchases)
     ),
     counted AS
     (

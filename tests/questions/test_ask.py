@@ -101,6 +101,7 @@ def test_the_list_has_every_question_and_needs_no_warehouse(capsys: pytest.Captu
         ("cohorts", {"at": "0001-01-01"}, "at is a moment"),
         ("cohorts", {"weeks": "3"}, "cohorts has no parameter 'weeks'; it has at, days"),
         ("sales_by_quarter", {"days": "3"}, "sales_by_quarter has no parameter 'days'; it has none"),
+        ("disloyal_to_loyal", {"days": "ninety"}, "days is a whole number, not 'ninety'; its default is 36500"),
         ("disloyal_to_loyal", {"answer": "1"}, "has no parameter 'answer'; it has at, days"),
     ],
 )

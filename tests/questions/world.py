@@ -212,6 +212,7 @@ def _troubled() -> Iterator[Sent]:
         if number % 4 == 1:
             yield bought(customer, "p3", day(330 + number))
     yield from _on_the_border()
+    yield from _twice_in_trouble()
     for number in range(5):
         customer = f"fresh-{number}"
         yield bought(customer, "p1", day(690 + number))
@@ -219,6 +220,18 @@ def _troubled() -> Iterator[Sent]:
                    origin="product")  # fmt: skip
     yield event("service-contacts", "fresh-9", "k1", END, contact_id="k1", issue_id="i1", opened_at=END.isoformat(),
                 channel="web", kind="question", origin="other", stage="opened")  # fmt: skip
+
+
+def _twice_in_trouble() -> Iterator[Sent]:
+    """Two alerts each, half a year apart: their arms are drawn apart, and only the first one's counts."""
+    for number in range(10):
+        customer = f"twice-{number}"
+        for turn in range(3):
+            yield bought(customer, f"p{turn}", day(20 + 40 * turn + number))
+        for issue, start in (("i1", 130), ("i2", 310)):
+            for turn in range(3):
+                yield call(customer, f"{issue}-k{turn}", issue, day(start + 3 * turn + number), kind="cancellation",
+                           transfers=3, information_repeated=turn > 0, origin="contract")  # fmt: skip
 
 
 def _on_the_border() -> Iterator[Sent]:
