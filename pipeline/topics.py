@@ -21,6 +21,9 @@ ERROR_HEADERS = "__loyalty.errors."
 APPLIED_HEADER = "__loyalty.applied"
 """The header of an alert that says what it rests on: a JSON object of the last offset of each input topic."""
 
+IMPORT_HEADER = "__loyalty.import"
+"""The header of an imported event that says which import and which row of its file it is."""
+
 COMPACTION_LAG_MS = 3_600_000
 """How long superseded states are kept at least: a worker that was frozen may write an old one after a newer one."""
 

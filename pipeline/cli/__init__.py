@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
+from pipeline.cli import importing
 from pipeline.cli.desk import alerts_cli, letters_cli
 from pipeline.cli.fit import fit_cli
 from pipeline.cli.options import (
@@ -63,6 +64,7 @@ for name, group in (
     ("fit", fit_cli),
 ):
     cli.add_typer(group, name=name)
+importing.register(cli)
 
 
 @cli.callback(invoke_without_command=True)
