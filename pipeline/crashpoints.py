@@ -29,6 +29,14 @@ class Point(StrEnum):
     SINK_MID_INSERT = "sink-mid-insert"
     SINK_INSERTED = "sink-inserted"
     SINK_COMMITTED = "sink-committed"
+    IMPORT_SENDING = "import-sending"
+    IMPORT_SENT = "import-sent"
+    IMPORT_NOTED = "import-noted"
+    REBUILD_FILLED = "rebuild-filled"
+    REBUILD_CARRIED = "rebuild-carried"
+    REBUILD_SWAPPING = "rebuild-swapping"
+    REBUILD_EXCHANGED = "rebuild-exchanged"
+    REBUILD_COMMITTED = "rebuild-committed"
 
 
 class CrashPoints:

@@ -374,3 +374,21 @@ def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[t
     finally:
         reader.close()
     return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
+
+
+def members(settings: Settings, group: str, seconds: float = 30.0) -> int:
+    """How many processes are in a group, those included that left and whose session is not over.
+
+    Raises
+    ------
+    Transient
+        The broker does not answer.
+    """
+    client = admin(settings)  # must outlive its future
+    try:
+        found: Any = client.describe_consumer_groups([group], request_timeout=seconds)[group].result(seconds)
+    except KafkaException as failed:
+        if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
+    return len(found.members)

@@ -31,7 +31,7 @@ def test_all_commands_are_there() -> None:
         "up", "demo", "reset", "worker", "sink", "warehouse", "topics create", "topics list", "replay cdnow",
         "simulate", "fit risk", "fit purchases", "status", "audit", "rebuild",
         "customer", "explain", "glossary", "query", "doctor", "dead-letters list", "dead-letters show",
-        "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+        "dead-letters replay", "import", "alerts list", "alerts show", "alerts tail",
         "report surveys", "report effort", "report shift", "report effect",
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """``loyalty import``: a firm's history out of a file, as events with their original times."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import msgspec
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
+from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
 from pipeline.importing import mapping, note, sending
 from pipeline.importing.checking import Checked, check
@@ -178,10 +180,11 @@ def _in_warehouse(settings: Settings, topic: str, first: list[tuple[str, str]]) 
 
 def _send(settings: Settings, work: _Work, known: Note, checked: Checked, rate: float | None) -> tuple[Note, int]:
     noted: Callable[[Note], object] = lambda now: note.write(work.path, now)  # noqa: E731 - said once
+    crash = CrashPoints.from_env(os.environ)
     with output.bar() as bar:
         task = bar.add_task(f"{work.topic} from {work.path.name}", total=checked.good, completed=known.sent)
         made = sending.events(work.file, work.maker, work.repeats)
-        done, found = sending.send(settings, known, made, noted, lambda n: bar.update(task, completed=n), rate)
+        done, found = sending.send(settings, known, made, noted, lambda n: bar.update(task, completed=n), rate, crash)
     if work.file.digest != checked.digest:
         raise Refused(f"{work.path.name} was changed while it was imported; import it again from a copy that stays")
     noted(done)

@@ -13,9 +13,8 @@ Interrupted after 2, the states that are left know which records they hold; run 
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from pipeline import kafka
 from pipeline.config import Settings
@@ -44,22 +43,10 @@ def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
 def _check_no_worker(settings: Settings) -> None:
     """A worker with an instance name stays a member until its session is over; that is waited for."""
     end = time.monotonic() + LEAVING_SECONDS
-    while members := _members(settings):
+    while members := kafka.members(settings, settings.group("worker")):
         if time.monotonic() > end:
             raise Refused(f"{members} worker(s) run; stop them first, and start them again afterwards")
         time.sleep(0.5)
-
-
-def _members(settings: Settings) -> int:
-    group = settings.group("worker")
-    client = kafka.admin(settings)  # must outlive its future
-    try:
-        found: Any = client.describe_consumer_groups([group], request_timeout=SECONDS)[group].result(SECONDS)
-    except KafkaException as failed:
-        if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return 0
-        raise Transient(f"Kafka does not answer: {failed.args[0].str()}") from None
-    return len(found.members)
 
 
 def _go_back(settings: Settings, reader: Consumer) -> None:

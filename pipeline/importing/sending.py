@@ -16,6 +16,7 @@ import msgspec
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
+from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, Refused, Unreachable
 from pipeline.importing.events import Made, Maker
 from pipeline.importing.identity import Repeats
@@ -89,6 +90,7 @@ def send(
     noted: Callable[[Note], object],
     progress: Callable[[int], object],
     rate: float | None = None,
+    crash: CrashPoints | None = None,
 ) -> tuple[Note, int]:
     """Send the events of rows after the note; returns the note in the end, and how many were found in the log.
 
@@ -101,6 +103,7 @@ def send(
     if not note.places:
         note = msgspec.structs.replace(note, places={n: end for n, (_, end) in ends(settings, note.topic).items()})
         noted(note)
+    crash = crash or CrashPoints()
     producer = kafka.producer(settings, "import", **{"message.timeout.ms": int(SECONDS * 1_000)})
     rest, already, started = iter(events), 0, time.monotonic()
     while piece := list(islice(rest, PIECE if rate is None else max(1, min(PIECE, int(rate))))):
@@ -116,12 +119,15 @@ def send(
             header = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
             sending.send(settings.topic(note.topic), key, made.value, header, partition, _place(places, partition))
         sending.finish(failures.append)
+        crash.reached(Point.IMPORT_SENDING)
         kafka.flush(producer, SECONDS)
         if failures != [None]:
             raise Unreachable(f"Kafka did not take every event ({failures}); run it again, and it goes on from there")
         if fresh:
+            crash.reached(Point.IMPORT_SENT)
             note = msgspec.structs.replace(note, row=piece[-1][0], sent=note.sent + len(fresh), places=places)
             noted(note)
+            crash.reached(Point.IMPORT_NOTED)
         progress(note.sent)
         if rate:
             time.sleep(max(0.0, started + note.sent / rate - time.monotonic()))

@@ -19,7 +19,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaException, Producer
@@ -29,24 +28,20 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Reason, Transient
 from pipeline.flow import DeadLetter
-from pipeline.sink import checks
+from pipeline.sink import checks, swapping
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy
 from pipeline.sink.intake import Intake, Lost
 from pipeline.sink.migrations import migrate
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.warehouse import Connecting, Warehouse, connect
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
 
 WRITERS = 2
+GROUP = "sink"
+"""The group of those who write the live tables."""
 STOP_SECONDS = 15.0
 """How long a stop may take."""
-
-
-class Connecting(Protocol):
-    """How to connect to ClickHouse."""
-
-    def __call__(self, settings: Settings, *, create_database: bool = False) -> Warehouse: ...
 
 
 class Sink:
@@ -59,12 +54,13 @@ class Sink:
         warehouses: Sequence[Warehouse],
         policy: BatchPolicy,
         crash: CrashPoints,
+        group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._facts = facts
         self._policy = policy
         self._crash = crash
-        self._intake = Intake(settings, facts)
+        self._intake = Intake(settings, facts, group)
         self._writer = Writer(settings, facts, warehouses, crash)
         self._producer: Producer | None = None
         self._log = structlog.get_logger()
@@ -196,6 +192,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     warehouses = [connecting(settings, create_database=True) for _ in range(WRITERS)]
     migrate(warehouses[0])
     checks.windows(warehouses[0])
+    swapping.wait_for_the_end(warehouses[0])
     made = metrics.registry("sink")
     metrics.serve(made, settings.listen, settings.sink_metrics_port)
     facts = metrics.SinkMetrics(made)
@@ -203,6 +200,8 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     auditor = Auditor(settings, facts, lambda: connecting(settings))
     _on_signal(lambda: _stop(sink))
     auditor.start()
+    swap = swapping.Watch(lambda: connecting(settings), sink.stop)
+    swap.start()
     structlog.get_logger().info("sink ready")
     try:
         sink.run()
@@ -213,3 +212,5 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
         raise Transient(f"Kafka ended the sink's membership: {failed.args[0].str()}") from None
     finally:
         auditor.stop()
+    if swap.seen:
+        raise Transient("`loyalty rebuild` swaps the tables; the next start goes on with the new ones")
