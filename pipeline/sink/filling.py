@@ -18,7 +18,7 @@ from pipeline.sink.warehouse import Connecting
 from pipeline.topics import TOPICS
 
 LEAVING_SECONDS = 60.0
-"""How long sinks have to end their batch and leave; one with a name of its own is a member until its session is over."""
+"""How long sinks have to end their batch and leave; one with an instance name stays until its session is over."""
 ALONE_SECONDS = 3.0
 """How long nobody must be in the group before it counts as empty."""
 
@@ -76,7 +76,7 @@ def filled(settings: Settings, group: str) -> dict[tuple[str, int], int]:
 def follow(
     shadow: Shadow, running: Filling, goal: Callable[[], Offsets], progress: Callable[[int, int], object]
 ) -> None:
-    """Wait until the shadow holds everything before ``goal``; ``progress`` is told how much it holds, and of how much."""
+    """Wait until the shadow holds everything before ``goal``; ``progress`` is told how much it does, of how much."""
     firsts = {key: low for key, (low, _) in kafka.end_offsets(shadow.settings, TOPICS).items()}
     while True:
         running.check()

@@ -133,7 +133,8 @@ def _copy_others(live: Warehouse, shadow: Warehouse) -> None:
 
 def _with_rows(warehouse: Warehouse) -> list[str]:
     found = warehouse.query(
-        "SELECT name FROM system.tables WHERE database = {d:String} AND endsWith(engine, 'MergeTree') AND total_rows > 0",
+        "SELECT name FROM system.tables WHERE database = {d:String} AND endsWith(engine, 'MergeTree') "
+        "AND total_rows > 0",
         {"d": warehouse.database},
     )
     return [str(name) for (name,) in found.rows]
@@ -209,10 +210,10 @@ def _partitions(live: Warehouse, table: str) -> list[tuple[str, int]]:
 def _carry(live: Warehouse, shadow: Warehouse, table: str, place: dict[str, object]) -> int:
     which = "_topic = {topic:String} AND _partition = {partition:UInt16} AND _offset < {bound:UInt64}"
     old, names = f"{quoted(live.database)}.{quoted(table)}", ", ".join(map(quoted, columns(shadow, table)))
-    missing = f"FROM {old} WHERE {which} AND _offset NOT IN (SELECT _offset FROM {quoted(table)} WHERE {which})"
+    missing = f"FROM {old} WHERE {which} AND _offset NOT IN (SELECT _offset FROM {quoted(table)} WHERE {which})"  # noqa: S608 - quoted names
     count = int(shadow.value(f"SELECT count() {missing}", place))
     if count:
-        shadow.query_nothing(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} {missing}", place)  # noqa: S608 - quoted names
+        shadow.query_nothing(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} {missing}", place)
     return count
 
 
@@ -245,8 +246,8 @@ def announce(live: Warehouse) -> None:
     """Ask the sinks to leave."""
     live.command(
         f"CREATE TABLE IF NOT EXISTS {MARKER} (epoch String COMMENT 'Which rebuild this is', `table` String COMMENT 'A "
-        "table that changes places', uuid String COMMENT 'The UUID of its successor') ENGINE = MergeTree ORDER BY `table` "
-        "COMMENT 'While this table exists, no sink writes: the tables are being swapped'"
+        "table that changes places', uuid String COMMENT 'The UUID of its successor') ENGINE = MergeTree "
+        "ORDER BY `table` COMMENT 'While this table exists, no sink writes: the tables are being swapped'"
     )
 
 

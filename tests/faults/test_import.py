@@ -164,7 +164,7 @@ def test_history_raises_no_alert_for_the_desk_and_a_rebuild_neither(running: Fie
     worker = running.running[-1]
     told = len(read_log(running.settings, ALERTS))
     assert worker.stop() == 0
-    assert loyalty(running, "rebuild", "--yes").returncode == 0
+    assert loyalty(running, "rebuild", "--states", "--yes").returncode == 0
     worker.start().wait_ready()
     settle(running)
     assert len(read_log(running.settings, ALERTS)) == told
