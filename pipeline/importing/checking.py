@@ -97,12 +97,10 @@ def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path 
 
 
 def _see(checked: Checked, plan: Plan, maker: Maker, repeats: Repeats, row: Row) -> None:
-    event = maker(row, lambda _: 0).event
+    event = maker(row, repeats.first).event
     checked.good += 1
     if plan.identity.column is not None:
         checked.same_id += repeats.mark(content_key([event.customer_id, event.event_id]))
-    else:
-        repeats.mark(maker.key(row.values))
     at = event.occurred_at
     checked.earliest = at if checked.earliest is None else min(checked.earliest, at)
     checked.latest = at if checked.latest is None else max(checked.latest, at)

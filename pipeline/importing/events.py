@@ -1,6 +1,6 @@
 """A row as the bytes of an event, through the same decoder that a worker uses, so with the same reasons."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -64,8 +64,7 @@ class Maker:
     def key(self, values: Values) -> bytes:
         """128 bits that stand for what makes a row an event of its own."""
         columns = self._plan.identity.columns
-        chosen: Sequence[str] = columns if columns is not None else list(values)
-        return content_key([*chosen, *(_text(found(values, name)) for name in chosen)])
+        return content_key(values if columns is None else {name: found(values, name) for name in columns})
 
     def _identity(self, values: Values, occurrence: Occurrence) -> str | None:
         identity = self._plan.identity
@@ -86,7 +85,3 @@ def found(values: Values, column: str) -> Any:
             inner = inner.get(part) if isinstance(inner, dict) else None
         return inner
     return value
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -9,8 +9,10 @@ of them came only once, which changes no id: they are counted for nothing.
 """
 
 import math
-from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
+
+import orjson
 
 BITS = 4
 """How many bits stand for a content."""
@@ -18,10 +20,10 @@ SMALLEST, LARGEST = 1 << 16, 1 << 28
 """Bytes of the table: 2 for each 64 bytes of a file, at most 256 MiB."""
 
 
-def content_key(parts: Iterable[str]) -> bytes:
-    """128 bits that stand for texts, each told apart from its neighbours."""
-    whole = "".join(f"{len(part)}:{part}" for part in parts)
-    return blake2b(whole.encode(errors="surrogatepass"), digest_size=16, person=b"loyalty-import").digest()
+def content_key(content: Any) -> bytes:
+    """128 bits that stand for values of JSON; the order of an object's names does not matter."""
+    whole = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return blake2b(whole, digest_size=16, person=b"loyalty-import").digest()
 
 
 class Repeats:
@@ -45,6 +47,11 @@ class Repeats:
         if known:
             self._counts[key] = 0
         return known
+
+    def first(self, key: bytes) -> int:
+        """First pass: mark a content; how often it came before is not known yet."""
+        self.mark(key)
+        return 0
 
     def second_pass(self) -> None:
         """What was marked is known; the table is not needed any more."""

@@ -22,7 +22,7 @@ from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
 
 pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-import")]
-ROWS = 12_000
+ROWS = 3_000
 SAMPLE = """
 kind = "purchase"
 [event_id]
@@ -93,7 +93,7 @@ def write_purchases(directory: Path) -> tuple[Path, Path, Decimal]:
 def test_an_import_that_is_killed_sends_every_row_once(running: Field, tmp_path: Path) -> None:
     file, mapping, total = write_purchases(tmp_path)
     for crash_at in ("import-noted:1", "import-sending:1", "import-sent:1"):
-        killed = loyalty(running, "import", file, "--mapping", mapping, "--rate", "3000", CRASH_AT=crash_at)
+        killed = loyalty(running, "import", file, "--mapping", mapping, "--rate", "700", CRASH_AT=crash_at)
         assert killed.returncode == -9, killed.stderr
     done = imported(running, file, mapping)
     assert done["rejected"] == 0
@@ -130,9 +130,6 @@ def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Fi
     other = loyalty(running, "import", file, "--mapping", mapping)
     assert other.returncode == 4
     assert "--again" in other.stderr
-    with file.open("a") as more:
-        more.write("x,19970101,1,9.99,cd\n")
-    settle(running)
 
 
 def write_contacts(directory: Path) -> tuple[Path, Path]:

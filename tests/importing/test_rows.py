@@ -49,6 +49,20 @@ def test_a_local_time_is_read_in_its_zone(tmp_path: Path, written: str, meant: s
     assert first(shop(tmp_path, ROW.replace("05.03.2020 09:30", written)))["occurred_at"] == meant
 
 
+def test_digits_side_by_side_are_not_guessed_apart(tmp_path: Path) -> None:
+    mapping = SHOP.replace("%d.%m.%Y %H:%M", "%Y%m%d")
+    rows = [ROW.replace("05.03.2020 09:30", day) for day in ("20200305", "2020305")]
+    checked, made = shop(tmp_path, "".join(rows), mapping).run()
+    assert (checked.good, checked.rejected) == (1, 1)
+    assert made[0].event.occurred_at.isoformat() == "2020-03-04T23:00:00+00:00"
+
+
+def test_a_form_with_words_is_read_too(tmp_path: Path) -> None:
+    mapping = SHOP.replace("%d.%m.%Y %H:%M", "%d %b %Y %I:%M %p")
+    event = first(shop(tmp_path, ROW.replace("05.03.2020 09:30", "05 Mar 2020 09:30 PM"), mapping))
+    assert event["occurred_at"] == "2020-03-05T20:30:00+00:00"
+
+
 REJECTS = {
     "a time that clocks skipped": ("05.03.2020 09:30", "29.03.2020 02:30", "inconsistent", "skipped it"),
     "a time that clocks showed twice": ("05.03.2020 09:30", "25.10.2020 02:30", "inconsistent", "showed it twice"),
