@@ -63,6 +63,13 @@ def test_a_live_stage_of_an_imported_contact_raises_it_for_the_desk() -> None:
     assert told(replay([bought(), cancelled(), later])[1])[-1] == ("raised", False)
 
 
+def test_an_imported_stage_of_a_live_contact_keeps_it_before_the_desk() -> None:
+    later = cancelled(event_id="c-0b", occurred_at=DAY + timedelta(hours=1), waiting_seconds=5_000)
+    news = told(replay([bought(), cancelled(backfill=False), later])[1])
+    assert len(news) > 1
+    assert not any(backfill for _, backfill in news)
+
+
 def test_a_live_purchase_tells_nobody_about_an_imported_issue() -> None:
     news = told(replay([bought(), cancelled(), bought(1, days=40, backfill=False)])[1])
     assert len(news) > 1
