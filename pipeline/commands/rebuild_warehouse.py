@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline import kafka
+from pipeline import kafka, logs
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused
@@ -54,6 +54,7 @@ def rebuild(settings: Settings, progress: Progress, *, accept_fewer: bool = Fals
     Refused
         Something would be lost, or is not as it should be; the live tables are as they were.
     """
+    logs.errors_only()
     kafka.verify_topics(settings)
     crash = CrashPoints.from_env(os.environ)
     live = connect(settings)

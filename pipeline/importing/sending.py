@@ -47,8 +47,8 @@ def _made(maker: Maker, row: Row, repeats: Repeats) -> Made | None:
 
 
 def cluster(settings: Settings) -> str:
-    """Which Kafka this is."""
-    return str(kafka.metadata(settings).cluster_id)
+    """Which Kafka this is, and which topics in it are ours."""
+    return f"{kafka.metadata(settings).cluster_id} {settings.topic_prefix}".strip()
 
 
 def ends(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:

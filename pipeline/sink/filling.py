@@ -13,6 +13,7 @@ from pipeline.crashpoints import CrashPoints
 from pipeline.errors import LoyaltyError, Refused, Transient
 from pipeline.sink.app import GROUP, WRITERS, Sink
 from pipeline.sink.batches import BatchPolicy, plan_of
+from pipeline.sink.intake import Lost
 from pipeline.sink.shadow import Offsets, Shadow
 from pipeline.sink.warehouse import Connecting
 from pipeline.topics import TOPICS
@@ -37,6 +38,8 @@ class Filling:
             self._sink.run()
         except (LoyaltyError, KafkaException) as failed:
             self._failure = failed
+        except Lost:
+            pass  # stopped while it waited; its batch is written when it goes on
 
     def check(self) -> None:
         """Fail as it failed."""

@@ -152,6 +152,13 @@ def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
 
 def _check_same(live: Warehouse, shadow: Warehouse) -> None:
     for table in checks.written(shadow):
+        if _engine(live, table) != _engine(shadow, table):
+            raise Refused(
+                f"the live table {table} is a {_engine(live, table)}, the one made anew a {_engine(shadow, table)}; "
+                "they cannot change places"
+            )
+        if _engine(live, table).startswith(("Replicated", "Shared")):
+            raise Refused(f"{table} has replicas, and tables change places on one server only; nothing was changed")
         differ = {name for name, _ in columns(live, table).items() ^ columns(shadow, table).items()}
         if differ:
             raise Refused(
@@ -236,7 +243,7 @@ def fewer(live: Warehouse, shadow: Warehouse, filled: Offsets) -> dict[str, int]
 def _engine(warehouse: Warehouse, table: str) -> str:
     return str(
         warehouse.value(
-            "SELECT engine FROM system.tables WHERE database = {d:String} AND name = {t:String}",
+            "SELECT anyOrNull(engine) FROM system.tables WHERE database = {d:String} AND name = {t:String}",
             {"d": warehouse.database, "t": table},
         )
     )
