@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import pytest
 
+from pipeline.importing import note
 from pipeline.simulate import cdnow, population
 from pipeline.topics import ALERTS, PURCHASES
 from tests.faults.brokers import Brokers
@@ -21,7 +23,7 @@ from tests.faults.oracle import check_kafka, read_log, stored_states, told_alert
 from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-import")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-import")]
 ROWS = 3_000
 SAMPLE = """
 kind = "purchase"
@@ -76,10 +78,18 @@ def settle(field: Field) -> None:
     field.wait_done("sink")
 
 
-def write_purchases(directory: Path) -> tuple[Path, Path, Decimal]:
+class Export(NamedTuple):
     """The first of the real purchases, with their identical rows, as a shop would export them."""
-    file, mapping = directory / "cdnow.csv", directory / "cdnow.toml"
-    total = Decimal(0)
+
+    file: Path
+    mapping: Path
+    total: Decimal
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    directory = tmp_path_factory.mktemp("export")
+    file, mapping, total = directory / "cdnow.csv", directory / "cdnow.toml", Decimal(0)
     with file.open("w", newline="") as written:
         writer = csv.writer(written)
         writer.writerow(["customer", "day", "cds", "dollars", "kind"])
@@ -87,49 +97,48 @@ def write_purchases(directory: Path) -> tuple[Path, Path, Decimal]:
             writer.writerow([row.customer, row.date, row.cds, row.dollars, "cd"])
             total += Decimal(row.dollars)
     mapping.write_text(SAMPLE)
-    return file, mapping, total
+    return Export(file, mapping, total)
 
 
-def test_an_import_that_is_killed_sends_every_row_once(running: Field, tmp_path: Path) -> None:
-    file, mapping, total = write_purchases(tmp_path)
+def test_an_import_that_is_killed_sends_every_row_once(running: Field, export: Export) -> None:
     for crash_at in ("import-noted:1", "import-sending:1", "import-sent:1"):
-        killed = loyalty(running, "import", file, "--mapping", mapping, "--rate", "700", CRASH_AT=crash_at)
+        killed = loyalty(
+            running, "import", export.file, "--mapping", export.mapping, "--rate", "700", CRASH_AT=crash_at
+        )  # fmt: skip
         assert killed.returncode == -9, killed.stderr
-    done = imported(running, file, mapping)
+    done = imported(running, export.file, export.mapping)
     assert done["rejected"] == 0
     records = read_log(running.settings, PURCHASES)
     assert len(records) == ROWS
     assert len({orjson.loads(record.value or b"")["event_id"] for record in records}) == ROWS
     assert 0 < int(str(done["found_in_the_log"])) < ROWS  # what the last note did not know of
 
-    again = imported(running, file, mapping)
+    again = imported(running, export.file, export.mapping)
     assert again["sent"] == {"purchases": 0}
     settle(running)
-    (tmp_path / "cdnow.csv.import.json").unlink()  # a note that was lost is read from the log
-    lost = imported(running, file, mapping)
+    note.path_of(export.file).unlink()  # a note that was lost is read from the log
+    lost = imported(running, export.file, export.mapping)
     assert (lost["sent"], lost["found_in_the_log"]) == ({"purchases": 0}, ROWS)
     assert len(read_log(running.settings, PURCHASES)) == ROWS
 
-    settle(running)
     (counted,) = running.rows("SELECT count() AS n, toString(sum(amount)) AS paid FROM purchases")
-    assert (int(counted["n"]), Decimal(counted["paid"])) == (ROWS, total)
+    assert (int(counted["n"]), Decimal(counted["paid"])) == (ROWS, export.total)
     states = stored_states(running.settings).values()
     assert sum(customer.purchases + customer.refunds for customer in states) == ROWS
     check_rows(running)
 
 
-def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Field, tmp_path: Path) -> None:
-    file, mapping, _ = write_purchases(tmp_path)
-    imported(running, file, mapping)
+def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Field, export: Export) -> None:
+    imported(running, export.file, export.mapping)
     settle(running)
-    mapping.write_text(SAMPLE + 'source = { constant = "shop" }\n')
-    other = loyalty(running, "import", file, "--mapping", mapping)
-    assert other.returncode == 4
-    assert "another mapping" in other.stderr
-    (tmp_path / "cdnow.csv.import.json").unlink()
-    other = loyalty(running, "import", file, "--mapping", mapping)
-    assert other.returncode == 4
-    assert "--again" in other.stderr
+    other = export.mapping.with_name("other.toml")
+    other.write_text(SAMPLE + 'source = { constant = "shop" }\n')
+    copy = export.file.with_name("copy.csv")
+    copy.write_bytes(export.file.read_bytes())
+    refused = loyalty(running, "import", copy, "--mapping", other)
+    assert refused.returncode == 4
+    assert "--again" in refused.stderr
+    assert not note.path_of(copy).exists()
 
 
 def write_contacts(directory: Path) -> tuple[Path, Path]:
@@ -146,8 +155,10 @@ def write_contacts(directory: Path) -> tuple[Path, Path]:
     return file, mapping
 
 
-def test_history_raises_no_alert_for_the_desk_and_a_rebuild_neither(running: Field, tmp_path: Path) -> None:
-    imported(running, *write_purchases(tmp_path)[:2])
+def test_history_raises_no_alert_for_the_desk_and_a_rebuild_neither(
+    running: Field, export: Export, tmp_path: Path
+) -> None:
+    imported(running, export.file, export.mapping)
     file, mapping = write_contacts(tmp_path)
     sent = imported(running, file, mapping)
     settle(running)

@@ -23,7 +23,7 @@ from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-import")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-import")]
 STEPS = [point for point in Point if point.startswith("rebuild-")]
 NEXT_TO_THE_SWAP = [Point.REBUILD_CARRIED, Point.REBUILD_EXCHANGED]
 
