@@ -110,6 +110,7 @@ def send(
         fresh = [entry for entry in piece if entry[0] > note.row]
         sending, failures = kafka.Sending(producer), list[str | None]()
         places = dict(note.places)
+        confirmed = [_place(places, partition) for partition in range(settings.partitions)]
         for number, made in fresh:
             key = made.event.customer_id.encode()
             partition = partition_of(key, settings.partitions)
@@ -117,7 +118,7 @@ def send(
                 already += 1
                 continue
             header = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
-            sending.send(settings.topic(note.topic), key, made.value, header, partition, _place(places, partition))
+            sending.send(settings.topic(note.topic), key, made.value, header, partition, confirmed[partition])
         sending.finish(failures.append)
         crash.reached(Point.IMPORT_SENDING)
         kafka.flush(producer, SECONDS)
