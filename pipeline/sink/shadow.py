@@ -110,7 +110,7 @@ def uuids(warehouse: Warehouse) -> dict[str, str]:
 
 def _check_migrated(live: Warehouse) -> None:
     if not _is_current(live):
-        raise Refused("the warehouse does not have this program's schema; start a sink once, it brings it up to it")
+        raise Refused("the warehouse has another schema than this program; start a sink once, it migrates it")
 
 
 def _is_current(warehouse: Warehouse) -> bool:
