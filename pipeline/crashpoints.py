@@ -35,6 +35,14 @@ class Point(StrEnum):
     ERASE_MID_DELETION = "erase-mid-deletion"
     ERASE_DELETED = "erase-deleted"
     ERASE_VERIFIED = "erase-verified"
+    IMPORT_SENDING = "import-sending"
+    IMPORT_SENT = "import-sent"
+    IMPORT_NOTED = "import-noted"
+    REBUILD_FILLED = "rebuild-filled"
+    REBUILD_CARRIED = "rebuild-carried"
+    REBUILD_SWAPPING = "rebuild-swapping"
+    REBUILD_EXCHANGED = "rebuild-exchanged"
+    REBUILD_COMMITTED = "rebuild-committed"
 
 
 class CrashPoints:

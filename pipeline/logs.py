@@ -26,6 +26,12 @@ def configure(process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
+def errors_only() -> None:
+    """Set up logging for a command that does what a process does: what the process would only mention is left out."""
+    configure("command")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
 class _AsJson(logging.Formatter):
     """What a library says, as one JSON object on one line, whatever characters are in it."""
 

@@ -24,6 +24,9 @@ APPLIED_HEADER = "__loyalty.applied"
 MAX_COMPACTION_LAG_MS = DAY_MS
 """After how long superseded states are cleaned away at the latest; without it, an erased one could stay for ever."""
 
+IMPORT_HEADER = "__loyalty.import"
+"""The header of an imported event that says which import and which row of its file it is."""
+
 COMPACTION_LAG_MS = 3_600_000
 """How long superseded states are kept at least: a worker that was frozen may write an old one after a newer one."""
 

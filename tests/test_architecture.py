@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "sink": {"sink", "core"} | SHARED,
     "simulate": {"simulate", "core"} | SHARED,
     "fitting": {"fitting", "core"} | SHARED,
+    "importing": {"importing", "core"} | SHARED,
     "local": {"local", "core"} | SHARED,
-    "commands": {"commands", "simulate", "fitting", "sink", "local", "core"} | SHARED,
-    "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "core"} | SHARED,
+    "commands": {"commands", "simulate", "fitting", "importing", "sink", "local", "core"} | SHARED,
+    "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "importing", "core"} | SHARED,
     "__main__": {"cli"},
 }
 ONLY_IN = {

@@ -34,6 +34,7 @@ def test_all_commands_are_there() -> None:
         "customer", "explain", "glossary", "query", "ask", "doctor", "dead-letters list", "dead-letters show",
         "erase", "export",
         "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+        "import",
         "report surveys", "report effort", "report shift", "report effect",
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__, kafka
+from pipeline.cli import importing, rebuilding
 from pipeline.cli.ask import ask
 from pipeline.cli.desk import alerts_cli, letters_cli
 from pipeline.cli.fit import fit_cli
@@ -42,7 +43,6 @@ from pipeline.commands import (
     status,
 )
 from pipeline.commands import explain as explained
-from pipeline.commands import rebuild as states
 from pipeline.config import TABLE
 from pipeline.errors import LoyaltyError, Refused
 from pipeline.local import stack
@@ -69,6 +69,8 @@ for name, group in (
     cli.add_typer(group, name=name)
 cli.command(epilog=example("loyalty ask captive"))(ask)
 cli.add_typer(privacy_cli)
+importing.register(cli)
+rebuilding.register(cli)
 
 
 @cli.callback(invoke_without_command=True)
@@ -143,18 +145,6 @@ def reset(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", h
         typer.confirm(f"Remove all loyalty data in {directory}?", abort=True)
     removed = stack.reset(directory)
     output.say(f"Removed {', '.join(removed)} from {directory}." if removed else f"Nothing to remove in {directory}.")
-
-
-@cli.command(epilog=example("loyalty rebuild --yes"))
-def rebuild(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Fold every state again from the events, with no worker running; tells the desk only what differs."""
-    settings = settings_of(data_dir, running=True)
-    if not yes:
-        typer.confirm("Erase every customer's state and fold all events again?", abort=True)
-    with output.bar(unit="states") as bar:
-        task = bar.add_task("Erasing states", total=None)
-        erased = states.rebuild(settings, lambda count: bar.update(task, completed=count))
-    output.say(f"Erased {erased} states. Start the workers: they fold all events again and tell only what differs.")
 
 
 # --- the processes

@@ -20,7 +20,7 @@ FROM (
         countIf(p.occurred_at > a.first_at AND p.occurred_at <= a.first_at + toIntervalDay({days:UInt32})) AS bought
     FROM (
         SELECT customer_id, argMin(held_out, (raised_at, alert_id)) AS arm, min(raised_at) AS first_at
-        FROM alerts GROUP BY customer_id
+        FROM alerts WHERE NOT backfill GROUP BY customer_id
     ) AS a
     LEFT JOIN (SELECT customer_id, occurred_at FROM purchases WHERE NOT obligated AND refund_of = '') AS p
         ON p.customer_id = a.customer_id

@@ -23,10 +23,10 @@ _COLUMNS = (
 def listed(
     settings: Settings, status: str, severity: str | None, limit: int, *, held_out: bool = False
 ) -> list[dict[str, Any]]:
-    """Alerts as they stand, newest first: those for the desk, or those that are held out."""
+    """Alerts as they stand, newest first: those for the desk, or those that are held out; none of imported history."""
     found = connect(settings, seconds=30).query(
         f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
-        "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} "
+        "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} AND NOT backfill "
         "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
         {"s": status, "v": severity or "", "n": limit, "h": held_out},
     )
@@ -126,7 +126,7 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
                 alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
             except msgspec.MsgspecError:
                 continue  # somebody else wrote into the topic
-            if not alert.held_out:
+            if not (alert.held_out or alert.backfill):
                 yield msgspec.to_builtins(alert)
                 seen += 1
     finally:

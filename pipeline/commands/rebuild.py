@@ -26,18 +26,31 @@ SECONDS = 30.0
 LEAVING_SECONDS = 12.0
 
 
-def rebuild(settings: Settings, progress: Callable[[int], None]) -> int:
+def rebuild(settings: Settings, progress: Callable[[int], None], *, forget_expired: bool = False) -> int:
     """Send the workers' group back to the beginning and erase the states; returns how many were erased.
 
     Raises
     ------
     Refused
-        A worker is running.
+        A worker is running, or events have left the topics, which nobody could fold again.
     """
-    _check_no_worker(settings)
+    check(settings, forget_expired=forget_expired)
     with kafka.reading(settings, "rebuild", settings.group("worker")) as reader:
         _go_back(settings, reader)
         return _erase(settings, reader, progress)
+
+
+def check(settings: Settings, *, forget_expired: bool) -> None:
+    """Fail where the states must not be erased; see :func:`rebuild`."""
+    gone = {key: low for key, (low, _) in kafka.end_offsets(settings, INPUTS).items() if low}
+    if gone and not forget_expired:
+        (topic, partition), low = min(gone.items())
+        raise Refused(
+            f"events have left the topics ({sum(gone.values())} records, the first {low} of {topic}, partition "
+            f"{partition}): states folded again would forget them. Keep the states as they are, or, if that is meant: "
+            "--forget-expired"
+        )
+    _check_no_worker(settings)
 
 
 def _check_no_worker(settings: Settings) -> None:

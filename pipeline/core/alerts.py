@@ -9,6 +9,8 @@ Rules
   the same whatever the order. Something told too early, because an
   event arrived late, is taken back with ``withdrawn``.
 - No alert for a prospect: there is no loyalty to lose before the first purchase.
+- An issue that is known from imported history only is told for the record, marked ``backfill``, and the desk does not
+  hear of it; the first live contact or answer about it raises it.
 """
 
 from collections.abc import Container, Iterator
@@ -17,7 +19,17 @@ from typing import Final, NamedTuple
 
 from msgspec import msgpack
 
-from pipeline.core.customer import DAY_MS, AlertState, Contact, Customer, Outcome, Severity, Status, occasion_after
+from pipeline.core.customer import (
+    DAY_MS,
+    AlertState,
+    Answer,
+    Contact,
+    Customer,
+    Outcome,
+    Severity,
+    Status,
+    occasion_after,
+)
 from pipeline.core.holdout import held_out
 from pipeline.core.messages import ChurnAlert, Contribution, Transition
 from pipeline.core.moments import instant
@@ -75,8 +87,9 @@ def reassess(
             news.extend(_withdrawn(after, before, cause, issue, policy))
             continue
         identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
-        content = _content(walk, issue, evidence_of(after, issue))
-        state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, content)
+        quiet = _is_backfill(after, issue)
+        content = _content(walk, issue, evidence_of(after, issue), quiet)
+        state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, content, quiet)
         states.append(state)
         transition = _transition(before, state)
         if transition is not None:
@@ -135,16 +148,25 @@ def _closing(customer: Customer, issue_id: str) -> list[Outcome]:
 def _moments(customer: Customer, issue: list[Contact], outcomes: list[Outcome]) -> set[int]:
     """The moments at which the risk of an issue can change."""
     moments = {contact.opened_at for contact in issue} | {contact.last_at for contact in issue}
+    moments.update(answer.at for answer in _answers_about(customer, issue))
+    moments.update(outcome.at for outcome in outcomes)
+    returned = occasion_after(customer, max(contact.last_at for contact in issue) // DAY_MS)
+    if returned is not None:
+        moments.add(returned * DAY_MS)
+    return moments
+
+
+def _answers_about(customer: Customer, issue: list[Contact]) -> Iterator[Answer]:
     ids = {contact.contact_id for contact in issue}
     first, last = issue[0].opened_at, max(contact.last_at for contact in issue)
     for answer in customer.answers:
         if answer.contact_id in ids or (answer.contact_id is None and first <= answer.at <= last + PATIENCE_MS):
-            moments.add(answer.at)
-    moments.update(outcome.at for outcome in outcomes)
-    returned = occasion_after(customer, last // DAY_MS)
-    if returned is not None:
-        moments.add(returned * DAY_MS)
-    return moments
+            yield answer
+
+
+def _is_backfill(customer: Customer, issue: list[Contact]) -> bool:
+    """Whether all that was said about an issue comes from imported history."""
+    return all(contact.backfill for contact in issue) and all(a.backfill for a in _answers_about(customer, issue))
 
 
 def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:
@@ -168,8 +190,8 @@ def _severity(risk: float, policy: RiskPolicy) -> Severity:
     return "high" if risk >= policy.high_at else "medium"
 
 
-def _content(walk: _Walk, issue: list[Contact], rests_on: list[str]) -> int:
-    said = (
+def _content(walk: _Walk, issue: list[Contact], rests_on: list[str], quiet: bool) -> int:
+    said: tuple[object, ...] = (
         walk.status,
         walk.severity,
         walk.raised_at,
@@ -179,11 +201,13 @@ def _content(walk: _Walk, issue: list[Contact], rests_on: list[str]) -> int:
         rests_on,
         [(c.contact_id, c.channel, c.kind, c.origin, c.resolved, c.opened_at, c.synthetic) for c in issue],
     )
+    if quiet:  # not among the others: what was told by earlier versions keeps its number
+        said = (*said, "backfill")
     return int.from_bytes(blake2b(_content_encoder.encode(said), digest_size=8).digest(), "little")
 
 
 def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
-    if before is None:
+    if before is None or (before.backfill and not now.backfill):  # the desk has not heard of it
         return "raised" if now.status == "open" else now.status
     if before.status != now.status:
         return "reopened" if now.status == "open" else now.status
@@ -197,7 +221,7 @@ def _withdrawn(
 ) -> Iterator[ChurnAlert]:
     """Take back what was told about an issue that, by all that is known now, never was at risk."""
     if told is not None:
-        gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at, 0)
+        gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at, 0, told.backfill)
         at = max((contact.last_at for contact in issue), default=told.raised_at)
         yield _message(customer, issue, gone, assess(case_of(customer, issue), at, policy), "withdrawn", cause, policy)
 
@@ -231,6 +255,7 @@ def _message(
         contact_ids=[contact.contact_id for contact in issue],
         evidence=evidence_of(customer, issue),
         held_out=untouched,
+        backfill=state.backfill,
         caused_by_event=cause,
         raised_at=instant(state.raised_at),
         occurred_at=instant(now.at),

@@ -56,6 +56,8 @@ class Contact(Struct, array_like=True):
     events: int
     synthetic: bool
     promises: Promises | None = None
+    backfill: bool = False
+    """Known from imported history only."""
 
 
 class Answer(Struct, array_like=True):
@@ -68,6 +70,7 @@ class Answer(Struct, array_like=True):
     low: int
     high: int
     contact_id: str | None = None
+    backfill: bool = False
 
 
 class Outcome(Struct, array_like=True):
@@ -90,6 +93,8 @@ class AlertState(Struct, array_like=True):
     raised_at: int
     content: int
     """64 bits that stand for everything the message said, so that news can be told from no news."""
+    backfill: bool = False
+    """The desk was not told: the issue is known from imported history only."""
 
 
 class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):

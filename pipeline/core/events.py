@@ -42,6 +42,8 @@ class Common(Struct, frozen=True, kw_only=True):
     occurred_at: Instant
     source: Text | None = None
     synthetic: bool = False
+    backfill: bool = False
+    """Imported history: nobody is told anything because of it."""
     survey_consent: Consent | None = None
     survey_consent_at: Instant | None = None
 

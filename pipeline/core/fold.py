@@ -239,6 +239,7 @@ def _contacted(after: Customer, event: ServiceContact, at: int) -> None:
         events=1,
         synthetic=event.synthetic,
         promises=promises_of(event),
+        backfill=event.backfill,
     )
     contacts: list[Contact] = []
     for known in after.contacts:
@@ -268,12 +269,13 @@ def _merged(one: Contact, other: Contact) -> Contact:
     merged.events = older.events + newer.events
     merged.synthetic = older.synthetic or newer.synthetic
     merged.promises = earliest(older.promises, newer.promises)
+    merged.backfill = older.backfill and newer.backfill
     return merged
 
 
 def _surveyed(after: Customer, event: SurveyResponse, at: int) -> None:
     low, high = SCALES.get(event.instrument) or (event.scale_min or 0, event.scale_max or 0)
-    answer = Answer(at, event.event_id, event.instrument, event.score, low, high, event.contact_id)
+    answer = Answer(at, event.event_id, event.instrument, event.score, low, high, event.contact_id, event.backfill)
     after.survey_answers += 1
     after.answers = sorted([*after.answers, answer], key=_moment)[-ANSWERS_KEPT:]
     known = after.latest.get(event.instrument)

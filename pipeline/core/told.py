@@ -106,7 +106,7 @@ def reconciled(
 
 def _state(message: ChurnAlert) -> AlertState:
     at = milliseconds(message.raised_at)
-    return AlertState(message.issue_id, message.alert_id, message.status, message.severity, at, 0)
+    return AlertState(message.issue_id, message.alert_id, message.status, message.severity, at, 0, message.backfill)
 
 
 def _says(message: ChurnAlert) -> list[object]:

@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaException, Producer
@@ -33,26 +32,22 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Reason, Transient
 from pipeline.flow import DeadLetter
-from pipeline.sink import checks
+from pipeline.sink import checks, swapping
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy
 from pipeline.sink.intake import Intake, Lost
 from pipeline.sink.migrations import migrate
 from pipeline.sink.parameters import record_configured
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.warehouse import Connecting, Warehouse, connect
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.suppressed import Suppressions
 from pipeline.topics import DEAD_LETTERS
 
 WRITERS = 2
+GROUP = "sink"
+"""The group of those who write the live tables."""
 STOP_SECONDS = 15.0
 """How long a stop may take."""
-
-
-class Connecting(Protocol):
-    """How to connect to ClickHouse."""
-
-    def __call__(self, settings: Settings, *, create_database: bool = False) -> Warehouse: ...
 
 
 class Sink:
@@ -65,12 +60,13 @@ class Sink:
         warehouses: Sequence[Warehouse],
         policy: BatchPolicy,
         crash: CrashPoints,
+        group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._facts = facts
         self._policy = policy
         self._crash = crash
-        self._intake = Intake(settings, facts)
+        self._intake = Intake(settings, facts, group)
         self._suppressions = Suppressions(settings)
         self._writer = Writer(settings, facts, warehouses, crash, self._suppressions.digests)
         self._producer: Producer | None = None
@@ -219,6 +215,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     migrate(warehouses[0], quiet=lambda: checks.nobody_writes(settings))
     record_configured(warehouses[0], settings, datetime.now(UTC))
     checks.windows(warehouses[0])
+    swapping.wait_for_the_end(warehouses[0])
     made = metrics.registry("sink")
     metrics.serve(made, settings.listen, settings.sink_metrics_port)
     facts = metrics.SinkMetrics(made)
@@ -228,6 +225,8 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     auditor.start()
     gc.freeze()  # what is there now stays
     gc.set_threshold(200_000, 50, 1_000)  # records and rows hold no cycles
+    swap = swapping.Watch(lambda: connecting(settings), sink.stop)
+    swap.start()
     structlog.get_logger().info("sink ready")
     try:
         sink.run()
@@ -238,3 +237,5 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
         raise Transient(f"Kafka ended the sink's membership: {failed.args[0].str()}") from None
     finally:
         auditor.stop()
+    if swap.seen:
+        raise Transient("`loyalty rebuild` swaps the tables; the next start goes on with the new ones")

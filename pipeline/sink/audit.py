@@ -93,10 +93,10 @@ class Finding(NamedTuple):
         return not self.repeated and not self.missing
 
 
-def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None) -> list[Finding]:
+def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None, group: str = "sink") -> list[Finding]:
     """Compare every table with the log, or only the ``newest`` offsets of every partition."""
     bounds = kafka.end_offsets(settings, TOPICS)
-    committed = kafka.committed(settings, settings.group("sink"), TOPICS)
+    committed = kafka.committed(settings, settings.group(group), TOPICS)
     ranges = [
         Range(topic, partition, low if newest is None else max(low, end - newest), end)
         for (topic, partition), (low, _) in bounds.items()

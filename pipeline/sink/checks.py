@@ -62,7 +62,7 @@ def windows(warehouse: Warehouse) -> None:
     Refused
         One does not; the message holds the statement that mends it.
     """
-    tables = {(t.database, t.name): t for t in (_Table(*row) for row in warehouse.query(_TABLES).rows)}
+    tables = _tables(warehouse)
     defaults = {str(name): int(value) for name, value in warehouse.query(_DEFAULTS).rows}
     for table in _reached(tables, [(warehouse.database, name) for name in TABLES]):
         setting = REPLICATED if re.match(r"Replicated|Shared", table.engine) else PLAIN
@@ -72,6 +72,27 @@ def windows(warehouse: Warehouse) -> None:
                 f"would be counted twice. Mend it: ALTER TABLE `{table.database}`.`{table.name}` "
                 f"MODIFY SETTING {setting} = 10000"
             )
+
+
+def written(warehouse: Warehouse) -> list[str]:
+    """Every table of ours that holds what comes from the log, directly or through materialized views.
+
+    Raises
+    ------
+    Refused
+        One of them is hidden inside a materialized view, so that nothing can be put into its place.
+    """
+    found = []
+    for table in _reached(_tables(warehouse), [(warehouse.database, name) for name in TABLES]):
+        if table.name.startswith(".inner"):
+            raise Refused("a materialized view keeps its rows in a table of its own; let it write TO a named one")
+        if table.database == warehouse.database and table.engine.endswith("MergeTree"):
+            found.append(table.name)
+    return found
+
+
+def _tables(warehouse: Warehouse) -> dict[Name, _Table]:
+    return {(t.database, t.name): t for t in (_Table(*row) for row in warehouse.query(_TABLES).rows)}
 
 
 def _reached(tables: Mapping[Name, _Table], start: list[Name]) -> Iterator[_Table]:

@@ -47,11 +47,11 @@ class Lost(Exception):
 class Intake:
     """Membership in the group of sinks. Everything but :meth:`stop` and :attr:`stopping` belongs to one thread."""
 
-    def __init__(self, settings: Settings, facts: metrics.SinkMetrics) -> None:
+    def __init__(self, settings: Settings, facts: metrics.SinkMetrics, group: str) -> None:
         self._settings = settings
         self._facts = facts
         self._log = structlog.get_logger()
-        self._consumer = _consumer(settings)
+        self._consumer = _consumer(settings, group)
         self._logical = {settings.topic(topic.name): topic.name for topic in TOPICS}
         self._member: str | None = None
         self._starts: list[TopicPartition] = []
@@ -213,8 +213,8 @@ def record_of(message: Message) -> Record:
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), kafka.headers_of(message))
 
 
-def _consumer(settings: Settings) -> Consumer:
+def _consumer(settings: Settings, group: str) -> Consumer:
     more: dict[str, Any] = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 2_000}
     if settings.instance:
         more["group.instance.id"] = settings.instance
-    return kafka.consumer(settings, "sink", settings.group("sink"), **more)
+    return kafka.consumer(settings, "sink", settings.group(group), **more)

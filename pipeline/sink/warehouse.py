@@ -9,7 +9,7 @@ import logging
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -136,6 +136,11 @@ class Warehouse:
         with _sorted_errors(read_only=True):
             return self._client.raw_query(sql, parameters=dict(parameters or {}), settings=settings, fmt=format_)
 
+    def query_nothing(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Run a statement with parameters that returns nothing."""
+        with _sorted_errors():
+            self._client.command(sql, parameters=dict(parameters))
+
     def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The only value of a query's only row."""
         return self.query(sql, parameters).rows[0][0]
@@ -164,6 +169,18 @@ class Warehouse:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+class Connecting(Protocol):
+    """How to connect to ClickHouse."""
+
+    def __call__(self, settings: Settings, *, create_database: bool = False) -> Warehouse: ...
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier of SQL."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
 
 
 def connect(settings: Settings, *, create_database: bool = False, seconds: int = 300) -> Warehouse:

@@ -98,6 +98,7 @@ def contacts(draw: st.DrawFn) -> ServiceContact:
         called_back_at=draw(st.none() | days),
         promised_answer_at=draw(st.none() | days),
         answered_at=draw(st.none() | days),
+        backfill=draw(st.booleans()),
     )
 
 
@@ -113,6 +114,7 @@ def answers(draw: st.DrawFn) -> SurveyResponse:
         instrument=instrument,
         score=draw(st.integers(1, high)),
         contact_id=draw(st.sampled_from([None, "k-0", "k-1", "k-4"])),
+        backfill=draw(st.booleans()),
     )
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")
 
 def rebuild(field: Field) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", "rebuild", "--yes"],
+        [sys.executable, "-m", "pipeline", "rebuild", "--states", "--yes"],
         env=os.environ | field.settings.as_env(), capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 

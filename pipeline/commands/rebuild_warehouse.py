@@ -1,0 +1,159 @@
+"""``loyalty rebuild --warehouse``: every table that comes from the log, filled anew beside the live one, and swapped.
+
+The order carries the guarantee; killed at any step, the next run goes on with it:
+
+1. a shadow database is made by the migrations, and a sink of a group of its own fills it from the topics; the live
+   sinks and everybody who reads go on
+2. rows whose records have left the topics are carried over from the live tables
+3. the audit compares the shadow with the log
+4. the sinks are asked to leave; once none is in their group, the shadow is brought to where they were or beyond
+5. what changes places is written down; from here on the swap is only finished, never taken back
+6. the tables change places
+7. the sinks' group goes to where the shadow's was, and the sinks go on
+8. the old tables are dropped
+
+No message is sent to anybody in any of this: the topics are only read.
+"""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pipeline import kafka, logs
+from pipeline.config import Settings
+from pipeline.crashpoints import CrashPoints, Point
+from pipeline.errors import Refused
+from pipeline.sink import filling, shadow
+from pipeline.sink.app import GROUP
+from pipeline.sink.audit import examine
+from pipeline.sink.shadow import Offsets, Shadow
+from pipeline.sink.warehouse import Warehouse, connect, quoted
+from pipeline.topics import TOPICS
+
+NEWEST = 20_000
+"""How far back is audited again after the sinks left."""
+Progress = Callable[[str, int, int], object]
+"""Told what is done, how many records of it are, and of how many."""
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild came to."""
+
+    tables: list[str]
+    carried: dict[str, int]
+    """Rows that only the old tables had, by table; views filled others from them."""
+    fewer: dict[str, int]
+    """Rows that are not made any more, by table."""
+
+
+def rebuild(settings: Settings, progress: Progress, *, accept_fewer: bool = False) -> Rebuilt:
+    """Fill every table anew and swap; goes on with what was interrupted.
+
+    Raises
+    ------
+    Refused
+        Something would be lost, or is not as it should be; the live tables are as they were.
+    """
+    logs.errors_only()
+    kafka.verify_topics(settings)
+    crash = CrashPoints.from_env(os.environ)
+    live = connect(settings)
+    try:
+        if swaps := shadow.decided(live):
+            filling.wait_for_sinks(settings)
+            return _finish(settings, live, swaps, {}, {}, crash)
+        shadow.withdraw(live)  # it was announced and never decided
+        made = shadow.begun(settings, live, connect)
+        shadow.check_log(live, _ends(settings))
+        return _beside(settings, live, made, progress, crash, accept_fewer=accept_fewer)
+    finally:
+        live.close()
+
+
+def _ends(settings: Settings) -> dict[tuple[str, int], int]:
+    return {key: end for key, (_, end) in kafka.end_offsets(settings, TOPICS).items()}
+
+
+def _firsts(settings: Settings) -> dict[tuple[str, int], int]:
+    return {key: low for key, (low, _) in kafka.end_offsets(settings, TOPICS).items()}
+
+
+def _beside(
+    settings: Settings, live: Warehouse, made: Shadow, progress: Progress, crash: CrashPoints, *, accept_fewer: bool
+) -> Rebuilt:
+    if kafka.members(settings, settings.group(made.group)):
+        raise Refused("another rebuild runs, or was killed a moment ago; wait for it, and try again in a minute")
+    with filling.filling(made, connect) as running:  # 1
+        filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
+    crash.reached(Point.REBUILD_FILLED)
+    carried = _carry(settings, live, made)  # 2
+    crash.reached(Point.REBUILD_CARRIED)
+    _audit(made)  # 3
+    lost = shadow.fewer(live, made.warehouse, filling.filled(settings, made.group))
+    if lost and not accept_fewer:
+        many = ", ".join(f"{count} of {table}" for table, count in lost.items())
+        raise Refused(f"rows would be lost that no record makes any more: {many}. If that is meant: --accept-fewer")
+    shadow.announce(live)  # 4
+    try:
+        with filling.filling(made, connect) as running:
+            filling.wait_for_sinks(settings)
+            filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
+        if filling.has_intents(settings, made.group):
+            raise Refused("the last batch was not finished; run this again, it goes on")
+        _audit(made, NEWEST)
+        crash.reached(Point.REBUILD_SWAPPING)
+        shadow.decide(live, made)  # 5
+    except BaseException:
+        if not shadow.decided(live):
+            shadow.withdraw(live)
+        raise
+    return _finish(settings, live, shadow.decided(live), carried, lost, crash)
+
+
+def _written(settings: Settings) -> Offsets:
+    """Up to where the live tables are written."""
+    return filling.filled(settings, GROUP)
+
+
+def _carry(settings: Settings, live: Warehouse, made: Shadow) -> dict[str, int]:
+    """Step 2, at most once: killed in the middle of it, the shadow is made anew."""
+    if shadow.stage(made) == "carried":
+        return {}
+    shadow.note(made.warehouse, made.epoch, "carrying")
+    carried = shadow.carry(live, made.warehouse, _firsts(settings), filling.filled(settings, made.group))
+    shadow.note(made.warehouse, made.epoch, "carried")
+    return carried
+
+
+def _audit(made: Shadow, newest: int | None = None) -> None:
+    wrong = [f for f in examine(made.settings, made.warehouse, newest, made.group) if not f.ok]
+    if wrong:
+        raise Refused(
+            f"the shadow of {wrong[0].table} is not what the log says ({wrong[0].repeated} rows repeated, "
+            f"{len(wrong[0].missing)} missing); the live tables are as they were. Drop the database "
+            f"{made.settings.database} and run this again"
+        )
+
+
+def _finish(
+    settings: Settings,
+    live: Warehouse,
+    swaps: list[tuple[str, str, str]],
+    carried: dict[str, int],
+    lost: dict[str, int],
+    crash: CrashPoints,
+) -> Rebuilt:
+    """Steps 6 to 8."""
+    own = shadow.settings_of(settings)
+    epoch = swaps[0][0]
+    group = f"sink-rebuild-{epoch}"
+    shadow.exchange(live, own.database, swaps, crash)  # 6
+    filling.hand_over(settings, filling.filled(settings, group))  # 7
+    crash.reached(Point.REBUILD_COMMITTED)
+    other = connect(own, create_database=True)
+    shadow.note(other, epoch, shadow.FINISHED)
+    other.close()
+    shadow.withdraw(live)
+    live.command(f"DROP DATABASE IF EXISTS {quoted(own.database)} SYNC")  # 8
+    filling.forget(settings, group)
+    return Rebuilt([table for _, table, _ in swaps], carried, lost)

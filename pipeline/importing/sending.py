@@ -1,0 +1,142 @@
+"""The second pass: what fits is sent, and what of it the log has already is not sent again.
+
+1. what was sent after the last note is looked up in the log
+2. rows are sent in pieces, each record saying which import and which row it is
+3. when the broker has confirmed a piece, the note says so
+
+A crash between 2 and 3 leaves records that 1 finds.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.core.partition import partition_of
+from pipeline.crashpoints import CrashPoints, Point
+from pipeline.errors import BadEvent, Refused, Unreachable
+from pipeline.importing.events import Made, Maker
+from pipeline.importing.identity import Repeats
+from pipeline.importing.note import Note
+from pipeline.importing.rows import File, Row
+from pipeline.topics import BY_NAME, IMPORT_HEADER
+
+PIECE = 20_000
+"""Rows that are sent before the broker is waited for."""
+SECONDS = 120.0
+Numbered = tuple[int, Made]
+
+
+def events(file: File, maker: Maker, repeats: Repeats) -> Iterator[Numbered]:
+    """What fits of a file, with the number of its row."""
+    for row in file.rows():
+        made = _made(maker, row, repeats)
+        if made is not None:
+            yield row.number, made
+
+
+def _made(maker: Maker, row: Row, repeats: Repeats) -> Made | None:
+    """The event in a row, ``None`` when it does not fit; a row counts as an occurrence whether it fits or not."""
+    try:
+        return maker(row, repeats.occurrence)
+    except BadEvent:
+        return None
+
+
+def cluster(settings: Settings) -> str:
+    """Which Kafka this is, and which topics in it are ours."""
+    return f"{kafka.metadata(settings).cluster_id} {settings.topic_prefix}".strip()
+
+
+def ends(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """First and next offset of every partition of an input."""
+    return {n: bounds for (_, n), bounds in kafka.end_offsets(settings, [BY_NAME[topic]]).items()}
+
+
+def arrived(settings: Settings, note: Note) -> dict[int, int]:
+    """The last row in each partition that the log has, of those after the note.
+
+    Raises
+    ------
+    Refused
+        The log ends before the note: this is another Kafka, or it was emptied.
+    """
+    found: dict[int, int] = {}
+    bounds = ends(settings, note.topic)
+    with kafka.reading(settings, "import", settings.group("import")) as reader:
+        for partition, (low, end) in bounds.items():
+            start = max(low, note.places.get(partition, low))
+            if start > end:
+                raise Refused(
+                    f"{note.topic} ends before what the note says was sent: it was emptied. Move the note away to "
+                    "import the file from its beginning"
+                )
+            if start == end:
+                continue
+            for record in kafka.records(reader, settings.topic(note.topic), partition, start):
+                said = dict(kafka.headers_of(record)).get(IMPORT_HEADER, b"").partition(b"/")
+                if said[0] == note.identity.encode():
+                    found[partition] = max(found.get(partition, 0), int(said[2]))
+    return found
+
+
+def send(
+    settings: Settings,
+    note: Note,
+    events: Iterable[Numbered],
+    noted: Callable[[Note], object],
+    progress: Callable[[int], object],
+    rate: float | None = None,
+    crash: CrashPoints | None = None,
+) -> tuple[Note, int]:
+    """Send the events of rows after the note; returns the note in the end, and how many were found in the log.
+
+    Raises
+    ------
+    Unreachable
+        The broker did not confirm everything; run again, and it goes on.
+    """
+    known = arrived(settings, note) if note.places else {}
+    if not note.places:
+        note = msgspec.structs.replace(note, places={n: end for n, (_, end) in ends(settings, note.topic).items()})
+        noted(note)
+    crash = crash or CrashPoints()
+    producer = kafka.producer(settings, "import", **{"message.timeout.ms": int(SECONDS * 1_000)})
+    rest, already, started = iter(events), 0, time.monotonic()
+    while piece := list(islice(rest, PIECE if rate is None else max(1, min(PIECE, int(rate))))):
+        fresh = [entry for entry in piece if entry[0] > note.row]
+        sending, failures = kafka.Sending(producer), list[str | None]()
+        places = dict(note.places)
+        confirmed = [_place(places, partition) for partition in range(settings.partitions)]
+        for number, made in fresh:
+            key = made.event.customer_id.encode()
+            partition = partition_of(key, settings.partitions)
+            if number <= known.get(partition, 0):
+                already += 1
+                continue
+            header = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
+            sending.send(settings.topic(note.topic), key, made.value, header, partition, confirmed[partition])
+        sending.finish(failures.append)
+        crash.reached(Point.IMPORT_SENDING)
+        kafka.flush(producer, SECONDS)
+        if failures != [None]:
+            raise Unreachable(f"Kafka did not take every event ({failures}); run it again, and it goes on from there")
+        if fresh:
+            crash.reached(Point.IMPORT_SENT)
+            note = msgspec.structs.replace(note, row=piece[-1][0], sent=note.sent + len(fresh), places=places)
+            noted(note)
+            crash.reached(Point.IMPORT_NOTED)
+        progress(note.sent)
+        if rate:
+            time.sleep(max(0.0, started + note.sent / rate - time.monotonic()))
+    return msgspec.structs.replace(note, done=True), already
+
+
+def _place(places: dict[int, int], partition: int) -> Callable[[int], object]:
+    def confirmed(offset: int) -> None:
+        places[partition] = max(offset + 1, places.get(partition, 0))
+
+    return confirmed
