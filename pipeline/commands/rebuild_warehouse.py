@@ -26,6 +26,7 @@ from pipeline.errors import Refused
 from pipeline.sink import filling, shadow
 from pipeline.sink.app import GROUP
 from pipeline.sink.audit import examine
+from pipeline.sink.erasure import left_over
 from pipeline.sink.shadow import Offsets, Shadow
 from pipeline.sink.warehouse import Warehouse, connect, quoted
 from pipeline.topics import TOPICS
@@ -101,6 +102,7 @@ def _beside(
         if filling.has_intents(settings, made.group):
             raise Refused("the last batch was not finished; run this again, it goes on")
         _audit(made, NEWEST)
+        _check_erased(made)
         crash.reached(Point.REBUILD_SWAPPING)
         shadow.decide(live, made)  # 5
     except BaseException:
@@ -132,6 +134,15 @@ def _audit(made: Shadow, newest: int | None = None) -> None:
             f"the shadow of {wrong[0].table} is not what the log says ({wrong[0].repeated} rows repeated, "
             f"{len(wrong[0].missing)} missing); the live tables are as they were. Drop the database "
             f"{made.settings.database} and run this again"
+        )
+
+
+def _check_erased(made: Shadow) -> None:
+    """Rows that were carried over may be of somebody who was erased since."""
+    if any(left_over(made.warehouse).values()):
+        raise Refused(
+            f"a customer was erased meanwhile, and the shadow still has rows of theirs; the live tables are as they "
+            f"were. Drop the database {made.settings.database} and run this again"
         )
 
 

@@ -61,6 +61,11 @@ class View(NamedTuple):
     query: str
     """Its query; the source stands in it once."""
 
+    @property
+    def groups(self) -> bool:
+        """Whether it adds rows up, so that a target which begins late would be wrong for good."""
+        return re.search(r"\bGROUP BY\b", self.query) is not None
+
 
 def view_of(statement: str) -> View | None:
     """The materialized view that a statement creates, or nothing when it creates none.
@@ -127,8 +132,6 @@ def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> 
         "ORDER BY position",
         {"database": warehouse.database, "table": view.target},
     ).rows
-    if not any(str(kind).startswith(_SUM) for _, kind in columns):
-        return  # it keeps rows, and they are deleted like those of every other table
     names = ", ".join(f"`{name}`" for name, _ in columns)
     theirs = _limited(view, "customer_id = {customer:String}")
     values = ", ".join(_negative(str(name), str(kind)) for name, kind in columns)

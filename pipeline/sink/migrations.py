@@ -153,9 +153,12 @@ def migrate(
 
 
 def _views(migration: Migration) -> Mapping[int, fills.View]:
-    """The materialized views it creates, by the place of their statement."""
+    """The materialized views it creates that feed aggregates, by the place of their statement.
+
+    One that does not group keeps rows as they come: a history, which begins when it is created.
+    """
     found = {place: fills.view_of(statement) for place, statement in enumerate(split(migration.sql))}
-    return {place: view for place, view in found.items() if view is not None}
+    return {place: view for place, view in found.items() if view is not None and view.groups}
 
 
 def _apply(

@@ -66,12 +66,14 @@ GRANT INSERT ON loyalty.alert_messages TO loyalty_writer;
 GRANT INSERT ON loyalty.alert_states TO loyalty_writer;
 GRANT INSERT ON loyalty.customer_states TO loyalty_writer;
 GRANT INSERT ON loyalty.dead_letters TO loyalty_writer;
+GRANT INSERT ON loyalty.suppressions TO loyalty_writer;
 GRANT INSERT ON loyalty.repeats_searched TO loyalty_writer;
 GRANT INSERT ON loyalty.found_repeats_of_purchases TO loyalty_writer;
 GRANT INSERT ON loyalty.found_repeats_of_service_contacts TO loyalty_writer;
 GRANT INSERT ON loyalty.found_repeats_of_survey_responses TO loyalty_writer;
 GRANT INSERT ON loyalty.found_repeats_of_alert_outcomes TO loyalty_writer;
 GRANT INSERT ON loyalty.found_repeats_of_alert_messages TO loyalty_writer;
+GRANT INSERT ON loyalty.parameter_versions TO loyalty_writer;
 
 GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER TABLE, ALTER VIEW ON loyalty.* TO loyalty_migrator;
 GRANT CREATE DATABASE ON loyalty.* TO loyalty_migrator;
@@ -239,6 +241,42 @@ CREATE OR REPLACE VIEW loyalty_shared.outcomes_by_day DEFINER = loyalty_definer 
 SELECT * FROM loyalty.outcomes_by_day
 COMMENT 'What desks did about alerts by day';
 
+CREATE OR REPLACE VIEW loyalty_shared.nps_by_segment DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.nps_by_segment
+COMMENT 'NPS with its interval by segment';
+
+CREATE OR REPLACE VIEW loyalty_shared.effort_by_origin DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.effort_by_origin
+COMMENT 'What service costs customers, by channel and origin of the problem';
+
+CREATE OR REPLACE VIEW loyalty_shared.first_contact_resolution DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.first_contact_resolution
+COMMENT 'First-contact resolution, provisional and settled';
+
+CREATE OR REPLACE VIEW loyalty_shared.long_standing_against_regular DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.long_standing_against_regular
+COMMENT 'Regular against long-standing, two by two';
+
+CREATE OR REPLACE VIEW loyalty_shared.cohorts DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.cohorts
+COMMENT 'Customers by month of their first purchase, and who came back';
+
+CREATE OR REPLACE VIEW loyalty_shared.cross_sell DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.cross_sell
+COMMENT 'Categories bought after the first purchase';
+
+CREATE OR REPLACE VIEW loyalty_shared.alert_precision DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.alert_precision
+COMMENT 'Alerts at the capacity of a desk against the plainest rule';
+
+CREATE OR REPLACE VIEW loyalty_shared.calibration DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.calibration
+COMMENT 'Predicted churn risk against what came';
+
+CREATE OR REPLACE VIEW loyalty_shared.holdout_uplift DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.holdout_uplift
+COMMENT 'Whether acting on alerts helps';
+
 CREATE OR REPLACE VIEW loyalty_shared.audit DEFINER = loyalty_definer SQL SECURITY DEFINER AS
 SELECT * FROM loyalty.audit
 COMMENT 'Rows by table, topic and partition';
@@ -257,6 +295,7 @@ CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.raw_alert_outcomes USING 
 CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.alert_messages USING 1 TO loyalty_writer, loyalty_migrator, loyalty_privacy, loyalty_definer;
 CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.alert_states USING 1 TO loyalty_writer, loyalty_migrator, loyalty_privacy, loyalty_definer;
 CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.customer_states USING 1 TO loyalty_writer, loyalty_migrator, loyalty_privacy, loyalty_definer;
+CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.suppressions USING 1 TO loyalty_writer, loyalty_migrator, loyalty_privacy, loyalty_definer;
 CREATE ROW POLICY IF NOT EXISTS loyalty_all ON loyalty.dead_letters USING 1 TO loyalty_writer, loyalty_migrator, loyalty_privacy, loyalty_definer;
 
 -- 6. Limits. readonly = 2 lets clients choose formats and time zones, and nothing that writes; what a reader may raise is

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.questions.world import World
 
 pytestmark = pytest.mark.xdist_group("questions")
-SQL = (ROOT / "schemas/clickhouse/0009_questions.sql").read_text()
+SQL = (ROOT / "schemas/clickhouse/0010_questions.sql").read_text()
 VIEWS = re.findall(r"^CREATE VIEW (\w+)", SQL, re.MULTILINE)
 PLAIN = [view for view in VIEWS if not view.endswith(("_at", "_within"))]
 ASKED = {"at": "2025-12-31 12:00:00", "days": "365", "capacity": "10"}

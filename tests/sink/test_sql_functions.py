@@ -170,7 +170,7 @@ def test_columns_may_have_the_names_that_the_functions_use_inside(warehouse: War
 
 
 def test_creating_the_functions_again_changes_nothing(warehouse: Warehouse) -> None:
-    for statement in next(m for m in shipped() if m.name == "0008_parameters.sql").statements():
+    for statement in next(m for m in shipped() if m.name == "0009_parameters.sql").statements():
         if statement.startswith("CREATE OR REPLACE FUNCTION"):
             warehouse.command(statement)
     assert round(warehouse.value("SELECT loyalty_purchases_while_alive(0.793, 4.426, 2.243, 0.9)"), 6) == 1.685435

@@ -9,6 +9,6 @@ SELECT alerts.customer_id AS customer_id,
        reasons[1] AS main_reason
 FROM alerts
 INNER JOIN customers ON customers.customer_id = alerts.customer_id
-WHERE status = 'open'
+WHERE status = 'open' AND NOT backfill
 ORDER BY churn_risk_0_1 DESC, customer_id, alert_id
 LIMIT 5

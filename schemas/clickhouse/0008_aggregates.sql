@@ -223,10 +223,11 @@ CREATE TABLE alerts_daily
     transition LowCardinality(String) COMMENT 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
     severity LowCardinality(String) COMMENT 'medium, high or critical',
     held_out Bool COMMENT 'Nobody acts on it, to measure what acting does',
+    backfill Bool COMMENT 'For the record, not for the desk: the issue is known from imported history only',
     records SimpleAggregateFunction(sum, Int64) COMMENT 'Records of the log: the sum over a table is the number of its raw rows'
 )
 ENGINE = AggregatingMergeTree
-ORDER BY (day, rule, transition, severity, held_out)
+ORDER BY (day, rule, transition, severity, held_out, backfill)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Messages to the desk by day, rule, transition and severity, per record; read alerts_by_day';
 
@@ -237,9 +238,10 @@ SELECT
     transition,
     severity,
     held_out,
+    backfill,
     count() AS records
 FROM alert_messages
-GROUP BY day, rule, transition, severity, held_out
+GROUP BY day, rule, transition, severity, held_out, backfill
 COMMENT 'Feeds alerts_daily';
 
 -- 3. Repeated records.
@@ -656,6 +658,7 @@ CREATE TABLE found_repeats_of_alert_messages
     transition LowCardinality(String) COMMENT 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
     severity LowCardinality(String) COMMENT 'medium, high or critical',
     held_out Bool COMMENT 'Nobody acts on it, to measure what acting does',
+    backfill Bool COMMENT 'For the record, not for the desk: the issue is known from imported history only',
     customer_id String COMMENT 'The customer',
     event_id String COMMENT 'The alert',
     _partition UInt16 COMMENT 'Partition of the record',
@@ -672,6 +675,7 @@ CREATE VIEW new_repeats_of_alert_messages
     transition LowCardinality(String) COMMENT 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
     severity LowCardinality(String) COMMENT 'medium, high or critical',
     held_out Bool COMMENT 'Nobody acts on it, to measure what acting does',
+    backfill Bool COMMENT 'For the record, not for the desk: the issue is known from imported history only',
     customer_id String COMMENT 'The customer',
     event_id String COMMENT 'The alert',
     same Bool COMMENT 'The ids themselves agree, not only their hash',
@@ -686,7 +690,7 @@ WITH
     ) AS searched,
     _offset >= transform(_partition, searched.1, searched.2, toUInt64(0)) AS beyond
 SELECT
-    day, rule, transition, severity, held_out,
+    day, rule, transition, severity, held_out, backfill,
     customer_id,
     event_id,
     same,
@@ -700,6 +704,7 @@ FROM
         transition,
         severity,
         held_out,
+        backfill,
         customer_id,
         alert_id AS event_id,
         (alert_id, transition, status, severity, caused_by_event, occurred_at) = first_value((alert_id, transition, status, severity, caused_by_event, occurred_at)) OVER event AS same,
@@ -725,18 +730,19 @@ CREATE VIEW repeats_of_alert_messages
     transition LowCardinality(String) COMMENT 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
     severity LowCardinality(String) COMMENT 'medium, high or critical',
     held_out Bool COMMENT 'Nobody acts on it, to measure what acting does',
+    backfill Bool COMMENT 'For the record, not for the desk: the issue is known from imported history only',
     customer_id String COMMENT 'The customer',
     _partition UInt16 COMMENT 'Partition of the record',
     _offset UInt64 COMMENT 'Offset of the record'
 )
 AS
-WITH (SELECT groupArray((day, rule, transition, severity, held_out, customer_id, _partition, _offset)) FROM new_repeats_of_alert_messages) AS beyond
-SELECT day, rule, transition, severity, held_out, customer_id, _partition, _offset
+WITH (SELECT groupArray((day, rule, transition, severity, held_out, backfill, customer_id, _partition, _offset)) FROM new_repeats_of_alert_messages) AS beyond
+SELECT day, rule, transition, severity, held_out, backfill, customer_id, _partition, _offset
 FROM
 (
-    SELECT day, rule, transition, severity, held_out, customer_id, _partition, _offset FROM found_repeats_of_alert_messages
+    SELECT day, rule, transition, severity, held_out, backfill, customer_id, _partition, _offset FROM found_repeats_of_alert_messages
     UNION ALL
-    SELECT record.1, record.2, record.3, record.4, record.5, record.6, record.7, record.8 FROM (SELECT arrayJoin(beyond) AS record)
+    SELECT record.1, record.2, record.3, record.4, record.5, record.6, record.7, record.8, record.9 FROM (SELECT arrayJoin(beyond) AS record)
 )
 LIMIT 1 BY _partition, _offset
 COMMENT 'Repeated records among messages to the desk, all of them, each once';
@@ -939,14 +945,14 @@ FROM
     SELECT day, rule, transition, severity, held_out, sum(records) AS events
     FROM
     (
-        SELECT day, rule, transition, severity, held_out, sum(records) AS records FROM alerts_daily GROUP BY day, rule, transition, severity, held_out
+        SELECT day, rule, transition, severity, held_out, sum(records) AS records FROM alerts_daily WHERE NOT backfill GROUP BY day, rule, transition, severity, held_out
         UNION ALL
-        SELECT day, rule, transition, severity, held_out, -toInt64(count()) AS records FROM repeats_of_alert_messages GROUP BY day, rule, transition, severity, held_out
+        SELECT day, rule, transition, severity, held_out, -toInt64(count()) AS records FROM repeats_of_alert_messages WHERE NOT backfill GROUP BY day, rule, transition, severity, held_out
     )
     GROUP BY day, rule, transition, severity, held_out
     HAVING events != 0
 )
-COMMENT 'Messages to the desk by day, rule, transition and severity, each once';
+COMMENT 'Messages to the desk by day, rule, transition and severity, each once; none that stand for the record only';
 
 CREATE VIEW outcomes_by_day
 (
@@ -1127,6 +1133,7 @@ ALTER TABLE alerts
     COMMENT COLUMN contact_ids 'The contacts it rests on',
     COMMENT COLUMN evidence 'The events it rests on',
     COMMENT COLUMN held_out 'Nobody acts on it, to measure what acting does',
+    COMMENT COLUMN backfill 'For the record, not for the desk: the issue is known from imported history only',
     COMMENT COLUMN caused_by_event 'The event that led to this message',
     COMMENT COLUMN raised_at 'When the risk first crossed the threshold, in event time',
     COMMENT COLUMN occurred_at 'Event time of this message',

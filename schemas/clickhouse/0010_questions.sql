@@ -633,7 +633,7 @@ WITH
         (
             SELECT customer_id, alert_id, toDate(occurred_at) AS day, argMax((churn_risk_0_1, status), _offset) AS newest, newest.1 AS risk
             FROM alert_messages
-            WHERE occurred_at <= ends_at
+            WHERE occurred_at <= ends_at AND NOT backfill
             GROUP BY customer_id, alert_id, day
         )
         WHERE newest.2 = 'open'
@@ -770,6 +770,7 @@ WITH
     (
         SELECT customer_id, argMin(held_out, (raised_at, alert_id)) AS arm, min(raised_at) AS first_at
         FROM alerts
+        WHERE NOT backfill
         GROUP BY customer_id
     ),
     bought AS
