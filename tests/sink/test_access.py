@@ -75,7 +75,12 @@ def test_no_password_and_no_key_stands_in_the_file() -> None:
 def test_the_writer_may_insert_where_the_sink_does_and_nothing_else() -> None:
     grants = [s for s in STATEMENTS if s.endswith("TO loyalty_writer")]
     may = {found[1] for s in grants if (found := re.match(r"GRANT INSERT ON loyalty\.(\w+) ", s))}
-    assert may == {*TABLES, "repeats_searched", *(f"found_repeats_of_{kind}" for _, kind in KINDS.values())}
+    assert may == {
+        *TABLES,
+        "repeats_searched",
+        "parameter_versions",
+        *(f"found_repeats_of_{kind}" for _, kind in KINDS.values()),
+    }
     assert {s.split(" ON ")[0] for s in grants} == {"GRANT SELECT", "GRANT INSERT"}
 
 
@@ -102,7 +107,7 @@ def test_the_shared_views_name_nobody_and_nothing_shows_the_key(warehouse: Wareh
     warehouse.command(f"INSERT INTO loyalty_secret.pseudonym_key VALUES ({KEY[0]}, {KEY[1]})")
     names = {(str(table), str(name)) for table, name in warehouse.query(
         "SELECT table, name FROM system.columns WHERE database = 'loyalty_shared'").rows}  # fmt: skip
-    assert len({table for table, _ in names}) == 14
+    assert len({table for table, _ in names}) == 23
     assert not {name for _, name in names} & HIDDEN
     pseudonyms = {
         str(name) for (name,) in warehouse.query("SELECT DISTINCT customer FROM loyalty_shared.purchases").rows
