@@ -1001,6 +1001,32 @@ FROM
 )
 COMMENT 'Whether every aggregate counted every row once';
 
+-- Every event once, without putting the whole table in order: all records but the repeated ones.
+
+CREATE OR REPLACE VIEW purchases AS
+SELECT * EXCEPT (_appended_at, _topic, _partition, _offset)
+FROM raw_purchases
+WHERE (_partition, _offset) NOT IN (SELECT _partition, _offset FROM repeats_of_purchases)
+COMMENT 'Purchases and refunds, each event once';
+
+CREATE OR REPLACE VIEW service_contacts AS
+SELECT * EXCEPT (_appended_at, _topic, _partition, _offset)
+FROM raw_service_contacts
+WHERE (_partition, _offset) NOT IN (SELECT _partition, _offset FROM repeats_of_service_contacts)
+COMMENT 'Stages of service contacts, each event once';
+
+CREATE OR REPLACE VIEW survey_responses AS
+SELECT * EXCEPT (_appended_at, _topic, _partition, _offset)
+FROM raw_survey_responses
+WHERE (_partition, _offset) NOT IN (SELECT _partition, _offset FROM repeats_of_survey_responses)
+COMMENT 'Survey answers, each event once';
+
+CREATE OR REPLACE VIEW alert_outcomes AS
+SELECT * EXCEPT (_appended_at, _topic, _partition, _offset)
+FROM raw_alert_outcomes
+WHERE (_partition, _offset) NOT IN (SELECT _partition, _offset FROM repeats_of_alert_outcomes)
+COMMENT 'What desks did about alerts, each event once';
+
 -- 6. What the columns of views mean that only repeat a table's. A view that is made anew needs these again.
 
 ALTER TABLE purchases
@@ -1027,6 +1053,7 @@ ALTER TABLE purchases
     COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
     COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
     COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN backfill 'Imported history: nobody was told anything because of it',
     COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
 
 ALTER TABLE service_contacts
@@ -1054,6 +1081,7 @@ ALTER TABLE service_contacts
     COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
     COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
     COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN backfill 'Imported history: nobody was told anything because of it',
     COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
 
 ALTER TABLE survey_responses
@@ -1072,6 +1100,7 @@ ALTER TABLE survey_responses
     COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
     COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
     COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN backfill 'Imported history: nobody was told anything because of it',
     COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
 
 ALTER TABLE alert_outcomes
@@ -1087,6 +1116,7 @@ ALTER TABLE alert_outcomes
     COMMENT COLUMN survey_consent_at 'When that was said, where not at occurred_at',
     COMMENT COLUMN source 'The system the event comes from, empty when it did not say',
     COMMENT COLUMN synthetic 'Generated, not observed',
+    COMMENT COLUMN backfill 'Imported history: nobody was told anything because of it',
     COMMENT COLUMN raw 'The original bytes when they hold fields the contract does not know; empty otherwise';
 
 ALTER TABLE customers

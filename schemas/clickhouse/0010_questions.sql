@@ -615,15 +615,8 @@ WITH
     bought AS
     (
         SELECT customer_id, arraySort(groupUniqArray(toUnixTimestamp64Milli(occurred_at))) AS moments
-        FROM
-        (
-            SELECT customer_id, occurred_at, obligated, refund_of
-            FROM raw_purchases
-            WHERE customer_id IN (SELECT customer_id FROM raw_service_contacts)
-            ORDER BY _offset
-            LIMIT 1 BY customer_id, event_id
-        )
-        WHERE NOT obligated AND refund_of = '' AND occurred_at <= ends_at
+        FROM purchases
+        WHERE customer_id IN (SELECT customer_id FROM raw_service_contacts) AND NOT obligated AND refund_of = '' AND occurred_at <= ends_at
         GROUP BY customer_id
     ),
     told AS
@@ -776,15 +769,8 @@ WITH
     bought AS
     (
         SELECT customer_id, groupArray(occurred_at) AS moments
-        FROM
-        (
-            SELECT customer_id, occurred_at, obligated, refund_of
-            FROM raw_purchases
-            WHERE customer_id IN (SELECT customer_id FROM alert_states)
-            ORDER BY _offset
-            LIMIT 1 BY customer_id, event_id
-        )
-        WHERE NOT obligated AND refund_of = ''
+        FROM purchases
+        WHERE customer_id IN (SELECT customer_id FROM alert_states) AND NOT obligated AND refund_of = ''
         GROUP BY customer_id
     ),
     judged AS

@@ -16,6 +16,7 @@ from pipeline.core.customer import Customer
 from pipeline.core.partition import partition_of
 from pipeline.flow import Record
 from pipeline.simulate.population import lives
+from pipeline.sink import repeats
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import TABLES, Place, Row, by_topic
 from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
@@ -66,8 +67,20 @@ def _fill(field: Field, warehouse: Warehouse, customers: int, days: int, events:
         for first in range(0, copies, COPIES_AT_ONCE):
             count = min(COPIES_AT_ONCE, copies - first)
             warehouse.command(_copying(columns(seeds, table), table, seeds.database, stride, first, count))
+    repeats.search(warehouse, _ends(warehouse))  # as a sink does every minute
     _at_rest(warehouse)
     return sum(int(warehouse.value(f"SELECT count() FROM {table}")) for table in RAW)
+
+
+def _ends(warehouse: Warehouse) -> dict[tuple[str, int], int]:
+    """The offset after the last of every topic partition."""
+    return {
+        (str(topic), int(partition)): int(end)
+        for table in TABLES
+        for topic, partition, end in warehouse.query(
+            f"SELECT _topic, _partition, max(_offset) + 1 FROM {table} GROUP BY _topic, _partition"
+        ).rows
+    }
 
 
 def _population(customers: int, days: int) -> dict[str, list[Row]]:
