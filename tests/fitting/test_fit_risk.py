@@ -23,6 +23,7 @@ from pipeline.sink import rows
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import EventRows, Place
 from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.writing import columns
 from tests.fitting.histories import simulated
 from tests.fitting.test_risk import only_time_tells
 from tests.warehouses import embedded
@@ -120,13 +121,8 @@ def store(warehouse: Warehouse, lives: list[list[Event]]) -> None:
                 Record(offset, 4_000_000_000_000, event.customer_id.encode(), msgspec.json.encode(event), []),
             )
         ]
-        columns = warehouse.query(
-            "SELECT name, type FROM system.columns "
-            "WHERE database = {d:String} AND table = {t:String} ORDER BY position",
-            {"d": warehouse.database, "t": table},
-        ).rows
         assert len(made) == len(events)
-        warehouse.insert(table, {str(n): str(t) for n, t in columns}, made, token=table)
+        warehouse.insert(table, columns(warehouse, table), made, token=table)
 
 
 @pytest.mark.xdist_group("warehouse")
