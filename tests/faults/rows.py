@@ -46,7 +46,7 @@ def check_rows(
     check_alerts(field, erased)
     check_states(field, erased)
     check_letters(field, erased)
-    check_sums(field, written)
+    check_sums(field, written, erased=erased is not None)
     return sum(len(written[topic.name]) for topic in INPUTS)
 
 
