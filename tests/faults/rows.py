@@ -37,7 +37,7 @@ def check_rows(
     ``refused`` records (topic, partition, offset) have no row, and those that name the ``erased`` customer.
     """
     valid = reference(field.settings).valid
-    written = {ALERTS.name: read_log(field.settings, ALERTS)}
+    written = {ALERTS.name: _log(field, ALERTS, erased)}
     for topic in INPUTS:
         places = {place for place in valid[topic.name] if (topic.name, *place) not in refused}
         records = [r for r in _log(field, topic, erased) if (r.partition, r.offset) in places]

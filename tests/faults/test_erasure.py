@@ -260,6 +260,7 @@ def test_without_a_worker_and_beside_a_dead_sinks_batch_it_is_erased_all_the_sam
     check_others(field, customer)
 
 
+@pytest.mark.soak
 def test_a_worker_killed_while_it_forgets_begins_again_and_says_so_only_when_it_is_done(field: Field) -> None:
     worker = field.worker().wait_ready()
     field.send(traffic(20))

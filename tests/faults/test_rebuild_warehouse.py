@@ -125,6 +125,7 @@ def test_killed_at_a_step_it_ends_in_what_the_log_says(filled: Field, steps: lis
     assert int(rows[0]["n"]) == told["alert_messages"]
 
 
+@pytest.mark.soak
 def test_what_has_left_the_topics_is_carried_over(filled: Field) -> None:
     settle(filled)
     before = contents(filled)
