@@ -113,12 +113,11 @@ class Suppressions:
             except KafkaException as failed:
                 if failed.args[0].code() in _MISSING:
                     raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+                self._admin = kafka.admin(self._settings)  # one that saw the broker go keeps asking for its old epoch
                 if time.monotonic() > end:
-                    self._admin = kafka.admin(self._settings)
                     said = failed.args[0].str()
                     raise Unreachable(f"Kafka does not say where the list of erased customers ends: {said}") from None
                 time.sleep(0.2)
-                self._admin = kafka.admin(self._settings)  # one that saw the broker go keeps asking for its old epoch
 
     def _asked_ends(self) -> dict[int, int]:
         asked = {TopicPartition(self._topic, partition): OffsetSpec.latest() for partition in self._passed}

@@ -1,6 +1,6 @@
 """``loyalty customer``: one customer, as a person reads them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ from pipeline.core.consent import may_survey
 from pipeline.core.currencies import to_amount
 from pipeline.core.customer import Customer, recency_days, repeat_occasions
 from pipeline.core.loyalty import Loyalty, loyalty
-from pipeline.core.moments import milliseconds
+from pipeline.core.moments import instant, milliseconds
 from pipeline.core.norms import PRIORS, Norms
 from pipeline.core.risk import ease
 from pipeline.errors import NotFound
@@ -184,7 +184,7 @@ def _plural(number: int, noun: str) -> str:
 
 
 def _iso(at: int | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
+    return None if at is None else instant(at).isoformat().replace("+00:00", "Z")
 
 
 def _day(at: int | None) -> str:

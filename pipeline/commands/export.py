@@ -16,6 +16,7 @@ from pipeline.commands.erased import check_id, check_not_erased
 from pipeline.commands.receipt import remaining
 from pipeline.commands.traces import Trace, traces
 from pipeline.config import Settings
+from pipeline.core.moments import to_the_second
 from pipeline.errors import NotFound, Refused
 from pipeline.sink import erasure
 from pipeline.sink.warehouse import Warehouse, connect
@@ -42,7 +43,7 @@ def collect(settings: Settings, customer_id: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "customer_id": customer_id,
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "made_at": to_the_second(datetime.now(UTC)),
         "tables": tables,
         "dead_letters": letters,
         "topics": [remaining(trace) for trace in kept],

@@ -157,7 +157,7 @@ def _finish(
     """Steps 6 to 8."""
     own = shadow.settings_of(settings)
     epoch = swaps[0][0]
-    group = f"sink-rebuild-{epoch}"
+    group = shadow.group_of(epoch)
     shadow.exchange(live, own.database, swaps, crash)  # 6
     filling.hand_over(settings, filling.filled(settings, group))  # 7
     crash.reached(Point.REBUILD_COMMITTED)

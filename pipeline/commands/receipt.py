@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.commands import output
 from pipeline.commands.erased import receipt_id_of
 from pipeline.commands.traces import Trace
+from pipeline.core.moments import to_the_second
 from pipeline.sink.erasure import Noted
 from pipeline.suppressed import Suppression
 from pipeline.topics import STATES
@@ -48,7 +49,7 @@ class Receipt(NamedTuple):
         """For a program."""
         return {
             "receipt_id": self.receipt_id,
-            "suppressed_at": _iso(self.suppressed_at),
+            "suppressed_at": to_the_second(self.suppressed_at),
             "reason": self.reason,
             "places": [{"place": n.place, "before": n.found, "after": n.left} for n in self.places],
             "remains": [remaining(trace) for trace in self.remains],
@@ -58,11 +59,7 @@ class Receipt(NamedTuple):
 
 def remaining(trace: Trace) -> dict[str, Any]:
     """What a topic keeps for a while, for a program."""
-    return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and _iso(trace.until)}
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and to_the_second(trace.until)}
 
 
 def plan_data(found: Found) -> dict[str, Any]:
@@ -70,7 +67,7 @@ def plan_data(found: Found) -> dict[str, Any]:
     rows = found.rows | {CHANGELOG: int(found.has_state)}
     return {
         "receipt_id": receipt_id_of(found.customer_id),
-        "suppressed_at": found.entry and _iso(found.entry.suppressed_at),
+        "suppressed_at": found.entry and to_the_second(found.entry.suppressed_at),
         "places": [{"place": place, "before": count} for place, count in rows.items() if count],
         "open_alerts": found.open_alerts,
         "remains": [remaining(trace) for trace in found.traces],
@@ -81,7 +78,9 @@ def show_plan(found: Found) -> None:
     """What would be erased, for a person."""
     data = plan_data(found)
     if found.entry:
-        output.say(f"Erased before, on {_iso(found.entry.suppressed_at)}; running it again takes out what is left.")
+        output.say(
+            f"Erased before, on {to_the_second(found.entry.suppressed_at)}; running it again takes out what is left."
+        )
     output.table(["place", "rows now"], [[entry["place"], entry["before"]] for entry in data["places"]])
     show_open_alerts(found.open_alerts)
     _show_remains(found.traces)
@@ -97,9 +96,8 @@ def show_open_alerts(alerts: Sequence[str]) -> None:
 
 def show_receipt(receipt: Receipt) -> None:
     """The receipt for a person."""
-    output.say(
-        f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {_iso(receipt.suppressed_at)}."
-    )
+    since = to_the_second(receipt.suppressed_at)
+    output.say(f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {since}.")
     output.table(["place", "before", "after"], [[n.place, n.found, n.left] for n in receipt.places])
     output.say(
         f"The warehouse's disk may hold the parts that were written again for {receipt.replaced_parts_seconds} s."
@@ -114,5 +112,8 @@ def _show_remains(remains: Sequence[Trace]) -> None:
     output.say("What stays in Kafka until the topic drops it; nothing of ours uses it:")
     output.table(
         ["topic", "records", "gone by (UTC)"],
-        [[t.topic, t.records, _iso(t.until)[:10] if t.until else "never, as the topic is set"] for t in remains],
+        [
+            [t.topic, t.records, to_the_second(t.until)[:10] if t.until else "never, as the topic is set"]
+            for t in remains
+        ],
     )

@@ -13,7 +13,7 @@ from pipeline.config import Settings
 from pipeline.core.customer import DAY_MS, Customer, decode_named
 from pipeline.core.effort import Ledger, issues
 from pipeline.core.intervals import Change, compare
-from pipeline.core.moments import instant, milliseconds
+from pipeline.core.moments import instant, milliseconds, to_the_second
 from pipeline.core.shift import PUBLISHED, Balance
 from pipeline.core.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
 from pipeline.errors import NotFound
@@ -61,7 +61,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _iso(at: int) -> str:
-    return instant(at).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return to_the_second(instant(at))
 
 
 def _head(asked: Asked) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The loyalty state in plain words, and by name."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from pipeline.core.attachment import InForce
 from pipeline.core.currencies import to_amount
 from pipeline.core.loyalty import Loyalty
+from pipeline.core.moments import instant
 from pipeline.core.norms import PRIORS
 
 MOMENTS = ("released_at", "next_notice_by", "ends_at", "notice_by")
@@ -171,7 +171,7 @@ def _plural(number: int, noun: str, nouns: str = "") -> str:
 
 
 def _iso(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
+    return instant(at).isoformat().replace("+00:00", "Z")
 
 
 def _day(at: int) -> str:

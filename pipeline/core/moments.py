@@ -17,6 +17,11 @@ def instant(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
+def to_the_second(moment: datetime) -> str:
+    """A moment in UTC as ``2026-01-31T09:30:00Z``."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def day(at: int) -> str:
     """The day of a moment, as ``2026-01-31``."""
     return instant(at).date().isoformat()

@@ -12,8 +12,9 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import LoyaltyError, Refused, Transient
 from pipeline.sink.app import GROUP, WRITERS, Sink
-from pipeline.sink.batches import BatchPolicy, plan_of
+from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.intake import Lost
+from pipeline.sink.passing import intents
 from pipeline.sink.shadow import Offsets, Shadow
 from pipeline.sink.warehouse import Connecting
 from pipeline.topics import TOPICS
@@ -95,9 +96,7 @@ def follow(
 
 def has_intents(settings: Settings, group: str) -> bool:
     """Whether a batch was begun and not finished."""
-    places = [TopicPartition(settings.topic(t.name), n) for t in TOPICS for n in range(settings.partitions)]
-    with kafka.reading(settings, "rebuild", settings.group(group)) as reader:
-        return any(plan_of(place.metadata) for place in reader.committed(places, timeout=30.0))
+    return bool(intents(settings, group, 30.0))
 
 
 def wait_for_sinks(settings: Settings, seconds: float = LEAVING_SECONDS) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import Refused
 from pipeline.sink.warehouse import Warehouse
+from pipeline.sink.writing import columns
 
 RANGE = 200_000
 """Offsets per insert."""
@@ -127,14 +128,10 @@ def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> 
     nothing. A set of customers cannot forget one of them: they stay counted as a customer of that day, as a hash,
     until the target is filled anew.
     """
-    columns = warehouse.query(
-        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} "
-        "ORDER BY position",
-        {"database": warehouse.database, "table": view.target},
-    ).rows
-    names = ", ".join(f"`{name}`" for name, _ in columns)
+    target = columns(warehouse, view.target)
+    names = ", ".join(f"`{name}`" for name in target)
     theirs = _limited(view, "customer_id = {customer:String}")
-    values = ", ".join(_negative(str(name), str(kind)) for name, kind in columns)
+    values = ", ".join(_negative(name, kind) for name, kind in target.items())
     warehouse.command(
         f"INSERT INTO {view.target} ({names}) SELECT {values} FROM ({theirs})",  # noqa: S608 - names of ours
         {"customer": customer_id},

@@ -21,15 +21,15 @@ class Intent(NamedTuple):
     recorded: str
 
 
-def intents(settings: Settings) -> set[Intent]:
-    """Every open intent of the group of sinks.
+def intents(settings: Settings, group: str = "sink", seconds: float = SECONDS) -> set[Intent]:
+    """Every open intent of a group of sinks, by default of those who write the live tables.
 
     Raises
     ------
     Unreachable
         Kafka does not answer.
     """
-    with kafka.reading(settings, "intents", settings.group("sink")) as reader:
+    with kafka.reading(settings, "intents", settings.group(group)) as reader:
         asked = [TopicPartition(settings.topic(t.name), n) for t in TOPICS for n in range(settings.partitions)]
-        answers = reader.committed(asked, timeout=SECONDS)
+        answers = reader.committed(asked, timeout=seconds)
     return {Intent(a.topic, a.partition, a.offset, a.metadata) for a in answers if plan_of(a.metadata)}

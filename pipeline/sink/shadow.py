@@ -42,7 +42,12 @@ class Shadow(NamedTuple):
     @property
     def group(self) -> str:
         """Its sink's own group. Another rebuild has another, so that it starts from the first records."""
-        return f"sink-rebuild-{self.epoch}"
+        return group_of(self.epoch)
+
+
+def group_of(epoch: str) -> str:
+    """The group of the sink that fills the shadow of a rebuild."""
+    return f"sink-rebuild-{epoch}"
 
 
 def settings_of(settings: Settings) -> Settings:
@@ -220,7 +225,7 @@ def _carry(live: Warehouse, shadow: Warehouse, table: str, place: dict[str, obje
     missing = f"FROM {old} WHERE {which} AND _offset NOT IN (SELECT _offset FROM {quoted(table)} WHERE {which})"  # noqa: S608 - quoted names
     count = int(shadow.value(f"SELECT count() {missing}", place))
     if count:
-        shadow.query_nothing(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} {missing}", place)
+        shadow.command(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} {missing}", place)
     return count
 
 

@@ -136,11 +136,6 @@ class Warehouse:
         with _sorted_errors(read_only=True):
             return self._client.raw_query(sql, parameters=dict(parameters or {}), settings=settings, fmt=format_)
 
-    def query_nothing(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        """Run a statement with parameters that returns nothing."""
-        with _sorted_errors():
-            self._client.command(sql, parameters=dict(parameters))
-
     def value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The only value of a query's only row."""
         return self.query(sql, parameters).rows[0][0]
