@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.local.tokens import forget_lost
 
 STREAMED = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 """Formats whose blocks can be sent one after the other; the others have a head and a foot."""
@@ -71,7 +72,11 @@ class Statement:
 
 
 class Engine:
-    """Owns a data directory; runs statements on it."""
+    """Owns a data directory; runs statements on it.
+
+    ``lost_tokens`` counts the inserts that a killed process before took for written although they were not; whoever
+    repeats them now writes them.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -82,6 +87,7 @@ class Engine:
             ) from None
         self._connect = chdb.connect
         self._path = str(path)
+        self.lost_tokens = forget_lost(path)
         try:
             self._root = chdb.connect(self._path)  # keeps the engine alive between statements
         except RuntimeError as failed:

@@ -207,7 +207,12 @@ async def serve(settings: Settings) -> None:
             f"port {port} (warehouse) on {host} is taken; stop the other program, or choose another port: "
             "loyalty up --warehouse-port PORT"
         ) from None
-    structlog.get_logger().info("warehouse ready", address=settings.clickhouse)
+    log = structlog.get_logger()
+    if engine.lost_tokens:
+        log.warning(
+            "killed in the middle of inserts before; those who sent them send them again", tables=engine.lost_tokens
+        )
+    log.info("warehouse ready", address=settings.clickhouse)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -33,10 +33,8 @@ def check_rows(
     field: Field,
     refused: frozenset[tuple[str, int, int]] = frozenset(),
     erased: bytes | None = None,
-    *,
-    sums: bool = True,
 ) -> int:
-    """Every table equals the log, and with ``sums`` every aggregate. Returns the raw rows.
+    """Every table equals the log, and every aggregate its recomputation. Returns the raw rows.
 
     ``refused`` records (topic, partition, offset) have no row, and those that name the ``erased`` customer.
     """
@@ -50,8 +48,7 @@ def check_rows(
     check_alerts(field, erased)
     check_states(field, erased)
     check_letters(field, erased)
-    if sums:
-        check_sums(field, written, erased=erased is not None)
+    check_sums(field, written, erased=erased is not None)
     return sum(len(written[topic.name]) for topic in INPUTS)
 
 

@@ -48,10 +48,7 @@ def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(filled: Fie
     coming.join()
     filled.wait_done()
     filled.wait_done("sink")
-    assert check_rows(filled, sums=False) > 1_000
-    if miscounted := filled.rows("SELECT aggregate FROM audit_aggregates WHERE difference != 0"):
-        pytest.xfail(f"known weakness: a killed engine counted a batch twice, and the audit says so: {miscounted}")
-    check_rows(filled)
+    assert check_rows(filled) > 1_000
 
 
 def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(filled: Field, embedded: Embedded) -> None:
