@@ -19,8 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline import kafka
 from pipeline.config import Settings
@@ -30,6 +29,8 @@ from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0
 """How long the broker may take to answer."""
+STALE_SECONDS = 2.0
+"""A client that fails and is older than this is made anew: what it knows of leaders may be of before they changed."""
 GROUP = "suppressed"
 """The group in whose name workers say how far the list is in force."""
 _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
@@ -73,7 +74,7 @@ class Suppressions:
         self._entries: dict[bytes, Suppression | None] = {}
         self._passed: dict[int, int] = dict.fromkeys(range(settings.partitions), 0)
         self._lock = threading.Lock()
-        self._admin = kafka.admin(settings)
+        self._asker = _Asker(settings, self._topic)
         self._reader: Any = None
 
     @property
@@ -101,28 +102,8 @@ class Suppressions:
             There is no such topic yet.
         """
         with self._lock:
-            self._read_to(self._ends())
+            self._read_to(self._asker.ends())
         return self
-
-    def _ends(self) -> dict[int, int]:
-        """Where each partition ends; a leader that has just changed is asked again."""
-        end = time.monotonic() + SECONDS
-        while True:
-            try:
-                return self._asked_ends()
-            except KafkaException as failed:
-                if failed.args[0].code() in _MISSING:
-                    raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
-                self._admin = kafka.admin(self._settings)  # one that saw the broker go keeps asking for its old epoch
-                if time.monotonic() > end:
-                    said = failed.args[0].str()
-                    raise Unreachable(f"Kafka does not say where the list of erased customers ends: {said}") from None
-                time.sleep(0.2)
-
-    def _asked_ends(self) -> dict[int, int]:
-        asked = {TopicPartition(self._topic, partition): OffsetSpec.latest() for partition in self._passed}
-        answers = self._admin.list_offsets(asked, request_timeout=SECONDS)
-        return {place.partition: future.result().offset for place, future in answers.items()}
 
     def _read_to(self, ends: dict[int, int]) -> None:
         if all(self._passed[partition] >= end for partition, end in ends.items()):
@@ -171,9 +152,65 @@ class Suppressions:
 
     def close(self) -> None:
         """Stop reading."""
+        self._asker.close()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+class _Asker:
+    """Asks where the list ends, with a client of its own: one that fetches makes a question wait for its fetch.
+
+    It asks as a consumer does. librdkafka's administrative question for offsets (``list_offsets``, 2.16) connects to a
+    leader that is gone 20,000 times a second.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._asked = [TopicPartition(topic, n, OFFSET_END) for n in range(settings.partitions)]
+        self._topic = topic
+        self._client: Consumer | None = None
+        self._made = 0.0
+
+    def ends(self) -> dict[int, int]:
+        """Where each partition ends; a leader that has just changed is asked again.
+
+        Raises
+        ------
+        Unreachable
+            The broker does not answer.
+        Refused
+            There is no such topic yet.
+        """
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic())))
+            except KafkaException as failed:
+                error = failed.args[0]
+            if error.code() in _MISSING:
+                raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+            if time.monotonic() > end:
+                raise Unreachable(f"Kafka does not say where the list of erased customers ends: {error.str()}")
+            time.sleep(0.2)
+            if time.monotonic() - self._made > STALE_SECONDS:
+                self.close()
+
+    def _ends(self, seconds: float) -> dict[int, int]:
+        if self._client is None:
+            self._client = kafka.consumer(self._settings, GROUP, self._settings.group(GROUP))
+            self._made = time.monotonic()
+        answers = self._client.offsets_for_times(self._asked, timeout=seconds)
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return {answer.partition: answer.offset for answer in answers}
+
+    def close(self) -> None:
+        """Ask with a new client the next time."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 def suppression_in(value: bytes | None) -> Suppression | None:

@@ -1,12 +1,10 @@
-"""What tests share: the built wheel in an empty environment, and a stack that has run the demo from it."""
+"""What tests share: the built wheel in an empty environment, a stack, and a Kafka of three brokers."""
 
-import json
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,28 +38,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin/loyalty"
 
 
-class Demo(Stack):
-    """A stack on which the demo has run; its report, and everything else a stack can be asked."""
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The demo's report."""
-        line = next(line for line in self.lines if line.startswith('{"exact"'))
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-
-@pytest.fixture(scope="session")
-def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo from the installed wheel, still running."""
-    stack = Demo(installed, tmp_path_factory.mktemp("demo"), ("demo", "--json"))
-    try:
-        stack.start(150)
-        yield stack
-    finally:
-        stack.end()
-
-
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """A stack of this checkout's own command, not yet started."""
@@ -72,9 +48,12 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         made.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
-    """A Kafka of three brokers, replication 3, two of them must confirm. A test that ends brokers starts them again."""
+    """A Kafka of three brokers, replication 3, two of them must confirm. A test that ends brokers starts them again.
+
+    They are up in seconds, and a module's own: three brokers that nobody asks still take their share of the machine.
+    """
     with Brokers(tmp_path_factory.mktemp("cluster"), 3, heap="256m") as brokers:
         yield brokers
 

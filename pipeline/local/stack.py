@@ -253,7 +253,8 @@ class Stack:
             child.given_up = True
             self._say(f"{child.name:<10} stopped and is not restarted: {child.last_words()} (log: {child.log})")
         else:
-            self._say(f"{child.name:<10} died (exit code {code}); starting it again")
+            how = child.last_words() if code == Transient.exit_code else f"died (exit code {code})"
+            self._say(f"{child.name:<10} {how}; starting it again")
             if self._stopping.wait(0.5 * len(child.deaths)):
                 return
             child.restarts += 1

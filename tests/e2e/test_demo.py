@@ -13,7 +13,7 @@ from pipeline.core.decode import EVENTS
 from pipeline.core.fold import Where, step
 from pipeline.simulate import cdnow, population
 from pipeline.topics import BY_NAME
-from tests.conftest import Demo
+from tests.e2e.conftest import Demo
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
 DELIVERY = {"applied", "recent"}

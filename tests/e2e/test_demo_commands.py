@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from tests.conftest import Demo
+from tests.e2e.conftest import Demo
 from tests.stacks import Stack, eventually
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]

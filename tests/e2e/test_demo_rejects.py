@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.core.partition import partition_of
-from tests.conftest import Demo
+from tests.e2e.conftest import Demo
 from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]

@@ -10,7 +10,7 @@ from pipeline.core.effort import Ledger, issues
 from pipeline.core.shift import Balance
 from pipeline.core.surveys import Ballot, newest
 from pipeline.simulate.population import CDNOW_END
-from tests.conftest import Demo
+from tests.e2e.conftest import Demo
 from tests.e2e.test_demo import reference
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]

@@ -15,7 +15,8 @@ import platformdirs
 import pytest
 from confluent_kafka import Producer
 
-from tests.conftest import ROOT, Demo
+from tests.conftest import ROOT
+from tests.e2e.conftest import Demo
 from tests.stacks import eventually, free_ports
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]

@@ -45,3 +45,4 @@ def filled(broker: Brokers, embedded: Embedded, tmp_path: Path) -> Iterator[Fiel
         yield made
     finally:
         made.end()
+        embedded.forget(made.settings.database)

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 from confluent_kafka import ElectionType
 
 from pipeline.topics import TOPICS
 from tests.faults.brokers import Brokers, Node, within
-from tests.faults.field import Field
+from tests.faults.field import Field, Running
 from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
 from tests.faults.rows import check_rows
@@ -84,6 +85,12 @@ def test_a_broker_is_killed_under_load(
     check(cluster_field)  # with two of three: that is enough
 
 
+def cpu_seconds(running: Running) -> float:
+    """CPU seconds of a process so far."""
+    times = psutil.Process(running.process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def test_two_brokers_are_gone_and_come_back_under_load(cluster: Brokers, cluster_field: Field) -> None:
     """One of three cannot confirm anything: everybody waits, nobody ends."""
     with_warehouse(cluster_field)
@@ -93,7 +100,11 @@ def test_two_brokers_are_gone_and_come_back_under_load(cluster: Brokers, cluster
         time.sleep(1)
         for node in cluster.nodes[:2]:
             node.kill()
-        time.sleep(6)
+        time.sleep(1)
+        before = [cpu_seconds(running) for running in cluster_field.running]
+        time.sleep(5)
+        spent = [cpu_seconds(running) - was for running, was in zip(cluster_field.running, before, strict=True)]
+        assert max(spent) < 2.5, f"they wait, they do not spin: {spent} s of CPU in 5 s"
         for node in cluster.nodes[:2]:
             node.start()
         cluster.wait_ready()
