@@ -7,7 +7,7 @@ STEPS = (
     ["ruff", "format", "--check", "."],
     ["ruff", "check", "."],
     ["mypy"],
-    ["pytest", "-n", "3", "--dist", "loadgroup", *sys.argv[1:]],
+    ["pytest", "-n", "2", "--dist", "loadgroup", *sys.argv[1:]],
 )
 
 

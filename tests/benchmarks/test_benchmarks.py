@@ -41,18 +41,27 @@ def test_a_table_is_aligned_and_shows_figures_as_they_are_worth() -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.xdist_group("benchmarks")
-def test_a_smoke_run_prints_every_table_with_the_same_work_in_every_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("only", "titles"),
+    [
+        pytest.param(["--only", "throughput,latency"], TITLES[:2], id="throughput and latency"),
+        pytest.param([], TITLES, id="all", marks=pytest.mark.soak),
+    ],
+)
+def test_a_smoke_run_prints_its_tables_with_the_same_work_in_every_engine(
+    tmp_path: Path, only: list[str], titles: list[str]
+) -> None:
     found = tmp_path / "found.json"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks", "--quick", "--json", str(found)], cwd=ROOT,
+        [sys.executable, "-m", "tests.benchmarks", "--quick", *only, "--json", str(found)], cwd=ROOT,
         env=os.environ | {"TMPDIR": str(scratch)}, capture_output=True, text=True, timeout=360, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     tables = {table["title"]: table for table in json.loads(found.read_text())["tables"]}
-    assert list(tables) == TITLES
-    assert all(f"## {title}" in done.stdout and tables[title]["rows"] for title in TITLES)
+    assert list(tables) == titles
+    assert all(f"## {title}" in done.stdout and tables[title]["rows"] for title in titles)
     _check_same_work(tables["Throughput"])
     assert column(tables["Latency of alerts"], "alerts")[0] > 0
     assert not list(scratch.iterdir())

@@ -52,7 +52,9 @@ def check_figures_and_states(stack: Stack, seconds: float = 90) -> None:
     assert {name: facts(c) for name, c in stored.items()} == {name: facts(c) for name, c in expected.items()}
 
 
-@pytest.mark.parametrize("victim", ["worker", "broker", "sink"])
+@pytest.mark.parametrize(
+    "victim", ["broker", *(pytest.param(name, marks=pytest.mark.soak) for name in ("worker", "sink"))]
+)
 def test_kill_9_in_the_middle_of_the_replay_ends_in_the_same_figures(stack: Stack, victim: str) -> None:
     stack.start()
     before = stack.pid_of(victim)

@@ -84,7 +84,7 @@ def test_worker_sink_and_commands_work_with_the_right_password(guarded_field: Gu
     check_rows(guarded_field)
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", pytest.param("SCRAM-SHA-256", marks=pytest.mark.soak)])
 def test_the_other_mechanisms_work_too(guarded_field: Guarded, mechanism: str) -> None:
     guarded_field.settings = guarded_field.settings.with_changes(kafka_mechanism=mechanism)
     guarded_field.send(traffic(20))

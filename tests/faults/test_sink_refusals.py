@@ -131,7 +131,16 @@ def purchases_with(field: Field, text: bytes) -> list[tuple[str, int, int]]:
     return [(PURCHASES, record.partition, record.offset) for record in found]
 
 
-@pytest.mark.parametrize("step", [None, Point.SINK_INTENT_RECORDED, Point.SINK_INSERTED, Point.SINK_COMMITTED])
+@pytest.mark.parametrize(
+    "step",
+    [
+        *(
+            pytest.param(step, marks=pytest.mark.soak)
+            for step in (None, Point.SINK_INTENT_RECORDED, Point.SINK_COMMITTED)
+        ),
+        Point.SINK_INSERTED,
+    ],
+)
 def test_rows_that_a_constraint_refuses_become_dead_letters_and_their_neighbours_are_written(
     migrated: Field, step: Point | None
 ) -> None:
@@ -182,7 +191,9 @@ def test_a_dead_letter_that_is_refused_itself_is_counted_and_goes_nowhere(migrat
 @pytest.mark.parametrize(
     ("view", "mend"),
     [
-        ("SELECT throwIf(currency = 'CHF') AS n FROM raw_purchases", "DROP VIEW throwing"),
+        pytest.param(
+            "SELECT throwIf(currency = 'CHF') AS n FROM raw_purchases", "DROP VIEW throwing", marks=pytest.mark.soak
+        ),
         ("SELECT toUInt8(currency = 'CHF') AS n FROM raw_purchases", "ALTER TABLE target DROP CONSTRAINT zero"),
     ],
     ids=["throws", "its-table-refuses"],

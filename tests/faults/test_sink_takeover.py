@@ -44,7 +44,7 @@ def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once
     [
         ("", Point.SINK_INTENT_RECORDED),
         pytest.param("", Point.SINK_INSERTED, marks=pytest.mark.soak),
-        ("a", Point.SINK_INTENT_RECORDED),
+        pytest.param("a", Point.SINK_INTENT_RECORDED, marks=pytest.mark.soak),
         pytest.param("a", Point.SINK_MID_INSERT, marks=pytest.mark.soak),
     ],
 )
@@ -79,7 +79,9 @@ def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(fille
     assert frozen.alive
 
 
-@pytest.mark.parametrize("gently", [True, False], ids=["restarted", "killed"])
+@pytest.mark.parametrize(
+    "gently", [pytest.param(True, id="restarted", marks=pytest.mark.soak), pytest.param(False, id="killed")]
+)
 def test_a_broker_that_goes_away_and_comes_back_costs_no_row(filled: Field, broker: Brokers, gently: bool) -> None:
     filled.worker().wait_ready()
     sink = filled.sink().wait_ready()

@@ -117,8 +117,15 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before it writes", "after it wrote"])
-@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize(
+    ("without", "after"),
+    [
+        pytest.param("memory", False, marks=pytest.mark.soak),
+        ("memory", True),
+        ("space", False),
+        pytest.param("space", True, marks=pytest.mark.soak),
+    ],
+)
 def test_a_warehouse_that_has_no_memory_or_space_for_a_while_is_waited_for(
     filled: Field, complaining: Complaining, without: str, after: bool
 ) -> None:

@@ -97,7 +97,7 @@ def send_others(field: Field) -> None:
     field.wait_done()
 
 
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.soak)])
 def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again(field: Field, store: str) -> None:
     worker, good = stopped_and_overwritten(field, store)
     worker.start().wait_ready()
@@ -108,7 +108,7 @@ def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again
     check_kafka(field.settings)
 
 
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.soak), "disk"])
 def test_a_state_is_written_again_also_when_the_worker_had_nothing_to_do_before_its_next_start(
     field: Field, store: str
 ) -> None:
