@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from pipeline import credentials
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
+from pipeline.flow import Record
 from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 
 Headers = list[tuple[str, bytes]]
@@ -200,6 +201,11 @@ def headers_of(message: Message) -> Headers:
         return _ask_headers(message) or []
     except (UnicodeDecodeError, SystemError):
         return []
+
+
+def record_of(message: Message) -> Record:
+    """A message as a record of the log."""
+    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))
 
 
 def flush(producer: Producer, seconds: float = 30.0) -> None:

@@ -6,8 +6,9 @@ import typer
 
 from pipeline.cli.options import DataDir, example, settings_of
 from pipeline.commands import output, rebuild_warehouse
-from pipeline.commands import rebuild as states
 from pipeline.config import Settings
+from pipeline.worker import rebuilding
+from pipeline.worker.stores import open_store
 
 
 def register(cli: typer.Typer) -> None:
@@ -18,7 +19,7 @@ def register(cli: typer.Typer) -> None:
 def rebuild(
     data_dir: DataDir = None,
     warehouse: Annotated[bool, typer.Option("--warehouse", help="The tables only; beside running processes.")] = False,
-    states_: Annotated[bool, typer.Option("--states", help="The states only; with no worker running.")] = False,
+    states_: Annotated[bool, typer.Option("--states", help="The states only; beside running processes.")] = False,
     accept_fewer: Annotated[
         bool, typer.Option("--accept-fewer", help="Go on although records do not make the rows any more they made.")
     ] = False,
@@ -27,24 +28,22 @@ def rebuild(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Make warehouse and states anew from the topics; the desk is told only what differs. Run again, it goes on."""
+    """Make states and warehouse anew from the topics, beside the live ones, and swap. Run again, it goes on."""
     settings = settings_of(data_dir, running=True)
     both = warehouse == states_
     if not yes:
         _confirm(warehouse=warehouse or both, of_states=states_ or both)
     if states_ or both:
-        states.check(settings, forget_expired=forget)
+        _states(settings, forget_expired=forget)
     if warehouse or both:
         _warehouse(settings, accept_fewer=accept_fewer)
-    if states_ or both:
-        _states(settings, forget_expired=forget)
 
 
 def _confirm(*, warehouse: bool, of_states: bool) -> None:
     if warehouse:
         typer.confirm("Fill every table anew and put it into the place of the live one?", abort=True)
     if of_states:
-        typer.confirm("Erase every customer's state and fold all events again?", abort=True)
+        typer.confirm("Fold all events again and put what differs into the place of the live states?", abort=True)
 
 
 def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
@@ -63,9 +62,17 @@ def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
 
 
 def _states(settings: Settings, *, forget_expired: bool) -> None:
-    with output.bar(unit="states") as bar:
-        task = bar.add_task("Erasing states", total=None)
-        erased = states.rebuild(
-            settings, lambda count: bar.update(task, completed=count), forget_expired=forget_expired
+    with output.bar(unit="events") as bar:
+        task = bar.add_task("folding", total=None)
+        done = rebuilding.rebuild(
+            settings,
+            lambda partition: open_store(settings, partition, "rebuild"),
+            lambda what, n, of: bar.update(task, description=what, completed=n, total=of),
+            forget_expired=forget_expired,
         )
-    output.say(f"Erased {erased} states. Start the workers: they fold all events again and tell only what differs.")
+    output.say(
+        f"Folded {done.states} states again: {done.changed} differed and were put into place, {done.erased} erased; "
+        f"the desk got {done.told} messages. The workers waited {done.waited:.0f} s and go on by themselves."
+    )
+    if done.kept:
+        output.say(f"{done.kept} states hold more than the workers had committed, and stay as they are.")

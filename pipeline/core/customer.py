@@ -255,6 +255,15 @@ def applied_of(value: bytes) -> dict[str, int] | None:
         return None
 
 
+def is_newer(value: bytes, before: bytes) -> bool:
+    """Whether every record that was applied to ``before`` was applied to ``value``; what is no state is not newer."""
+    was = applied_of(before)
+    now = applied_of(value)
+    if was is None or now is None:
+        return was is None
+    return all(now.get(topic, -1) >= offset for topic, offset in was.items())
+
+
 def _check_version(value: bytes) -> None:
     """Version 1 was an object, not an array."""
     try:

@@ -47,6 +47,11 @@ class Told:
     def __bool__(self) -> bool:
         return bool(self._customers or self.until)
 
+    @property
+    def waiting(self) -> set[bytes]:
+        """Customers about whom something was told that is not folded yet."""
+        return set(self._customers)
+
     def note(self, message: ChurnAlert, applied: Processed, state: Customer | None) -> None:
         """A message in the log of alerts, later than what is known to be settled.
 

@@ -16,7 +16,6 @@ from pipeline.config import Settings
 from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.sink.forgetting import Forgetting
-from pipeline.sink.intake import record_of
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.sink.rows import TABLES as ROWS
 from pipeline.sink.warehouse import Warehouse
@@ -215,7 +214,7 @@ class _Log:
 
     def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
         topic = self._settings.topic(range_.topic)
-        yield from map(record_of, kafka.records(self._reader, topic, range_.partition, first, last))
+        yield from map(kafka.record_of, kafka.records(self._reader, topic, range_.partition, first, last))
 
     def _refusals(self) -> set[tuple[str, int, int]]:
         """Records that ClickHouse refused, by what the dead letters say; read once, and only if it matters."""

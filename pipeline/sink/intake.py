@@ -16,7 +16,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline import kafka, metrics
 from pipeline.config import Settings
 from pipeline.errors import Transient
-from pipeline.flow import Record
 from pipeline.sink.batches import Batch, Buffer, Plan, plan_of, plan_text
 from pipeline.topics import TOPICS
 
@@ -146,7 +145,7 @@ class Intake:
         for message in messages:
             buffer = self.buffers.get((logical[message.topic() or ""], message.partition()))
             if buffer is not None:
-                buffer.add(record_of(message), now)
+                buffer.add(kafka.record_of(message), now)
 
     def pause(self, seconds: float) -> None:
         """Let time pass without leaving the group: nothing is fetched, but the group is answered."""
@@ -206,11 +205,6 @@ def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
         if answer.error is not None:
             raise KafkaException(answer.error)
     return answers
-
-
-def record_of(message: Message) -> Record:
-    """A message as a record of the log."""
-    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), kafka.headers_of(message))
 
 
 def _consumer(settings: Settings, group: str) -> Consumer:

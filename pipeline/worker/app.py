@@ -15,16 +15,16 @@ from faust.types import TP
 from pipeline import kafka, logs, metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
-from pipeline.errors import Refused
+from pipeline.errors import Refused, Transient
 from pipeline.policy import policy_of
 from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
-from pipeline.worker import records
+from pipeline.worker import records, swapping
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
 from pipeline.worker.membership import own_member_id, place_is_taken
 from pipeline.worker.outputs import KafkaOutputs
-from pipeline.worker.stores import DiskStore, MemoryStore, Store
+from pipeline.worker.stores import open_store
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
 from pipeline.worker.watchdog import Watchdog
@@ -99,15 +99,6 @@ def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
     table.recovery_buffer_size = 2  # in slices
     table.crash = app.crash
     return table
-
-
-def open_store(settings: Settings, partition: int) -> Store:
-    """The store of a partition, as the settings say."""
-    if settings.store == "memory":
-        return MemoryStore()
-    topic = settings.topic(STATES.name)
-    folder = settings.directory / "state" / settings.group("worker") / (settings.instance or "worker")
-    return DiskStore(folder / f"{topic}-{partition}", topic, settings.store_cache_mb * 1_000_000 // settings.partitions)
 
 
 def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine) -> None:
@@ -211,6 +202,8 @@ def run(settings: Settings) -> None:
     kafka.verify_topics(settings)
     made = metrics.registry("worker")
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
+    swapping.wait_for_the_end(settings)
+    watch = swapping.Watch(settings, swapping.end_this_process)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
@@ -219,8 +212,13 @@ def run(settings: Settings) -> None:
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
     )
     worker.spinner = None  # it would write a terminal's control characters in front of a log line
+    watch.start()
     try:
         worker.execute_from_commandline()
+    except SystemExit:
+        if watch.seen:
+            raise Transient("`loyalty rebuild` puts new states into place; the next start goes on with them") from None
+        raise
     finally:
         app.customers.close()
 

@@ -63,6 +63,19 @@ def standing(settings: Settings, partition: int) -> Standing:
         return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
 
 
+def messages(settings: Settings, partition: int) -> list[Message]:
+    """Every message to the desk in a partition.
+
+    Raises
+    ------
+    Transient
+        The broker does not answer.
+    """
+    with kafka.reading(settings, "messages", settings.group("worker")) as reader:
+        found, _ = _read(reader, settings.topic(ALERTS.name), partition, 0)
+        return [message for message in map(_message, found) if message is not None]
+
+
 async def patiently(read: Callable[..., Result], *arguments: Any) -> Result:
     """Read in a thread; a broker that is away is waited for."""
     while True:

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
+from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
+from pipeline.topics import STATES
 
 Values = Mapping[bytes, bytes | None]
 """Encoded states by customer; ``None`` is an erasure."""
@@ -224,3 +226,12 @@ class DiskStore:
         self.last, self._count = -1, 0
         self.superseded.clear()
         self._open()
+
+
+def open_store(settings: Settings, partition: int, place: str = "state") -> Store:
+    """The store of a partition, as the settings say; one on disk lies in the folder ``place`` of the data directory."""
+    if settings.store == "memory":
+        return MemoryStore()
+    topic = settings.topic(STATES.name)
+    folder = settings.directory / place / settings.group("worker") / (settings.instance or "worker")
+    return DiskStore(folder / f"{topic}-{partition}", topic, settings.store_cache_mb * 1_000_000 // settings.partitions)

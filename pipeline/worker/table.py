@@ -21,7 +21,7 @@ import structlog
 from faust.stores import memory
 from faust.types import TP
 
-from pipeline.core.customer import Customer, applied_of, decode_state
+from pipeline.core.customer import Customer, decode_state, is_newer
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
 from pipeline.worker.stores import Store
@@ -68,21 +68,12 @@ class Partition:
             if key is None:
                 continue
             before = values[key] if key in values else self.store.get(key)
-            if before is not None and value is not None and not _is_newer(value, before):
+            if before is not None and value is not None and not is_newer(value, before):
                 self.superseded.add(key)
                 continue
             values[key] = value
             self.superseded.discard(key)
         self.store.put(values, last)
-
-
-def _is_newer(value: bytes, before: bytes) -> bool:
-    """Whether every record that was applied to ``before`` was applied to ``value``; what is no state is not newer."""
-    was = applied_of(before)
-    now = applied_of(value)
-    if was is None or now is None:
-        return was is None
-    return all(now.get(topic, -1) >= offset for topic, offset in was.items())
 
 
 class Customers(memory.Store):  # type: ignore[misc]

@@ -16,7 +16,6 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.sink.app import WRITERS
 from pipeline.sink.batches import BatchPolicy
-from pipeline.sink.intake import record_of
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, Row, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
@@ -38,7 +37,7 @@ def blocks(settings: Settings) -> list[Block]:
                 place = Place(topic.name, partition, settings.partitions)
                 rows: dict[str, list[Row]] = {}
                 for message in kafka.records(consumer, settings.topic(topic.name), partition, 0):
-                    for table, row in made[topic.name](place, record_of(message)):
+                    for table, row in made[topic.name](place, kafka.record_of(message)):
                         rows.setdefault(table, []).append(row)
                 for table, all_of_it in rows.items():
                     for start in range(0, len(all_of_it), most):

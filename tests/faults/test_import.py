@@ -18,7 +18,7 @@ from pipeline.importing import note
 from pipeline.simulate import cdnow, population
 from pipeline.topics import ALERTS, PURCHASES
 from tests.faults.brokers import Brokers
-from tests.faults.field import Field
+from tests.faults.field import Field, supervised
 from tests.faults.oracle import check_kafka, read_log, stored_states, told_alerts
 from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
@@ -171,10 +171,12 @@ def test_history_raises_no_alert_for_the_desk_and_a_rebuild_neither(
 
     worker = running.running[-1]
     told = len(read_log(running.settings, ALERTS))
-    assert worker.stop() == 0
-    assert loyalty(running, "rebuild", "--states", "--yes").returncode == 0
-    worker.start().wait_ready()
-    settle(running)
+    with supervised(worker):
+        done = loyalty(running, "rebuild", "--states", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert "0 differed" in done.stdout
+        assert "0 messages" in done.stdout
+        settle(running)
     assert len(read_log(running.settings, ALERTS)) == told
     check_kafka(running.settings)
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, count
 from typing import Any
 
@@ -17,7 +16,7 @@ from pipeline.crashpoints import VARIABLE, Point
 from pipeline.sink.audit import TABLES
 from pipeline.topics import ALERTS, PURCHASES
 from tests.faults.brokers import Brokers
-from tests.faults.field import Field, Running, traffic
+from tests.faults.field import Field, supervised, traffic
 from tests.faults.oracle import read_log
 from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
@@ -52,25 +51,6 @@ def rebuild(field: Field, *options: str, **more: str) -> subprocess.CompletedPro
         [sys.executable, "-m", "pipeline", "rebuild", "--warehouse", "--yes", *options],
         env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-
-
-@contextmanager
-def supervised(sink: Running) -> Iterator[None]:
-    """Start the sink again whenever it ends, as a supervisor does."""
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.2):
-            if not sink.alive:
-                sink.start()
-
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watching.join()
 
 
 def contents(field: Field) -> dict[str, list[dict[str, Any]]]:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.kafka import end_offsets
 from pipeline.topics import STATES
-from pipeline.worker.app import open_store
+from pipeline.worker.stores import open_store
 from tests.faults.field import Field, traffic
 from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka

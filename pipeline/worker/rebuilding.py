@@ -1,0 +1,368 @@
+"""``loyalty rebuild --states``: every state folded again from the events, beside the workers, and swapped.
+
+The order carries the guarantee:
+
+1. everything the workers have committed is folded into states of our own, and what they commit meanwhile; they go on
+2. the workers are asked to leave, and those that start wait (:mod:`pipeline.worker.swapping`)
+3. once none is in their group, the rest up to their last commit is folded, and each state is compared with the live one
+4. what differs is sent, partition by partition: first what the desk does not know yet, then the states
+5. the workers go on from where they had committed
+
+Killed before 4, nothing has changed. Killed in 4, some states are the new ones and some the old, all of them for the
+same records; run again, it finishes. The desk hears only what differs from what it was told last
+(:mod:`pipeline.core.told`): after a rebuild by the same rules, nothing.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer
+
+from pipeline import kafka, logs
+from pipeline.config import Settings
+from pipeline.core.customer import Customer, decode_state, encode_state, is_newer
+from pipeline.core.decode import Decoder
+from pipeline.core.risk import RiskPolicy
+from pipeline.core.suppression import Suppressed, digest_of
+from pipeline.core.told import Told
+from pipeline.crashpoints import CrashPoints, Point
+from pipeline.errors import Refused, Transient
+from pipeline.flow import News, Record, Slice, fold
+from pipeline.kafka import record_of
+from pipeline.policy import policy_of
+from pipeline.suppressed import Suppressions
+from pipeline.topics import INPUTS, STATES
+from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.reading import messages
+from pipeline.worker.stores import Store, Values
+from pipeline.worker.swapping import Announced
+
+TOGETHER = 12_000
+"""How many records are folded together."""
+SENT_TOGETHER = 10_000
+"""How many states are sent together."""
+NEAR = 20_000
+"""So few records left to fold are folded while the workers wait."""
+LEAVING_SECONDS = 45.0
+"""How long the workers may take: to hear of it, to finish what they have in hand, and for their session to end."""
+NEVER = 2**62
+
+Ends = Mapping[tuple[str, int], int]
+"""Topic and partition, with the offset before which everything is folded."""
+Progress = Callable[[str, int, int], object]
+"""Told what is done, how many of it are, and of how many."""
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild came to."""
+
+    states: int = 0
+    changed: int = 0
+    """States that differed from the live ones, and were put into their place."""
+    erased: int = 0
+    """Live states of customers of whom no event makes one."""
+    told: int = 0
+    """Messages the desk got, because it had been told something else."""
+    kept: int = 0
+    """Live states that hold more than was committed; they stayed as they are."""
+    waited: float = 0.0
+    """Seconds for which no worker folded."""
+
+    def plus(self, other: "Rebuilt") -> "Rebuilt":
+        """What two parts of it came to together."""
+        return Rebuilt(
+            self.states + other.states,
+            self.changed + other.changed,
+            self.erased + other.erased,
+            self.told + other.told,
+            self.kept + other.kept,
+            self.waited + other.waited,
+        )
+
+
+class Refolded:
+    """One partition's states, folded again from its events."""
+
+    def __init__(self, partition: int, partitions: int, store: Store, policy: RiskPolicy) -> None:
+        self.partition = partition
+        self._partitions = partitions
+        self.store = store
+        self._policy = policy
+        self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
+        self._told = Told({topic.name: NEVER for topic in INPUTS})  # nobody is told anything before all is folded
+        self.processed: dict[str, int] = {}
+
+    def read(self, _partition: int, customer_id: bytes) -> Customer | None:
+        """A customer as they are folded so far."""
+        value = self.store.get(customer_id)
+        return None if value is None else decode_state(value)
+
+    def write(self, _partition: int, values: Mapping[bytes, bytes], _last: int) -> None:
+        """Take folded customers."""
+        self.store.put(values, 0)
+
+    def fold(self, topic: str, records: Sequence[Record], suppressed: Suppressed) -> None:
+        """Fold the next records of a topic."""
+        slices = [Slice(topic, self.partition, self._partitions, records)]
+        outcome = fold(slices, self._decoders, self, self._told, self.processed, self._policy, suppressed)
+        self.write(self.partition, {key: encode_state(customer) for key, customer in outcome.changed.items()}, 0)
+
+    def settle(self, settings: Settings, live: Mapping[bytes, bytes]) -> tuple[list[News], set[bytes]]:
+        """Bring the states together with what the desk was told: what is news to it, and who cannot be judged yet.
+
+        Time is no event: how far it had passed for an open alert is taken over from the ``live`` state.
+        """
+        told, news = self._told, list[News]()
+        for message in messages(settings, self.partition):
+            told.note(message.alert, message.applied, None)
+        told.until = {}
+        for key in told.due(self.processed):
+            customer = self.read(self.partition, key)
+            if customer is not None:
+                customer.looked_at = max(customer.looked_at, _looked_at(live.get(key)))
+            customer, alerts = told.settle(key, customer, self._policy)
+            if customer is not None:
+                self.store.put({key: encode_state(customer)}, 0)
+                news.extend(News(alert, customer.applied, None) for alert in alerts)
+        return news, told.waiting & live.keys()
+
+
+class Differences(NamedTuple):
+    """What has to be sent so that the live states are the folded ones."""
+
+    erased: list[bytes]
+    """No event makes them."""
+    anew: list[bytes]
+    """Erased before they are written: a worker would take the old one for the newer."""
+    changed: dict[bytes, bytes]
+
+
+def differences(folded: Store, live: Mapping[bytes, bytes], kept: set[bytes], suppressed: Suppressed) -> Differences:
+    """Compare; the order in which events of several topics arrived makes no difference."""
+    found = Differences([key for key in live if folded.get(key) is None and key not in kept], [], {})
+    for key, value in folded.items():
+        before = live.get(key)
+        if value == before or key in kept or digest_of(key) in suppressed:
+            continue
+        if before is not None:
+            if _same(value, before):
+                continue
+            if not is_newer(value, before):
+                found.anew.append(key)
+        found.changed[key] = value
+    return found
+
+
+def _same(value: bytes, before: bytes) -> bool:
+    try:
+        new, old = decode_state(value), decode_state(before)
+    except (ValueError, msgspec.MsgspecError):
+        return False  # a state of another version, or none of ours
+    new.recent = old.recent  # stands in the order of arrival
+    return new == old
+
+
+def _looked_at(value: bytes | None) -> int:
+    try:
+        return decode_state(value).looked_at if value is not None else 0
+    except (ValueError, msgspec.MsgspecError):
+        return 0
+
+
+def check(settings: Settings, *, forget_expired: bool) -> None:
+    """Fail where states folded again would know less; see :func:`rebuild`."""
+    gone = {key: low for key, (low, _) in kafka.end_offsets(settings, INPUTS).items() if low}
+    if gone and not forget_expired:
+        (topic, partition), low = min(gone.items())
+        raise Refused(
+            f"events have left the topics ({sum(gone.values())} records, the first {low} of {topic}, partition "
+            f"{partition}): states folded again would forget them. Keep the states as they are, or, if that is meant: "
+            "--forget-expired"
+        )
+
+
+def rebuild(
+    settings: Settings, store_of: Callable[[int], Store], progress: Progress, *, forget_expired: bool = False
+) -> Rebuilt:
+    """Fold every state again and swap. ``store_of`` makes a partition's empty store.
+
+    Raises
+    ------
+    Refused
+        Events have left the topics, or the workers do not leave; the live states are as they were.
+    Transient
+        Kafka does not answer, or a worker came back; run again, it finishes.
+    """
+    logs.errors_only()
+    kafka.verify_topics(settings)
+    check(settings, forget_expired=forget_expired)
+    crash = CrashPoints.from_env(os.environ)
+    policy, suppressions = policy_of(settings), Suppressions(settings).read()
+    parts = [Refolded(n, settings.partitions, _emptied(store_of(n)), policy) for n in range(settings.partitions)]
+    try:
+        with kafka.reading(settings, "rebuild", settings.group("rebuild")) as reader:
+            follow = _Following(settings, reader, parts, suppressions, progress)
+            follow.until_near()  # 1
+            crash.reached(Point.REFOLD_DONE)
+            with Announced(settings) as announced:  # 2
+                started = time.monotonic()
+                wait_for_workers(settings)
+                crash.reached(Point.REFOLD_ALONE)
+                suppressions.read()
+                follow.until(_committed(settings))  # 3
+                swap = _Swap(settings, reader, announced, suppressions.digests, crash)
+                done = asyncio.run(swap.run(parts, progress))  # 4
+                return done._replace(waited=time.monotonic() - started)
+    finally:
+        suppressions.close()
+        for part in parts:
+            part.store.drop()
+            part.store.close()
+
+
+def _emptied(store: Store) -> Store:
+    store.drop()  # what a rebuild that was killed left there
+    return store
+
+
+def _committed(settings: Settings) -> Ends:
+    return kafka.committed(settings, settings.group("worker"), INPUTS)
+
+
+def wait_for_workers(settings: Settings, seconds: float = LEAVING_SECONDS) -> None:
+    """Wait until no worker is in the group; one with an instance name stays a member until its session is over.
+
+    Raises
+    ------
+    Refused
+        Some are.
+    """
+    end = time.monotonic() + seconds
+    while members := kafka.members(settings, settings.group("worker")):
+        if time.monotonic() > end:
+            raise Refused(f"{members} worker(s) did not leave within {seconds:.0f} s; are they of another version?")
+        time.sleep(0.5)
+
+
+class _Following:
+    """Folds what the workers have committed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Consumer,
+        parts: Sequence[Refolded],
+        suppressions: Suppressions,
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._parts = parts
+        self._suppressed = suppressions.digests
+        self._progress = progress
+        self._folded = 0
+
+    def until_near(self) -> None:
+        """Fold until little is left; a worker that commits faster than this folds is not chased for ever."""
+        before = None
+        while True:
+            ends = _committed(self._settings)
+            left = self._left(ends)
+            if left <= NEAR or (before is not None and left > before / 2):
+                return
+            before = left
+            self.until(ends)
+
+    def _left(self, ends: Ends) -> int:
+        return sum(max(0, end - self._next(topic, partition)) for (topic, partition), end in ends.items())
+
+    def _next(self, topic: str, partition: int) -> int:
+        return self._parts[partition].processed.get(topic, -1) + 1
+
+    def until(self, ends: Ends) -> None:
+        """Fold everything before ``ends``, partition by partition."""
+        of = self._folded + self._left(ends)
+        for part in self._parts:
+            for topic in INPUTS:
+                end = ends.get((topic.name, part.partition), 0)
+                for records in self._pieces(topic.name, part.partition, end):
+                    part.fold(topic.name, records, self._suppressed)
+                    self._folded += len(records)
+                    self._progress("folding", self._folded, of)
+                if end > 0:
+                    part.processed[topic.name] = end - 1
+
+    def _pieces(self, topic: str, partition: int, end: int) -> Iterator[list[Record]]:
+        first = self._next(topic, partition)
+        if first >= end:
+            return
+        found = map(record_of, kafka.records(self._reader, self._settings.topic(topic), partition, first, end - 1))
+        while piece := list(islice(found, TOGETHER)):
+            yield piece
+
+
+class _Swap:
+    """Step 4."""
+
+    def __init__(
+        self, settings: Settings, reader: Consumer, announced: Announced, suppressed: Suppressed, crash: CrashPoints
+    ) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._announced = announced
+        self._suppressed = suppressed
+        self._crash = crash
+
+    async def run(self, parts: Sequence[Refolded], progress: Progress) -> Rebuilt:
+        """Every partition, one after the other."""
+        outputs = KafkaOutputs(self._settings, CrashPoints())
+        done = Rebuilt()
+        for number, part in enumerate(parts, start=1):
+            one = await self._partition(part, outputs)
+            done = done.plus(one)
+            progress("swapping", number, len(parts))
+        return done
+
+    async def _partition(self, part: Refolded, outputs: KafkaOutputs) -> Rebuilt:
+        live = self._live(part.partition)
+        news, kept = part.settle(self._settings, live)
+        told = [item for item in news if digest_of(item.alert.customer_id.encode()) not in self._suppressed]
+        found = differences(part.store, live, kept, self._suppressed)
+        self._check_alone()
+        if told:
+            await outputs.effects(part.partition, told, [])
+        self._crash.reached(Point.REFOLD_TOLD)
+        gone: Values = dict.fromkeys([*found.erased, *found.anew])
+        for values in (gone, found.changed):
+            await self._send(part.partition, values, outputs)
+        return Rebuilt(len(part.store), len(found.changed), len(found.erased), len(told), len(kept))
+
+    async def _send(self, partition: int, values: Values, outputs: KafkaOutputs) -> None:
+        remaining = iter(values.items())
+        while piece := dict(islice(remaining, SENT_TOGETHER)):
+            self._announced.check()
+            await outputs.states(partition, piece)
+            self._crash.reached(Point.REFOLD_SENT)
+
+    def _live(self, partition: int) -> dict[bytes, bytes]:
+        """The live states of a partition, read from the changelog."""
+        live: dict[bytes, bytes] = {}
+        for record in kafka.records(self._reader, self._settings.topic(STATES.name), partition, 0):
+            key, value = record.key(), record.value()
+            if key is None:
+                continue
+            if value is None:
+                live.pop(key, None)
+            elif key not in live or is_newer(value, live[key]):
+                live[key] = value
+        return live
+
+    def _check_alone(self) -> None:
+        self._announced.check()
+        if members := kafka.members(self._settings, self._settings.group("worker")):
+            raise Transient(f"{members} worker(s) came back while states were swapped; run it again, it goes on")

@@ -1,0 +1,162 @@
+"""While `loyalty rebuild` puts new states into the place of the live ones, no worker folds.
+
+Whoever swaps says so, and says it again every two seconds: in the commit of a group of its own, which every process
+that reaches Kafka can read. A worker that runs and hears it twice finishes what it has in hand and ends; one that
+starts waits until it is taken back, or is not said any more because whoever said it was killed.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.errors import Transient
+from pipeline.topics import SUPPRESSED
+
+GROUP = "rebuild"
+BEAT_SECONDS = 2.0
+SILENCE_SECONDS = 12.0
+"""Not said for so long, whoever said it is gone."""
+BREATHLESS_SECONDS = 8.0
+"""Whoever could not say it for so long must not write: a worker may have stopped waiting."""
+ANSWER_SECONDS = 5.0
+
+
+class Said:
+    """What is said about a swap; one thread at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._place = settings.topic(SUPPRESSED.name)
+        self._client: Consumer = kafka.consumer(settings, GROUP, settings.group(GROUP))
+
+    def now(self) -> str:
+        """The word that stands there; empty when nothing is swapped.
+
+        Raises
+        ------
+        KafkaException
+            The broker does not answer.
+        """
+        [found] = self._client.committed([TopicPartition(self._place, 0)], timeout=ANSWER_SECONDS)
+        return str(found.metadata or "") if found.offset >= 0 else ""
+
+    def say(self, word: str) -> None:
+        """Put another word there; raises as :meth:`now`."""
+        [answer] = self._client.commit(offsets=[TopicPartition(self._place, 0, 0, word)], asynchronous=False)
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._client.close()
+
+
+class Announced:
+    """Says that states are swapped, for the time of a ``with`` block."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._said = Said(settings)
+        self._word = f"swap {os.getpid()}.{time.time_ns()}"
+        self._heard = time.monotonic()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, name="announce", daemon=True)
+
+    def __enter__(self) -> "Announced":
+        try:
+            self._said.say(f"{self._word} 0")
+        except KafkaException as failed:
+            raise Transient(f"Kafka does not take that states are swapped: {failed.args[0].str()}") from None
+        self._heard = time.monotonic()
+        self._thread.start()
+        return self
+
+    def _repeat(self) -> None:
+        count = 0
+        while not self._ending.wait(BEAT_SECONDS):
+            count += 1
+            try:
+                self._said.say(f"{self._word} {count}")
+            except KafkaException:
+                continue
+            self._heard = time.monotonic()
+
+    def check(self) -> None:
+        """Return when every worker still has reason to wait.
+
+        Raises
+        ------
+        Transient
+            It could not be said for a while.
+        """
+        if time.monotonic() - self._heard > BREATHLESS_SECONDS:
+            raise Transient("Kafka did not take for a while that states are swapped; run it again, it goes on")
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        with contextlib.suppress(KafkaException):  # workers notice that it is not said any more
+            self._said.say("")
+        self._said.close()
+
+
+def wait_for_the_end(settings: Settings) -> None:
+    """Return when no states are being swapped."""
+    said = Said(settings)
+    try:
+        word, since = _asked(said), time.monotonic()
+        if word:
+            structlog.get_logger().warning("`loyalty rebuild` puts new states into place; waiting until it is done")
+        while word and time.monotonic() - since < SILENCE_SECONDS:
+            time.sleep(BEAT_SECONDS / 2)
+            if (now := _asked(said)) != word:
+                word, since = now, time.monotonic()
+    finally:
+        said.close()
+
+
+def _asked(said: Said) -> str:
+    while True:
+        try:
+            return said.now()
+        except KafkaException as failed:
+            structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
+            time.sleep(1.0)
+
+
+class Watch:
+    """Looks every two seconds, beside the work, whether a swap wants the worker to leave."""
+
+    def __init__(self, settings: Settings, leave: Callable[[], object]) -> None:
+        self._settings = settings
+        self._leave = leave
+        self.seen = False
+
+    def start(self) -> None:
+        """Look in a thread of its own until the process ends."""
+        threading.Thread(target=self._look, name="swap", daemon=True).start()
+
+    def _look(self) -> None:
+        said, before = Said(self._settings), ""
+        while not self.seen:
+            time.sleep(BEAT_SECONDS)
+            try:
+                now = said.now()
+            except KafkaException:
+                continue  # away; whoever works will say so
+            self.seen = bool(now and before and now != before)  # somebody says it now, and did not only once
+            before = now
+        said.close()
+        self._leave()
+
+
+def end_this_process() -> None:
+    """Ask the worker to finish what it has in hand and end."""
+    os.kill(os.getpid(), signal.SIGTERM)
