@@ -17,8 +17,8 @@ Rules
 - Slices of a partition are handed out in the order of their offsets, none left out. Faust seeks back to the committed
   offsets and clears its queues when recovery ends and after a rebalance. So a seek and a fetch exclude each other: what
   was fetched before a seek is not handed out after it (it would overtake what was cleared), and what is fetched after
-  it is never thrown away (nothing would bring it back). The flow stays stopped from the seek until Faust has cleared
-  its queues. ``Ledger.taken`` lets the agent check.
+  it is never thrown away (nothing would bring it back: a recovery would wait for it for ever). The flow stays stopped
+  from the seek until Faust has cleared its queues. ``Ledger.taken`` lets the agent check.
 - Records of a changelog travel as slices too, so that recovery takes them by the thousand.
 - A commit carries, as metadata, what the application knows at that moment (``app.commit_note``).
 
@@ -280,7 +280,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         places = [tp for tp in self.assignment() if not self._is_changelog_tp(tp) and not self._committed_offset[tp]]
         if places:
             first = await self.earliest_offsets(*places)
-            await self.seek_wait({tp: first[tp] or 0 for tp in places})
+            await super().seek_wait({tp: first[tp] or 0 for tp in places})
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Go to where the recovery of a changelog begins."""
+        async with self._fetch_or_seek:  # a fetch from before the rebalance is thrown away: it must not go on behind it
+            self._seeks += 1
+            await super().seek_wait(partitions)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give partitions up."""

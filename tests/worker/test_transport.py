@@ -105,6 +105,8 @@ REPLACED = {
     "_filter_tps_with_pending_acks": (upstream.Consumer._filter_tps_with_pending_acks, "f6f9239774234e7e"),
     "_add_gap": (upstream.Consumer._add_gap, "4df2573ded7c1c2c"),
     "perform_seek": (upstream.Consumer.perform_seek, "0e8c130ff4b0afd8"),
+    "seek_wait": (upstream.ThreadDelegateConsumer.seek_wait, "e9db5bbc4ceb2543"),
+    "_seek_offsets": (Recovery._seek_offsets, "19598ca63d94d250"),
     "on_partitions_revoked": (upstream.Consumer.on_partitions_revoked, "d04b7ae72c6fc206"),
     "_drain_messages": (upstream.Consumer._drain_messages, "44a2500309e83c63"),
     "_commit_offsets": (upstream.Consumer._commit_offsets, "1a69799041188441"),
@@ -146,6 +148,7 @@ class Sought(Consumer):
         self._read_offset: dict[TP, int | None] = {}
         self._committed_offset: defaultdict[TP, int | None] = defaultdict(lambda: None)
         self.assigned, self.committed, self.sought = assigned, committed, dict[TP, int]()
+        self._thread = SimpleNamespace(seek_wait=self._seek_there)
 
     def assignment(self) -> set[TP]:
         return self.assigned
@@ -163,7 +166,7 @@ class Sought(Consumer):
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return dict.fromkeys(tps, 17)
 
-    async def seek_wait(self, places: dict[TP, int]) -> None:
+    async def _seek_there(self, places: dict[TP, int]) -> None:
         self.sought.update(places)
 
 
@@ -183,7 +186,7 @@ class Committing(Sought):
         super().__init__({ONE, TWO}, {})
         self.asked: list[dict[TP, int]] = []
         self._answers, self._meanwhile = iter(answers), meanwhile
-        self._thread = SimpleNamespace(commit=self._answered)
+        self._thread = SimpleNamespace(commit=self._answered, seek_wait=self._seek_there)
         self.log = SimpleNamespace(dev=lambda *_: None)
         self.app = SimpleNamespace(
             consumer_generation_id=1,
@@ -286,3 +289,37 @@ def test_what_is_fetched_while_partitions_are_given_up_is_not_kept_for_later() -
 
     for revocations, expected in ((0, [ONE]), (1, [])):
         assert asyncio.run(kept(revocations)) == expected
+
+
+def test_a_recovery_seeks_when_the_fetch_of_before_is_over_so_that_nothing_behind_the_seek_is_thrown_away() -> None:
+    """The fetch is thrown away because partitions were given up during it; what the seek goes to must not be in it."""
+    states = TP("customer-states", 0)
+
+    class Fetching(Sought):
+        flow_active, should_stop = True, False
+        app = SimpleNamespace(consumer_generation_id=1)
+
+        async def _wait_next_records(self, timeout: float) -> tuple[dict[TP, list[SimpleNamespace]], None]:
+            self.began.set()
+            await self.records_come.wait()
+            assert not self.sought
+            return {states: [SimpleNamespace(offset=7, timestamp=1)]}, None
+
+    async def recovered() -> None:
+        consumer = Fetching({ONE, states}, {})
+        consumer.began, consumer.records_come = asyncio.Event(), asyncio.Event()
+
+        async def handed_out() -> list[TP]:
+            return [tp async for tp, _ in consumer.getmany(1.0)]
+
+        fetching = asyncio.create_task(handed_out())
+        await consumer.began.wait()
+        consumer._revocations += 1
+        seeking = asyncio.create_task(consumer.seek_wait({states: 3}))
+        await asyncio.sleep(0)
+        consumer.records_come.set()
+        assert await fetching == []
+        await seeking
+        assert consumer.sought == {states: 3}
+
+    asyncio.run(recovered())
