@@ -22,6 +22,7 @@ from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-worker")]
 BROKEN = 20
+STEPS = [Point.REFOLD_DONE, Point.REFOLD_ALONE, Point.REFOLD_TOLD, Point.REFOLD_SENT]
 
 
 def rebuild(field: Field, **more: str) -> subprocess.CompletedProcess[str]:
@@ -82,7 +83,8 @@ def test_what_was_wrong_is_right_and_nobody_is_told_anything(field: Field) -> No
     assert len(read_log(field.settings, ALERTS)) > told
 
 
-def test_under_traffic_and_killed_at_every_step_nothing_is_lost(field: Field) -> None:
+@pytest.mark.parametrize("steps", [STEPS[1::2], pytest.param(STEPS, marks=pytest.mark.soak)], ids=["two", "all"])
+def test_under_traffic_and_killed_at_a_step_nothing_is_lost(field: Field, steps: list[Point]) -> None:
     worker = worked(field)
     broken(field)
     worker.start().wait_ready()
@@ -93,7 +95,7 @@ def test_under_traffic_and_killed_at_every_step_nothing_is_lost(field: Field) ->
     sending.start()
     try:
         with supervised(worker, other):
-            for step in (Point.REFOLD_DONE, Point.REFOLD_ALONE, Point.REFOLD_TOLD, Point.REFOLD_SENT):
+            for step in steps:
                 done = rebuild(field, **{VARIABLE: f"{step}:2" if step is Point.REFOLD_SENT else f"{step}:1"})
                 assert done.returncode == -9, (step, done.stdout, done.stderr)
             done = rebuild(field)

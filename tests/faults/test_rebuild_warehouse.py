@@ -33,7 +33,7 @@ def filled(broker: Brokers, embedded: Embedded, tmp_path_factory: pytest.TempPat
     made = Field(tmp_path_factory.mktemp("rebuild"), broker.bootstrap, clickhouse=embedded.url)
     try:
         made.send(traffic(60))
-        made.worker().wait_ready()
+        made.worker(LOYALTY_TICK_SECONDS="86400").wait_ready()  # nothing happens by itself
         made.sink().wait_ready()
         settle(made)
         yield made
