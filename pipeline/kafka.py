@@ -156,7 +156,8 @@ def reading(settings: Settings, name: str, group: str) -> Iterator[Consumer]:
     Unreachable
         The broker does not answer what is asked inside the block.
     """
-    reader = consumer(settings, name, group, **{"enable.partition.eof": True})
+    waiting_little = {"fetch.wait.max.ms": 20}  # partition after partition: none waits for the fetch of the one before
+    reader = consumer(settings, name, group, **{"enable.partition.eof": True, **waiting_little})
     try:
         yield reader
     except KafkaException as failed:
