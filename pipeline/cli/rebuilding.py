@@ -70,9 +70,11 @@ def _states(settings: Settings, *, forget_expired: bool) -> None:
             lambda what, n, of: bar.update(task, description=what, completed=n, total=of),
             forget_expired=forget_expired,
         )
-    output.say(
-        f"Folded {done.states} states again: {done.changed} differed and were put into place, {done.erased} erased; "
-        f"the desk got {done.told} messages. The workers waited {done.waited:.0f} s and go on by themselves."
-    )
+    found = f"{done.changed} differed and were put into place, {done.erased} of nobody's events were erased"
+    if not done.changed and not done.erased:
+        found = "all equal the live ones"
+    told = f"The desk got {done.told} messages" if done.told else "Nobody was told anything"
+    output.say(f"Folded {done.states} states again: {found}. {told}.")
+    output.say(f"The workers waited {done.waited:.0f} s and go on by themselves.")
     if done.kept:
         output.say(f"{done.kept} states hold more than the workers had committed, and stay as they are.")

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.errors import Transient
+from pipeline.errors import Refused, Transient
 from pipeline.topics import SUPPRESSED
 
 GROUP = "rebuild"
@@ -70,6 +70,11 @@ class Announced:
         self._thread = threading.Thread(target=self._repeat, name="announce", daemon=True)
 
     def __enter__(self) -> "Announced":
+        before = _asked(self._said)
+        if before:
+            time.sleep(2 * BEAT_SECONDS)
+            if _asked(self._said) != before:
+                raise Refused("another rebuild swaps states at this moment; wait for it, and try again")
         try:
             self._said.say(f"{self._word} 0")
         except KafkaException as failed:
@@ -123,12 +128,15 @@ def wait_for_the_end(settings: Settings) -> None:
 
 
 def _asked(said: Said) -> str:
+    """What is said now; a group that is new, or whose broker has just changed, is asked again without a word."""
+    begun = time.monotonic()
     while True:
         try:
             return said.now()
         except KafkaException as failed:
-            structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
-            time.sleep(1.0)
+            if time.monotonic() - begun > ANSWER_SECONDS:
+                structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
+            time.sleep(0.5)
 
 
 class Watch:
