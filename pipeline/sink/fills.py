@@ -38,7 +38,8 @@ SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Which rows were there before a materialized view and were put through it afterwards'
 """
 _VIEW = re.compile(
-    r"CREATE MATERIALIZED VIEW (?:IF NOT EXISTS )?(?P<view>\w+) TO (?P<target>\w+)\s+AS\s+"
+    r"CREATE MATERIALIZED VIEW (?:IF NOT EXISTS )?(?P<view>\w+) TO (?P<target>\w+)"
+    r"(?:\s*\((?:[^()']|'(?:[^'\\]|\\.|'')*'|\((?:[^()]|\([^()]*\))*\))*\))?\s+AS\s+"  # its columns, with comments
     r"(?P<query>(?:SELECT|WITH)\b.*?)(?:\s*COMMENT '(?:[^'\\]|\\.|'')*')?\s*$",
     re.DOTALL,
 )

@@ -13,6 +13,9 @@
 -- different events of one customer do is a chance of 5e-20 per pair; before a repeat is written down, the ids
 -- themselves are compared.
 --
+-- A materialized view says what its columns mean when it is created, never by ALTER: until the next start of the server
+-- an altered view derives other tokens, and a batch that is repeated after it would count twice.
+--
 -- Filling from rows that are there already is no statement here: whoever applies a migration fills the target of
 -- every new materialized view through the view's own query.
 
@@ -74,7 +77,19 @@ ORDER BY (day, channel, currency)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Sales by day, channel and currency, per record; read sales_by_day';
 
-CREATE MATERIALIZED VIEW sales_daily_fed TO sales_daily AS
+CREATE MATERIALIZED VIEW sales_daily_fed TO sales_daily
+(
+    day Date COMMENT 'Day of the event, UTC',
+    channel LowCardinality(String) COMMENT 'Where it was bought',
+    currency LowCardinality(String) COMMENT 'ISO 4217',
+    records UInt64 COMMENT 'Records of the log: the sum over a table is the number of its raw rows',
+    purchases UInt64 COMMENT 'Purchases',
+    refunds UInt64 COMMENT 'Refunds',
+    spent Decimal(38, 4) COMMENT 'Sum of purchases',
+    refunded Decimal(38, 4) COMMENT 'Sum of refunds, as a positive amount',
+    customers AggregateFunction(uniqExact, String) COMMENT 'Customers who bought: a state, read with uniqExactMerge'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     channel,
@@ -108,7 +123,21 @@ ORDER BY (day, category, channel, currency)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Sales by day, category, channel and currency, per record; read sales_by_day_and_category';
 
-CREATE MATERIALIZED VIEW sales_daily_by_category_fed TO sales_daily_by_category AS
+CREATE MATERIALIZED VIEW sales_daily_by_category_fed TO sales_daily_by_category
+(
+    day Date COMMENT 'Day of the event, UTC',
+    category String COMMENT 'Category, empty when the purchase names none',
+    channel LowCardinality(String) COMMENT 'Where it was bought',
+    currency LowCardinality(String) COMMENT 'ISO 4217',
+    records UInt64 COMMENT 'Records of the log, each counted in its first category only: the sum over the table is the number of raw rows',
+    purchases UInt64 COMMENT 'Purchases with this category',
+    refunds UInt64 COMMENT 'Refunds with this category',
+    items Int64 COMMENT 'Quantity in purchases',
+    spent Decimal(38, 4) COMMENT 'Whole amount of the purchases with this category: it cannot be added up over categories',
+    refunded Decimal(38, 4) COMMENT 'Whole amount of the refunds with this category, positive: it cannot be added up either',
+    customers AggregateFunction(uniqExact, String) COMMENT 'Customers who bought the category: a state, read with uniqExactMerge'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     category,
@@ -145,7 +174,21 @@ ORDER BY (day, channel, origin, kind, stage)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Stages of contacts by day, channel, origin, kind and stage, per record; read contacts_by_day';
 
-CREATE MATERIALIZED VIEW contacts_daily_fed TO contacts_daily AS
+CREATE MATERIALIZED VIEW contacts_daily_fed TO contacts_daily
+(
+    day Date COMMENT 'Day of the event, UTC',
+    channel LowCardinality(String) COMMENT 'How the customer reached us',
+    origin LowCardinality(String) COMMENT 'Where the problem comes from',
+    kind LowCardinality(String) COMMENT 'complaint, question, repair, cancellation or information',
+    stage LowCardinality(String) COMMENT 'opened, updated or resolved',
+    records UInt64 COMMENT 'Records of the log: the sum over a table is the number of its raw rows',
+    resolved UInt64 COMMENT 'Of these, solved as the agent sees it',
+    waiting_ms Int64 COMMENT 'Waiting, milliseconds',
+    transfers Int64 COMMENT 'Times passed on',
+    information_repeated UInt64 COMMENT 'Records in which the customer had to say it again',
+    self_service_first UInt64 COMMENT 'Records in which the customer had tried to help themselves'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     channel,
@@ -178,7 +221,18 @@ ORDER BY (day, instrument, question_version, scale_min, scale_max, touchpoint, s
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Survey answers by day, question, touchpoint and score, per record; read survey_answers_by_day';
 
-CREATE MATERIALIZED VIEW survey_answers_daily_fed TO survey_answers_daily AS
+CREATE MATERIALIZED VIEW survey_answers_daily_fed TO survey_answers_daily
+(
+    day Date COMMENT 'Day of the event, UTC',
+    instrument LowCardinality(String) COMMENT 'nps, ces1, ces2, csat or repurchase_intent',
+    question_version LowCardinality(String) COMMENT 'Version of the question, empty when not stated',
+    scale_min UInt8 COMMENT 'Lowest possible answer',
+    scale_max UInt8 COMMENT 'Highest possible answer',
+    touchpoint String COMMENT 'What it refers to: contact, order or none',
+    score UInt8 COMMENT 'The answer',
+    records UInt64 COMMENT 'Records of the log: the sum over a table is the number of its raw rows'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     instrument,
@@ -205,7 +259,15 @@ ORDER BY (day, action, result, desk)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Outcomes by day, action, result and desk, per record; read outcomes_by_day';
 
-CREATE MATERIALIZED VIEW outcomes_daily_fed TO outcomes_daily AS
+CREATE MATERIALIZED VIEW outcomes_daily_fed TO outcomes_daily
+(
+    day Date COMMENT 'Day of the event, UTC',
+    action LowCardinality(String) COMMENT 'What the desk did',
+    result LowCardinality(String) COMMENT 'What came of it',
+    desk LowCardinality(String) COMMENT 'Which desk, empty when not stated',
+    records UInt64 COMMENT 'Records of the log: the sum over a table is the number of its raw rows'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     action,
@@ -231,7 +293,17 @@ ORDER BY (day, rule, transition, severity, held_out, backfill)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Messages to the desk by day, rule, transition and severity, per record; read alerts_by_day';
 
-CREATE MATERIALIZED VIEW alerts_daily_fed TO alerts_daily AS
+CREATE MATERIALIZED VIEW alerts_daily_fed TO alerts_daily
+(
+    day Date COMMENT 'Day of the message in event time, UTC',
+    rule LowCardinality(String) COMMENT 'The rule that raised it',
+    transition LowCardinality(String) COMMENT 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
+    severity LowCardinality(String) COMMENT 'medium, high or critical',
+    held_out Bool COMMENT 'Nobody acts on it, to measure what acting does',
+    backfill Bool COMMENT '',
+    records UInt64 COMMENT 'Records of the log: the sum over a table is the number of its raw rows'
+)
+AS
 SELECT
     toDate(occurred_at) AS day,
     rule,
@@ -1169,65 +1241,3 @@ ALTER TABLE alerts
     COMMENT COLUMN occurred_at 'Event time of this message',
     COMMENT COLUMN synthetic 'Rests on generated contacts',
     COMMENT COLUMN told_at 'When the broker received its newest message';
-
-ALTER TABLE sales_daily_fed
-    COMMENT COLUMN day 'Day of the event, UTC',
-    COMMENT COLUMN channel 'Where it was bought',
-    COMMENT COLUMN currency 'ISO 4217',
-    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows',
-    COMMENT COLUMN purchases 'Purchases',
-    COMMENT COLUMN refunds 'Refunds',
-    COMMENT COLUMN spent 'Sum of purchases',
-    COMMENT COLUMN refunded 'Sum of refunds, as a positive amount',
-    COMMENT COLUMN customers 'Customers who bought: a state, read with uniqExactMerge';
-
-ALTER TABLE sales_daily_by_category_fed
-    COMMENT COLUMN day 'Day of the event, UTC',
-    COMMENT COLUMN category 'Category, empty when the purchase names none',
-    COMMENT COLUMN channel 'Where it was bought',
-    COMMENT COLUMN currency 'ISO 4217',
-    COMMENT COLUMN records 'Records of the log, each counted in its first category only: the sum over the table is the number of raw rows',
-    COMMENT COLUMN purchases 'Purchases with this category',
-    COMMENT COLUMN refunds 'Refunds with this category',
-    COMMENT COLUMN items 'Quantity in purchases',
-    COMMENT COLUMN spent 'Whole amount of the purchases with this category: it cannot be added up over categories',
-    COMMENT COLUMN refunded 'Whole amount of the refunds with this category, positive: it cannot be added up either',
-    COMMENT COLUMN customers 'Customers who bought the category: a state, read with uniqExactMerge';
-
-ALTER TABLE contacts_daily_fed
-    COMMENT COLUMN day 'Day of the event, UTC',
-    COMMENT COLUMN channel 'How the customer reached us',
-    COMMENT COLUMN origin 'Where the problem comes from',
-    COMMENT COLUMN kind 'complaint, question, repair, cancellation or information',
-    COMMENT COLUMN stage 'opened, updated or resolved',
-    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows',
-    COMMENT COLUMN resolved 'Of these, solved as the agent sees it',
-    COMMENT COLUMN waiting_ms 'Waiting, milliseconds',
-    COMMENT COLUMN transfers 'Times passed on',
-    COMMENT COLUMN information_repeated 'Records in which the customer had to say it again',
-    COMMENT COLUMN self_service_first 'Records in which the customer had tried to help themselves';
-
-ALTER TABLE survey_answers_daily_fed
-    COMMENT COLUMN day 'Day of the event, UTC',
-    COMMENT COLUMN instrument 'nps, ces1, ces2, csat or repurchase_intent',
-    COMMENT COLUMN question_version 'Version of the question, empty when not stated',
-    COMMENT COLUMN scale_min 'Lowest possible answer',
-    COMMENT COLUMN scale_max 'Highest possible answer',
-    COMMENT COLUMN touchpoint 'What it refers to: contact, order or none',
-    COMMENT COLUMN score 'The answer',
-    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';
-
-ALTER TABLE outcomes_daily_fed
-    COMMENT COLUMN day 'Day of the event, UTC',
-    COMMENT COLUMN action 'What the desk did',
-    COMMENT COLUMN result 'What came of it',
-    COMMENT COLUMN desk 'Which desk, empty when not stated',
-    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';
-
-ALTER TABLE alerts_daily_fed
-    COMMENT COLUMN day 'Day of the message in event time, UTC',
-    COMMENT COLUMN rule 'The rule that raised it',
-    COMMENT COLUMN transition 'raised, escalated, eased, updated, resolved, closed, reopened or withdrawn',
-    COMMENT COLUMN severity 'medium, high or critical',
-    COMMENT COLUMN held_out 'Nobody acts on it, to measure what acting does',
-    COMMENT COLUMN records 'Records of the log: the sum over a table is the number of its raw rows';

@@ -105,7 +105,7 @@ def test_a_migration_that_is_interrupted_again_and_again_is_finished_and_counts_
     warehouse.__class__ = Dying
     dying: Any = warehouse
     deaths = 0
-    for lives in range(3, 1_000, 9):
+    for lives in range(3, 1_000, 7):
         dying.lives = lives
         try:
             migrate(warehouse, TO_AGGREGATES)
