@@ -86,7 +86,10 @@ class Server:
             return web.Response(status=403, text="Host is not this machine\n")
         if origin and origin.partition("//")[2] != host:
             return web.Response(status=403, text="Origin is another page\n")
-        answer: web.StreamResponse = await handler(request)
+        try:
+            answer: web.StreamResponse = await handler(request)
+        except ConnectionResetError:
+            return web.Response(status=400, text="the request ended in the middle\n")  # whoever asked is gone
         return answer
 
     async def _ping(self, _request: web.Request) -> web.Response:

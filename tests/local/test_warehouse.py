@@ -1,6 +1,7 @@
 """The embedded warehouse speaks ClickHouse's protocol: to the official client, to curl, and not to web pages."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
 from pipeline.sink.writing import columns
 from tests.conftest import ROOT
+from tests.faults.warehouses import Embedded
 from tests.stacks import free_ports
 from tests.warehouses import embedded
 
@@ -252,3 +254,15 @@ def test_two_warehouses_on_one_directory_are_refused(settings: Settings, tmp_pat
                           capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
     assert done.returncode == 4
     assert "cannot be opened" in done.stderr
+
+
+def test_a_client_that_goes_away_in_the_middle_of_its_request_is_no_error(tmp_path: Path) -> None:
+    engine = Embedded(tmp_path).start()
+    try:
+        with socket.create_connection(("127.0.0.1", engine.port)) as client:
+            client.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nSELECT")
+        with urllib.request.urlopen(engine.url, b"SELECT 1", timeout=10) as answer:
+            assert answer.read() == b"1\n"
+        assert "Traceback" not in (tmp_path / "warehouse.log").read_text()
+    finally:
+        engine.kill()
