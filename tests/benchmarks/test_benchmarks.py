@@ -44,7 +44,7 @@ def test_a_table_is_aligned_and_shows_figures_as_they_are_worth() -> None:
 @pytest.mark.parametrize(
     ("only", "titles"),
     [
-        pytest.param(["--only", "throughput,latency"], TITLES[:2], id="throughput and latency"),
+        pytest.param(["--only", "throughput"], TITLES[:1], id="throughput"),
         pytest.param([], TITLES, id="all", marks=pytest.mark.soak),
     ],
 )
@@ -63,7 +63,8 @@ def test_a_smoke_run_prints_its_tables_with_the_same_work_in_every_engine(
     assert list(tables) == titles
     assert all(f"## {title}" in done.stdout and tables[title]["rows"] for title in titles)
     _check_same_work(tables["Throughput"])
-    assert column(tables["Latency of alerts"], "alerts")[0] > 0
+    if "Latency of alerts" in tables:
+        assert column(tables["Latency of alerts"], "alerts")[0] > 0
     assert not list(scratch.iterdir())
     assert not children_of(scratch)
 

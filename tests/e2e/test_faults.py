@@ -82,6 +82,7 @@ def second_worker(stack: Stack, instance: str) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.soak
 def test_workers_that_come_and_are_killed_in_the_middle_of_the_replay_lose_nothing(stack: Stack) -> None:
     stack.start()
     sender = replay(stack, rate=5_000)

@@ -70,7 +70,9 @@ def controller(cluster: Brokers, _field: Field) -> Node:
     return cluster.controller()
 
 
-@pytest.mark.parametrize("who", [coordinator, controller], ids=["coordinator", "controller"])
+@pytest.mark.parametrize(
+    "who", [coordinator, pytest.param(controller, marks=pytest.mark.soak)], ids=["coordinator", "controller"]
+)
 def test_a_broker_is_killed_under_load(
     cluster: Brokers, cluster_field: Field, who: Callable[[Brokers, Field], Node]
 ) -> None:

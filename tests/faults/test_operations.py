@@ -101,7 +101,8 @@ def own_broker(tmp_path: Path) -> Iterator[Brokers]:
         yield brokers
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("seconds", [12, 60])
 def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, tmp_path: Path, seconds: int) -> None:
     """Worker and sink come back by themselves; the session of a group is over after ten seconds."""
     field = Field(tmp_path, own_broker.bootstrap)
@@ -125,6 +126,7 @@ def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, tmp_path: Path
         field.end()
 
 
+@pytest.mark.soak
 def test_a_sink_that_is_told_to_stop_while_the_broker_hangs_ends_in_time_and_the_next_finishes(
     own_broker: Brokers, embedded: Embedded, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from tests.faults.rows import check_rows
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-sink")]
 STEPS = [point for point in Point if point.startswith("sink-")]
+ESSENTIAL = {Point.SINK_INTENT_RECORDED, Point.SINK_INSERTED, Point.SINK_COMMITTED}
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def test_without_any_fault_the_tables_equal_the_log(filled: Field) -> None:
     assert check_rows(filled) > 1_000
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [pytest.param(s, marks=() if s in ESSENTIAL else pytest.mark.soak) for s in STEPS])
 def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(filled: Field, step: Point) -> None:
     filled.worker().wait_ready()
     sink = filled.sink("0", **{VARIABLE: f"{step}:2"}).wait_ready()
@@ -83,6 +84,7 @@ def test_a_sink_killed_again_and_again_writes_every_row_once(filled: Field) -> N
     assert rows_after_kills(filled, filled.sink("0"), times=12, seed=3) > 1_000
 
 
+@pytest.mark.soak
 def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(filled: Field) -> None:
     sink = filled.sink("0", program=("-m", "tests.faults.forgetful"))
     with pytest.raises(AssertionError, match="rows stand there more than once"):
