@@ -253,7 +253,9 @@ class Stack:
             child.given_up = True
             self._say(f"{child.name:<10} stopped and is not restarted: {child.last_words()} (log: {child.log})")
         else:
-            how = child.last_words() if code == Transient.exit_code else f"died (exit code {code})"
+            how = f"died (exit code {code})"
+            if code == Transient.exit_code:  # it says what it waits for
+                how = child.last_words().removeprefix("loyalty: ")
             self._say(f"{child.name:<10} {how}; starting it again")
             if self._stopping.wait(0.5 * len(child.deaths)):
                 return
