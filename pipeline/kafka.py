@@ -414,3 +414,11 @@ def members(settings: Settings, group: str, seconds: float = 30.0) -> int:
             if time.monotonic() > end:
                 raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
             time.sleep(0.3)
+
+
+def staying(settings: Settings, group: str, seconds: float) -> int:
+    """How many are still in a consumer group after ``seconds``; 0 as soon as nobody is."""
+    end = time.monotonic() + seconds
+    while (found := members(settings, group)) and time.monotonic() <= end:
+        time.sleep(0.5)
+    return found

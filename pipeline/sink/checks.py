@@ -147,15 +147,12 @@ def nobody_writes(settings: Settings, seconds: float = 15.0) -> None:
     Refused
         Sinks run.
     """
-    deadline = time.monotonic() + seconds
-    while running := kafka.members(settings, settings.group("sink")):
-        if time.monotonic() > deadline:
-            raise Refused(
-                f"{running} sinks are running, and this migration counts rows that are there already: a row that "
-                "came in meanwhile would be counted twice or never. Stop the sinks, run `loyalty warehouse migrate`, "
-                "and start them again"
-            )
-        time.sleep(0.5)
+    if running := kafka.staying(settings, settings.group("sink"), seconds):
+        raise Refused(
+            f"{running} sinks are running, and this migration counts rows that are there already: a row that "
+            "came in meanwhile would be counted twice or never. Stop the sinks, run `loyalty warehouse migrate`, "
+            "and start them again"
+        )
 
 
 def keeps_metadata(settings: Settings, asked: Any = None) -> None:

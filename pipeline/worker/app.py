@@ -203,7 +203,7 @@ def run(settings: Settings) -> None:
     made = metrics.registry("worker")
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
     swapping.wait_for_the_end(settings)
-    watch = swapping.Watch(settings, swapping.end_this_process)
+    watch = swapping.Watch(settings)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-import msgspec
 from confluent_kafka import Consumer
 
 from pipeline import kafka, logs
@@ -159,19 +158,24 @@ def differences(folded: Store, live: Mapping[bytes, bytes], kept: set[bytes], su
 
 
 def _same(value: bytes, before: bytes) -> bool:
-    try:
-        new, old = decode_state(value), decode_state(before)
-    except (ValueError, msgspec.MsgspecError):
-        return False  # a state of another version, or none of ours
+    new, old = decode_state(value), _readable(before)
+    if old is None:
+        return False
     new.recent = old.recent  # stands in the order of arrival
     return new == old
 
 
 def _looked_at(value: bytes | None) -> int:
+    live = _readable(value) if value is not None else None
+    return live.looked_at if live is not None else 0
+
+
+def _readable(value: bytes) -> Customer | None:
+    """A live state, ``None`` when it is of another version or none of ours."""
     try:
-        return decode_state(value).looked_at if value is not None else 0
-    except (ValueError, msgspec.MsgspecError):
-        return 0
+        return decode_state(value)
+    except ValueError:  # msgspec's is one
+        return None
 
 
 def check(settings: Settings, *, forget_expired: bool) -> None:
@@ -242,11 +246,8 @@ def wait_for_workers(settings: Settings, seconds: float = LEAVING_SECONDS) -> No
     Refused
         Some are.
     """
-    end = time.monotonic() + seconds
-    while members := kafka.members(settings, settings.group("worker")):
-        if time.monotonic() > end:
-            raise Refused(f"{members} worker(s) did not leave within {seconds:.0f} s; are they of another version?")
-        time.sleep(0.5)
+    if members := kafka.staying(settings, settings.group("worker"), seconds):
+        raise Refused(f"{members} worker(s) did not leave within {seconds:.0f} s; are they of another version?")
 
 
 class _Following:

@@ -10,7 +10,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -62,7 +61,6 @@ class Announced:
     """Says that states are swapped, for the time of a ``with`` block."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._said = Said(settings)
         self._word = f"swap {os.getpid()}.{time.time_ns()}"
         self._heard = time.monotonic()
@@ -142,9 +140,8 @@ def _asked(said: Said) -> str:
 class Watch:
     """Looks every two seconds, beside the work, whether a swap wants the worker to leave."""
 
-    def __init__(self, settings: Settings, leave: Callable[[], object]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._leave = leave
         self.seen = False
 
     def start(self) -> None:
@@ -162,9 +159,4 @@ class Watch:
             self.seen = bool(now and before and now != before)  # somebody says it now, and did not only once
             before = now
         said.close()
-        self._leave()
-
-
-def end_this_process() -> None:
-    """Ask the worker to finish what it has in hand and end."""
-    os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # the worker finishes what it has in hand and ends
