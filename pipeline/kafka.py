@@ -205,8 +205,9 @@ def headers_of(message: Message) -> Headers:
 
 
 def record_of(message: Message) -> Record:
-    """A message as a record of the log."""
-    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))
+    """A message as a record of the log; made past the constructor, which would take as long as all the rest."""
+    fields = (message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))
+    return tuple.__new__(Record, fields)
 
 
 def flush(producer: Producer, seconds: float = 30.0) -> None:

@@ -235,9 +235,10 @@ class SinkMetrics:
         """ClickHouse refuses the row of a record."""
         self._rejected.labels(topic).inc()
 
-    def row_suppressed(self, table: str) -> None:
-        """A row of an erased customer was not written."""
-        self._suppressed.labels(table).inc()
+    def rows_suppressed(self, table: str, count: int) -> None:
+        """Rows of erased customers were not written."""
+        if count:
+            self._suppressed.labels(table).inc(count)
 
     def intents(self, count: int) -> None:
         """How many batches are recorded and not yet committed."""

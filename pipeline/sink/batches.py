@@ -7,8 +7,10 @@ An intent is a plan of one or more parts. It has several when ClickHouse refused
 halved until the row is alone, and every part knows which tables already hold its rows, written with the larger range.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.flow import Record
@@ -74,12 +76,12 @@ class Buffer:
     size: int = 0
     since: float = 0.0
 
-    def add(self, record: Record, now: float) -> None:
-        """Take one more record."""
+    def add(self, records: Sequence[Record], now: float) -> None:
+        """Take more records, those behind the ones it holds."""
         if not self.records:
             self.since = now
-        self.records.append(record)
-        self.size += len(record.value or b"") + len(record.key or b"")
+        self.records.extend(records)
+        self.size += sum([len(record.value or b"") + len(record.key or b"") for record in records])
 
     def is_due(self, policy: BatchPolicy, now: float) -> bool:
         """Whether a batch should be taken; an open intent waits for its last record, or one after it."""
@@ -98,7 +100,7 @@ class Buffer:
         if not self.records or (self.plan and self.records[-1].offset < self.plan[0].last):
             return None
         part, *rest = self.plan or (Part(self.records[-1].offset),)
-        taken = [record for record in self.records if record.offset <= part.last]
+        taken = self.records[: bisect_right(self.records, part.last, key=attrgetter("offset"))]
         first = self.records[0].offset if self.start is None else self.start
         self._keep(self.records[len(taken) :], tuple(rest), part.last + 1, now)
         return Batch(self.topic, self.partition, first, part.last, taken, part.done, tuple(rest))
@@ -110,8 +112,7 @@ class Buffer:
     def _keep(self, records: list[Record], plan: Plan, start: int, now: float) -> None:
         self.plan, self.start = plan, start if plan else None
         self.records, self.size = [], 0
-        for record in records:
-            self.add(record, now)
+        self.add(records, now)
 
 
 INTENT = "intent:"

@@ -8,6 +8,8 @@ offsets back.
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import methodcaller
 from typing import Any
 
 import structlog
@@ -126,7 +128,7 @@ class Intake:
 
     def _take(self, fetch: Callable[[], Sequence[Message]]) -> None:
         term = self.term
-        messages = list(filter(self._is_well, fetch()))
+        messages = [message for message in fetch() if message.error() is None or self._is_well(message)]
         if self.term == term:
             self._keep(messages)
         elif messages and self._starts:  # nobody can tell which of the two terms they were read in: start over
@@ -141,11 +143,12 @@ class Intake:
         return error is None
 
     def _keep(self, messages: Sequence[Message]) -> None:
-        now, logical = time.monotonic(), self._logical
-        for message in messages:
-            buffer = self.buffers.get((logical[message.topic() or ""], message.partition()))
-            if buffer is not None:
-                buffer.add(kafka.record_of(message), now)
+        now = time.monotonic()
+        for topic, of_topic in groupby(messages, methodcaller("topic")):
+            for partition, run in groupby(of_topic, methodcaller("partition")):
+                buffer = self.buffers.get((self._logical[topic], partition))
+                if buffer is not None:
+                    buffer.add([kafka.record_of(message) for message in run], now)
 
     def pause(self, seconds: float) -> None:
         """Let time pass without leaving the group: nothing is fetched, but the group is answered."""

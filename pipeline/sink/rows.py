@@ -5,8 +5,7 @@ Records that are no valid events make no row: the worker sends them to ``dead-le
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +23,8 @@ from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
+MOST_KNOWN: Final = 200_000
+"""Of how many customers the partition is remembered."""
 
 
 class Place(NamedTuple):
@@ -47,49 +48,58 @@ class EventRows:
     """Rows of one kind of raw event; for one thread, since it remembers the moment it is at."""
 
     def __init__(self, table: str, decoder: Decoder, columns: Callable[[Any], Row]) -> None:
-        self._table = table
+        self.table = table
         self._decoder = decoder
         self._columns = columns
         self._appended_at_ms, self._appended_at = 0, datetime.fromtimestamp(0, UTC)
+        self._known: dict[str, int] = {}
+        """Partitions of customers that were met, for a topic of :attr:`_partitions`."""
+        self._partitions = 0
 
     def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
         """The row of a record, or nothing when it is no valid event of this partition."""
-        if record.appended_at_ms != self._appended_at_ms:  # records of one batch of the broker share it
-            self._appended_at_ms = record.appended_at_ms
-            self._appended_at = datetime.fromtimestamp(record.appended_at_ms / 1000, UTC)
-        try:
-            event, unplanned = self._decoder.read(record.value, self._appended_at)
-        except BadEvent:
-            return []
-        if _partition(event.customer_id, place.partitions) != place.partition:
-            return []
-        raw = (record.value or b"") if unplanned else b""
-        return [
-            (
-                self._table,
-                (
-                    event.event_id,
-                    event.customer_id,
-                    event.occurred_at,
-                    *self._columns(event),
-                    event.survey_consent or "",
-                    event.survey_consent_at,
-                    event.source or "",
-                    event.synthetic,
-                    event.backfill,
-                    raw,
-                    self._appended_at,
-                    place.topic,
-                    place.partition,
-                    record.offset,
-                ),
+        return [(self.table, row) for row in self.all_of(place, (record,))]
+
+    def all_of(self, place: Place, records: Sequence[Record]) -> list[Row]:
+        """The rows of those records that are valid events of this partition."""
+        rows: list[Row] = []
+        topic, partition, partitions = place
+        read, columns, known = self._decoder.read, self._columns, self._partitions_of(partitions)
+        for offset, appended_at_ms, _, value, _ in records:
+            if appended_at_ms != self._appended_at_ms:  # records of one batch of the broker share it
+                self._appended_at_ms = appended_at_ms
+                self._appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
+            try:
+                event, unplanned = read(value, self._appended_at)
+            except BadEvent:
+                continue
+            customer_id = event.customer_id
+            belongs = known.get(customer_id)
+            if belongs is None:
+                belongs = known[customer_id] = partition_of(customer_id.encode(), partitions)
+            if belongs != partition:
+                continue
+            head = (event.event_id, customer_id, event.occurred_at)
+            tail = (
+                event.survey_consent or "",
+                event.survey_consent_at,
+                event.source or "",
+                event.synthetic,
+                event.backfill,
+                (value or b"") if unplanned else b"",
+                self._appended_at,
+                topic,
+                partition,
+                offset,
             )
-        ]
+            rows.append(head + columns(event) + tail)
+        return rows
 
-
-@lru_cache(maxsize=200_000)
-def _partition(customer_id: str, partitions: int) -> int:
-    return partition_of(customer_id.encode(), partitions)
+    def _partitions_of(self, partitions: int) -> dict[str, int]:
+        """What is remembered of customers' partitions, not too many of them."""
+        if partitions != self._partitions or len(self._known) > MOST_KNOWN:
+            self._known, self._partitions = {}, partitions
+        return self._known
 
 
 _NONE: Sequence[Any] = ()

@@ -5,6 +5,7 @@ repeat it, because it may have been written, and let somebody know. When ClickHo
 the batch back: it is written again in halves, until the row is alone.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ from pipeline.errors import Transient
 from pipeline.sink.batches import Batch
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
-from pipeline.sink.rows import FOREIGN, TABLES, Place, Row, RowsOf, by_topic
+from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
 from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse
 
 LONGEST_PAUSE = 10.0
@@ -106,11 +107,24 @@ class Writer:
         return None
 
     def _rows_of(self, batch: Batch, rows_of: RowsOf) -> dict[str, list[Row]]:
+        """Rows by table, without those of erased customers; tables without rows are left out."""
         place = Place(batch.topic, batch.partition, self._partitions)
         rows: dict[str, list[Row]] = {}
+        for table, made in self._made(batch, rows_of, place).items():
+            kept = self._forgetting.kept_of(table, made)
+            self._facts.rows_suppressed(table, len(made) - len(kept))
+            if kept:
+                rows[table] = kept
+        return rows
+
+    def _made(self, batch: Batch, rows_of: RowsOf, place: Place) -> dict[str, list[Row]]:
+        if isinstance(rows_of, EventRows):
+            with contextlib.suppress(*FOREIGN):  # then one by one, to say which
+                return {rows_of.table: rows_of.all_of(place, batch.records)}
+        made: dict[str, list[Row]] = {}
         for record in batch.records:
             try:
-                made = rows_of(place, record)
+                found = rows_of(place, record)
             except FOREIGN as foreign:
                 self._facts.record_unreadable(batch.topic)
                 self._log.error(
@@ -121,13 +135,9 @@ class Writer:
                     error=type(foreign).__name__,
                 )
                 continue
-            for table, row in made:
-                kept = self._forgetting.kept(table, row)
-                if kept is None:
-                    self._facts.row_suppressed(table)
-                else:
-                    rows.setdefault(table, []).append(kept)
-        return rows
+            for table, row in found:
+                made.setdefault(table, []).append(row)
+        return made
 
     def _until_written(
         self, batch: Batch, table: str, rows: list[Row], warehouse: Warehouse, is_lost: Callable[[], bool]

@@ -67,11 +67,12 @@ def _sink(field: Field, events: int) -> Written:
     engine = field.running[0].process.pid
     sink = field.sink()
     commits = Commits(field.settings, field.settings.group("sink"))
-    marks: list[float] = []
+    spent_at: dict[int, float] = {}
+    """What the engine had spent when so many rows were first seen to be committed."""
 
     def done() -> int:
         found = commits.done()
-        marks.append(cpu_seconds(engine))
+        spent_at.setdefault(found, cpu_seconds(engine))
         return found
 
     try:
@@ -79,9 +80,9 @@ def _sink(field: Field, events: int) -> Written:
     finally:
         commits.close()
     found: Rate = rate(samples, resident(sink.process.pid))
-    spent = marks[-1] - marks[0]
+    spent = spent_at[events] - spent_at[events - found.events]
     sink.stop()
-    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
+    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent)
 
 
 def _bare(field: Field) -> Written:

@@ -12,7 +12,7 @@ def record(offset: int, size: int = 1) -> Record:
 
 def filled(buffer: Buffer, offsets: range, *, size: int = 1, now: float = 0.0) -> Buffer:
     for offset in offsets:
-        buffer.add(record(offset, size), now)
+        buffer.add([record(offset, size)], now)
     return buffer
 
 
