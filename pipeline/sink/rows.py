@@ -14,6 +14,7 @@ from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
+from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
@@ -44,17 +45,30 @@ def _log(place: Place, record: Record) -> Row:
     return moment(record.appended_at_ms), place.topic, place.partition, record.offset
 
 
+class Belongs:
+    """Remembers to which partition customers belong; threads may share it."""
+
+    def __init__(self) -> None:
+        self._partitions, self._known = 0, dict[str, int]()
+
+    def of(self, partitions: int) -> dict[str, int]:
+        """What is remembered for topics of so many partitions, not too much of it; for more to be noted there."""
+        if partitions != self._partitions or len(self._known) > MOST_KNOWN:
+            self._partitions, self._known = partitions, {}
+        return self._known
+
+
 class EventRows:
     """Rows of one kind of raw event; for one thread, since it remembers the moment it is at."""
 
-    def __init__(self, table: str, decoder: Decoder, columns: Callable[[Any], Row]) -> None:
+    def __init__(
+        self, table: str, decoder: Decoder, columns: Callable[[Any], Row], belongs: Belongs | None = None
+    ) -> None:
         self.table = table
         self._decoder = decoder
         self._columns = columns
         self._appended_at_ms, self._appended_at = 0, datetime.fromtimestamp(0, UTC)
-        self._known: dict[str, int] = {}
-        """Partitions of customers that were met, for a topic of :attr:`_partitions`."""
-        self._partitions = 0
+        self._belongs = belongs or Belongs()
 
     def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
         """The row of a record, or nothing when it is no valid event of this partition."""
@@ -64,7 +78,7 @@ class EventRows:
         """The rows of those records that are valid events of this partition."""
         rows: list[Row] = []
         topic, partition, partitions = place
-        read, columns, known = self._decoder.read, self._columns, self._partitions_of(partitions)
+        read, columns, known = self._decoder.read, self._columns, self._belongs.of(partitions)
         for offset, appended_at_ms, _, value, _ in records:
             if appended_at_ms != self._appended_at_ms:  # records of one batch of the broker share it
                 self._appended_at_ms = appended_at_ms
@@ -79,7 +93,7 @@ class EventRows:
                 belongs = known[customer_id] = partition_of(customer_id.encode(), partitions)
             if belongs != partition:
                 continue
-            head = (event.event_id, customer_id, event.occurred_at)
+            head = (event.event_id, customer_id, milliseconds(event.occurred_at))
             tail = (
                 event.survey_consent or "",
                 event.survey_consent_at,
@@ -87,19 +101,13 @@ class EventRows:
                 event.synthetic,
                 event.backfill,
                 (value or b"") if unplanned else b"",
-                self._appended_at,
+                appended_at_ms,
                 topic,
                 partition,
                 offset,
             )
             rows.append(head + columns(event) + tail)
         return rows
-
-    def _partitions_of(self, partitions: int) -> dict[str, int]:
-        """What is remembered of customers' partitions, not too many of them."""
-        if partitions != self._partitions or len(self._known) > MOST_KNOWN:
-            self._known, self._partitions = {}, partitions
-        return self._known
 
 
 _NONE: Sequence[Any] = ()
@@ -134,7 +142,7 @@ def contact(event: ServiceContact) -> Row:
         event.contact_id,
         event.issue_id,
         event.stage,
-        event.opened_at,
+        milliseconds(event.opened_at),
         event.closed_at,
         event.channel,
         event.kind,
@@ -268,13 +276,14 @@ FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, msgspec.Msgspec
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 
 
-def by_topic() -> dict[str, RowsOf]:
-    """How each topic's records become rows."""
+def by_topic(belongs: Belongs | None = None) -> dict[str, RowsOf]:
+    """How each topic's records become rows; for one thread, but for what they remember of customers."""
+    belongs = belongs or Belongs()
     return {
-        "purchases": EventRows("raw_purchases", Decoder("purchase"), purchase),
-        "service-contacts": EventRows("raw_service_contacts", Decoder("service_contact"), contact),
-        "surveys": EventRows("raw_survey_responses", Decoder("survey_response"), survey),
-        "alert-outcomes": EventRows("raw_alert_outcomes", Decoder("alert_outcome"), outcome),
+        "purchases": EventRows("raw_purchases", Decoder("purchase"), purchase, belongs),
+        "service-contacts": EventRows("raw_service_contacts", Decoder("service_contact"), contact, belongs),
+        "surveys": EventRows("raw_survey_responses", Decoder("survey_response"), survey, belongs),
+        "alert-outcomes": EventRows("raw_alert_outcomes", Decoder("alert_outcome"), outcome, belongs),
         "churn-alerts": alert,
         "customer-states": state,
         "dead-letters": dead_letter,

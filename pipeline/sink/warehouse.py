@@ -16,6 +16,8 @@ import clickhouse_connect
 import orjson
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError
+from clickhouse_connect.driver.insert import InsertContext
+from clickhouse_connect.driver.transform import NativeTransform
 
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
@@ -62,6 +64,49 @@ class Result(NamedTuple):
     columns: Sequence[str]
     types: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+class Encoded(NamedTuple):
+    """Rows of a table, ready to be sent."""
+
+    table: str
+    rows: int
+    body: bytes
+
+
+class Encoder:
+    """Makes one block of rows that come piece by piece.
+
+    The values of a row take ten times the memory of its bytes, and most of the time goes into reaching for them. So
+    rows are made and encoded a thousand at a time; what is kept of them is bytes.
+    """
+
+    def __init__(self, table: str, context: InsertContext) -> None:
+        self._table = table
+        self._context = context
+        self._parts: list[bytes] = []
+        self._rows = 0
+
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """More rows.
+
+        Raises
+        ------
+        RowsRejected
+            A value does not fit its column.
+        """
+        context = self._context
+        with _sorted_errors(), _rejections(self._table):
+            context.data = rows
+            context.current_block = int(self._rows > 0)  # the statement stands in front of the first piece only
+            self._parts.extend(NativeTransform.build_insert(context))
+            if context.insert_exception is not None:
+                raise context.insert_exception
+        self._rows += len(rows)
+
+    def block(self) -> Encoded:
+        """What is to be sent."""
+        return Encoded(self._table, self._rows, b"".join(self._parts))
 
 
 class Warehouse:
@@ -152,14 +197,20 @@ class Warehouse:
         QueryFailed
             Anything else; nobody knows either.
         """
-        with _sorted_errors(), _rejections(table):
-            self._client.insert(
-                table,
-                rows,
-                column_names=list(columns),
-                column_type_names=list(columns.values()),
-                settings=self.tokens(token),
-            )
+        encoder = self.encoder(table, columns)
+        encoder.add(rows)
+        self.insert_encoded(encoder.block(), token)
+
+    def encoder(self, table: str, columns: Mapping[str, str]) -> Encoder:
+        """What makes a block for a table of rows that come piece by piece."""
+        with _sorted_errors():
+            names, types = list(columns), list(columns.values())
+            return Encoder(table, self._client.create_insert_context(table, names, column_type_names=types))
+
+    def insert_encoded(self, block: Encoded, token: str) -> None:
+        """Insert a block of an encoder; everything is as with :meth:`insert`."""
+        with _sorted_errors(), _rejections(block.table):
+            self._client.raw_insert("", insert_block=block.body, settings=self.tokens(token))
 
     def close(self) -> None:
         """Close the connection."""

@@ -18,13 +18,16 @@ from pipeline import metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
+from pipeline.flow import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
-from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
-from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse
+from pipeline.sink.rows import FOREIGN, TABLES, Belongs, EventRows, Place, Row, RowsOf, by_topic
+from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
 
 LONGEST_PAUSE = 10.0
+PIECE = 1_000
+"""So many records are made into rows before those are encoded: few enough to lie in the processor's cache."""
 
 
 class Rejection(NamedTuple):
@@ -51,7 +54,8 @@ class Writer:
         self._warehouses = warehouses
         self._crash = crash
         self._columns = {table: columns(warehouses[0], table) for table in TABLES}
-        self._rows: list[dict[str, RowsOf]] = [by_topic() for _ in warehouses]  # they remember the moment they are at
+        belongs = Belongs()
+        self._rows: list[dict[str, RowsOf]] = [by_topic(belongs) for _ in warehouses]  # they remember where they are at
         self._forgetting = Forgetting(self._columns, suppressed)
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
@@ -93,60 +97,65 @@ class Writer:
         self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse, is_lost: Callable[[], bool]
     ) -> Rejection | None:
         done = batch.done
-        for table, rows in self._rows_of(batch, rows_of).items():
-            if table in batch.done:
-                continue
-            started = time.perf_counter()
-            try:
-                self._until_written(batch, table, rows, warehouse, is_lost)
-            except RowsRejected as refused:
-                return Rejection(batch, str(refused), done)
-            self._facts.rows_inserted(table, len(rows), time.perf_counter() - started)
-            self._crash.reached(Point.SINK_MID_INSERT)
-            done |= {table}
+        try:
+            for block in self._blocks_of(batch, rows_of, warehouse):
+                started = time.perf_counter()
+                self._until_written(batch, block, warehouse, is_lost)
+                self._facts.rows_inserted(block.table, block.rows, time.perf_counter() - started)
+                self._crash.reached(Point.SINK_MID_INSERT)
+                done |= {block.table}
+        except RowsRejected as refused:
+            return Rejection(batch, str(refused), done)
         return None
 
-    def _rows_of(self, batch: Batch, rows_of: RowsOf) -> dict[str, list[Row]]:
-        """Rows by table, without those of erased customers; tables without rows are left out."""
+    def _blocks_of(self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse) -> list[Encoded]:
+        """What of a batch is not in its tables yet."""
         place = Place(batch.topic, batch.partition, self._partitions)
+        encoders: dict[str, Encoder] = {}
+        for first in range(0, len(batch.records), PIECE):
+            for table, rows in self._rows_of(place, batch.records[first : first + PIECE], rows_of).items():
+                if rows and table not in batch.done:
+                    if table not in encoders:
+                        encoders[table] = warehouse.encoder(table, self._columns[table])
+                    encoders[table].add(rows)
+        return [encoder.block() for encoder in encoders.values()]
+
+    def _rows_of(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
+        """Rows by table, without those of erased customers."""
         rows: dict[str, list[Row]] = {}
-        for table, made in self._made(batch, rows_of, place).items():
-            kept = self._forgetting.kept_of(table, made)
-            self._facts.rows_suppressed(table, len(made) - len(kept))
-            if kept:
-                rows[table] = kept
+        for table, made in self._made(place, records, rows_of).items():
+            rows[table] = [kept for row in made if (kept := self._forgetting.kept(table, row)) is not None]
+            self._facts.rows_suppressed(table, len(made) - len(rows[table]))
         return rows
 
-    def _made(self, batch: Batch, rows_of: RowsOf, place: Place) -> dict[str, list[Row]]:
+    def _made(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
         if isinstance(rows_of, EventRows):
             with contextlib.suppress(*FOREIGN):  # then one by one, to say which
-                return {rows_of.table: rows_of.all_of(place, batch.records)}
-        made: dict[str, list[Row]] = {}
-        for record in batch.records:
+                return {rows_of.table: rows_of.all_of(place, records)}
+        rows: dict[str, list[Row]] = {}
+        for record in records:
             try:
-                found = rows_of(place, record)
+                made = rows_of(place, record)
             except FOREIGN as foreign:
-                self._facts.record_unreadable(batch.topic)
+                self._facts.record_unreadable(place.topic)
                 self._log.error(
                     "a record in a topic of ours is not ours; it makes no row",
-                    topic=batch.topic,
-                    partition=batch.partition,
+                    topic=place.topic,
+                    partition=place.partition,
                     offset=record.offset,
                     error=type(foreign).__name__,
                 )
                 continue
-            for table, row in found:
-                made.setdefault(table, []).append(row)
-        return made
+            for table, row in made:
+                rows.setdefault(table, []).append(row)
+        return rows
 
-    def _until_written(
-        self, batch: Batch, table: str, rows: list[Row], warehouse: Warehouse, is_lost: Callable[[], bool]
-    ) -> None:
+    def _until_written(self, batch: Batch, block: Encoded, warehouse: Warehouse, is_lost: Callable[[], bool]) -> None:
         """Insert until it worked: an insert whose fate is unknown must be repeated, and its token makes that safe."""
         pause = 0.2
         while True:
             try:
-                self._insert(batch, table, rows, warehouse)
+                self._insert(batch, block, warehouse)
             except (Transient, QueryFailed) as failed:
                 self._failed(failed)
                 if is_lost():
@@ -166,16 +175,16 @@ class Writer:
             self._facts.insert_unexplained()
             self._log.error("ClickHouse refuses a batch, and waiting may not help; trying again", error=str(failed))
 
-    def _insert(self, batch: Batch, table: str, rows: list[Row], warehouse: Warehouse) -> None:
+    def _insert(self, batch: Batch, block: Encoded, warehouse: Warehouse) -> None:
         """One attempt.
 
         Rows that are refused although the table holds some of them were refused further on, by a materialized view,
         or were written by an attempt whose answer was lost. Smaller ranges would write them twice.
         """
         try:
-            warehouse.insert(table, self._columns[table], rows, batch.token(table))
+            warehouse.insert_encoded(block, batch.token(block.table))
         except RowsRejected as refused:
-            if _holds(warehouse, table, batch):
+            if _holds(warehouse, block.table, batch):
                 raise QueryFailed(f"{refused}, after the table took them: look at its materialized views") from None
             raise
 

@@ -1,16 +1,21 @@
 """``python -m tests.benchmarks.bare_insert JOB``: what inserting costs without a sink.
 
-The rows are made before the clock starts; then each table's go in as the sink would send them, block by block, over as
-many connections. No Kafka, no intents, no commits.
+The rows are made before the clock starts, of plain Python values; then each table's go in through the client's own
+``insert``, in the sink's blocks, under its tokens, over as many connections. No Kafka, no intents, no commits.
 """
 
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
 
 from pipeline import kafka
 from pipeline.config import Settings
@@ -46,21 +51,39 @@ def blocks(settings: Settings) -> list[Block]:
     return found
 
 
+def _plain(row: Row, types: Mapping[str, str]) -> Row:
+    """A row with its moments as moments: the sink writes them as the integers they become."""
+    return tuple(
+        datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int) and kind.startswith("DateTime64") else value
+        for value, kind in zip(row, types.values(), strict=True)
+    )
+
+
+def _client(settings: Settings) -> Client:
+    address = urlsplit(settings.clickhouse)
+    return clickhouse_connect.get_client(
+        host=address.hostname or "", port=address.port or 0, database=settings.database, compress=False,
+        autogenerate_session_id=False,
+    )  # fmt: skip
+
+
 def main() -> None:
     """Insert everything and print how many rows, seconds of wall clock and of this process's CPU."""
     job: dict[str, Any] = json.loads(sys.argv[1])
     settings = Settings(**job)
-    warehouses = [connect(settings, create_database=True) for _ in range(WRITERS)]
-    migrate(warehouses[0])
+    warehouse = connect(settings, create_database=True)
+    migrate(warehouse)
     found = blocks(settings)
-    types = {table: columns(warehouses[0], table) for table, _, _ in found}
+    types = {table: columns(warehouse, table) for table, _, _ in found}
+    found = [(table, [_plain(row, types[table]) for row in rows], token) for table, rows, token in found]
+    clients = [_client(settings) for _ in range(WRITERS)]
     Path(settings.data_dir, "bare-ready").touch()
     wall, cpu = time.perf_counter(), time.process_time()
 
     def lane(number: int) -> None:
-        warehouse: Warehouse = warehouses[number]
         for table, rows, token in found[number::WRITERS]:
-            warehouse.insert(table, types[table], rows, token)
+            names, kinds = list(types[table]), list(types[table].values())
+            clients[number].insert(table, rows, names, column_type_names=kinds, settings=Warehouse.tokens(token))
 
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(lane, range(WRITERS)))

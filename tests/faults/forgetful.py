@@ -2,20 +2,18 @@
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pipeline.config import Settings, from_env
 from pipeline.sink.app import run
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink.warehouse import Encoded, Warehouse, connect
 
 
 class Forgetful(Warehouse):
     """Inserts under a token nobody has seen before."""
 
-    def insert(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], token: str) -> None:
+    def insert_encoded(self, block: Encoded, token: str) -> None:
         """Insert; the same rows again are written again."""
-        super().insert(table, columns, rows, f"{token}/{uuid.uuid4()}")
+        super().insert_encoded(block, f"{token}/{uuid.uuid4()}")
 
 
 def connected(settings: Settings, *, create_database: bool = False) -> Warehouse:

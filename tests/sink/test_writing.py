@@ -13,7 +13,7 @@ from pipeline.flow import Record
 from pipeline.sink import writing
 from pipeline.sink.batches import Batch
 from pipeline.sink.rows import Place, Row
-from pipeline.sink.warehouse import Result
+from pipeline.sink.warehouse import Encoded, Result
 from pipeline.sink.writing import Writer
 
 
@@ -28,8 +28,24 @@ class Taking:
     def query(self, _sql: str, _parameters: Any = None) -> Result:
         return Result((), (), (("event_id", "String"),))
 
-    def insert(self, table: str, _columns: Any, rows: Sequence[Row], _token: str) -> None:
-        self.inserted.append((table, len(rows)))
+    def encoder(self, table: str, _columns: Any) -> "Counting":
+        return Counting(table)
+
+    def insert_encoded(self, block: Encoded, _token: str) -> None:
+        self.inserted.append((block.table, block.rows))
+
+
+class Counting:
+    """An encoder that encodes nothing."""
+
+    def __init__(self, table: str) -> None:
+        self._table, self._rows = table, 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self._rows += len(rows)
+
+    def block(self) -> Encoded:
+        return Encoded(self._table, self._rows, b"")
 
 
 class OneAtATime:
@@ -52,7 +68,7 @@ def batch(partition: int) -> Batch:
 
 
 def test_lanes_share_nothing_that_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "by_topic", lambda: {"purchases": OneAtATime()})
+    monkeypatch.setattr(writing, "by_topic", lambda _belongs: {"purchases": OneAtATime()})
     warehouses: list[Any] = [Taking(), Taking()]
     facts = metrics.SinkMetrics(metrics.registry("sink"))
     writer = Writer(Settings(), facts, warehouses, CrashPoints(), frozenset())
