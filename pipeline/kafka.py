@@ -196,12 +196,12 @@ _ask_headers = methodcaller("headers")
 """Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
 
 
-def headers_of(message: Message) -> Headers:
+def headers_of(message: Message) -> Sequence[tuple[str, bytes]]:
     """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
     try:
-        return _ask_headers(message) or []
+        return _ask_headers(message) or ()
     except (UnicodeDecodeError, SystemError):
-        return []
+        return ()
 
 
 def record_of(message: Message) -> Record:

@@ -211,7 +211,11 @@ def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
 
 
 def _consumer(settings: Settings, group: str) -> Consumer:
-    more: dict[str, Any] = {"session.timeout.ms": 10_000, "heartbeat.interval.ms": 2_000}
+    more: dict[str, Any] = {
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 2_000,
+        "queued.max.messages.kbytes": 16_384,  # what waits costs memory, and a touch of new memory costs time
+    }
     if settings.instance:
         more["group.instance.id"] = settings.instance
     return kafka.consumer(settings, "sink", settings.group(group), **more)
