@@ -27,7 +27,11 @@ def check(event: Event, latest: datetime) -> None:
     BadEvent
         Something in it cannot be.
     """
-    _check_time(event.occurred_at, latest)
+    occurred_at = event.occurred_at
+    if occurred_at > latest:
+        raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
+    if occurred_at < EARLIEST:
+        raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
     if event.survey_consent_at is not None:
         _check_consent(event)
     match event:
@@ -41,13 +45,6 @@ def check(event: Event, latest: datetime) -> None:
             pass
 
 
-def _check_time(occurred_at: datetime, latest: datetime) -> None:
-    if occurred_at > latest:
-        raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
-    if occurred_at < EARLIEST:
-        raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
-
-
 def _check_consent(event: Event) -> None:
     if event.survey_consent is None:
         raise BadEvent(Reason.REQUIRED_MISSING, "$.survey_consent is missing, but $.survey_consent_at is given")
@@ -57,6 +54,8 @@ def _check_consent(event: Event) -> None:
 
 def _check_past(name: str, moment: datetime, occurred_at: datetime) -> None:
     """Something that has happened when the event says so."""
+    if EARLIEST <= moment <= occurred_at:
+        return
     if moment < EARLIEST:
         raise BadEvent(Reason.OUT_OF_RANGE, f"$.{name} is before 1970")
     if moment > occurred_at + CLOCK_TOLERANCE:
@@ -116,16 +115,18 @@ def _check_bindings(event: Purchase) -> None:
 
 
 def _check_contact(event: ServiceContact) -> None:
-    for name, moment in (
-        ("opened_at", event.opened_at),
-        ("closed_at", event.closed_at),
-        ("called_back_at", event.called_back_at),
-        ("answered_at", event.answered_at),
-    ):
-        if moment is not None:
-            _check_past(name, moment, event.occurred_at)
-    _check_promise("promised_callback_at", event.promised_callback_at, event.occurred_at)
-    _check_promise("promised_answer_at", event.promised_answer_at, event.occurred_at)
+    occurred_at = event.occurred_at
+    _check_past("opened_at", event.opened_at, occurred_at)
+    if event.closed_at is not None:
+        _check_past("closed_at", event.closed_at, occurred_at)
+    if event.called_back_at is not None:
+        _check_past("called_back_at", event.called_back_at, occurred_at)
+    if event.answered_at is not None:
+        _check_past("answered_at", event.answered_at, occurred_at)
+    if event.promised_callback_at is not None:
+        _check_promise("promised_callback_at", event.promised_callback_at, occurred_at)
+    if event.promised_answer_at is not None:
+        _check_promise("promised_answer_at", event.promised_answer_at, occurred_at)
 
 
 def _check_score(event: SurveyResponse) -> None:

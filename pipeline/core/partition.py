@@ -3,9 +3,7 @@
 from struct import Struct
 from typing import Final
 
-_HIGH: Final = 0x5BD1
-_LOW: Final = 0xE995
-"""The halves of the hash's factor: products with them stay below 2^48, and so machine integers when compiled."""
+_FACTOR: Final = 0x5BD1E995
 _MASK: Final = 0xFFFFFFFF
 _words = Struct("<I").iter_unpack
 
@@ -16,16 +14,12 @@ def murmur2(key: bytes) -> int:
     h = (0x9747B28C ^ length) & _MASK
     whole = length & ~3
     for (word,) in _words(key[:whole]):
-        k = _times(word)
-        h = _times(h) ^ _times(k ^ (k >> 24))
+        k = word * _FACTOR & _MASK
+        h = ((h * _FACTOR) ^ ((k ^ (k >> 24)) * _FACTOR)) & _MASK
     if length & 3:
-        h = _times(h ^ int.from_bytes(key[whole:], "little"))
-    h = _times(h ^ (h >> 13))
+        h = (h ^ int.from_bytes(key[whole:], "little")) * _FACTOR & _MASK
+    h = (h ^ (h >> 13)) * _FACTOR & _MASK
     return h ^ (h >> 15)
-
-
-def _times(number: int) -> int:
-    return (number * _LOW + ((number * _HIGH & 0xFFFF) << 16)) & _MASK
 
 
 def partition_of(key: bytes, partitions: int) -> int:
