@@ -78,6 +78,8 @@ def main() -> None:
     found = [(table, [_plain(row, types[table]) for row in rows], token) for table, rows, token in found]
     clients = [_client(settings) for _ in range(WRITERS)]
     Path(settings.data_dir, "bare-ready").touch()
+    while not Path(settings.data_dir, "bare-go").exists():
+        time.sleep(0.1)
     wall, cpu = time.perf_counter(), time.process_time()
 
     def lane(number: int) -> None:

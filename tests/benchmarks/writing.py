@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import Settings
+from pipeline.sink.migrations import migrate
+from pipeline.sink.warehouse import connect
 from tests.benchmarks.ground import PATIENCE, Ground
 from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
 from tests.benchmarks.report import Table
@@ -16,6 +19,9 @@ from tests.conftest import ROOT
 from tests.faults.field import Field
 from tests.faults.warehouse import with_warehouse
 from tests.stacks import eventually
+
+RESTS = 0.1
+"""An engine that spends less than so many CPU seconds in a second rests."""
 
 
 class Written(NamedTuple):
@@ -48,7 +54,7 @@ def run(ground: Ground) -> list[Table]:
     how = (
         f"{len(ground.events):,} raw events, all in the log before the sink starts; the same rows in the same blocks, "
         "made before the clock starts,\nfor the bare insert. Rates per core count the CPU of both sides: the process "
-        "that inserts, and the engine."
+        "that inserts, and the engine\nuntil it has merged everything."
     )
     header = (
         "", "rows", "s", "rows/s", "CPU us/row", "of it the engine", "rows/s per core", "of the bare insert's",
@@ -65,24 +71,31 @@ def run(ground: Ground) -> list[Table]:
 
 def _sink(field: Field, events: int) -> Written:
     engine = field.running[0].process.pid
+    migrate(connect(field.settings, create_database=True))
+    before = _at_rest(engine)
     sink = field.sink()
     commits = Commits(field.settings, field.settings.group("sink"))
-    spent_at: dict[int, float] = {}
-    """What the engine had spent when so many rows were first seen to be committed."""
-
-    def done() -> int:
-        found = commits.done()
-        spent_at.setdefault(found, cpu_seconds(engine))
-        return found
-
     try:
-        samples = watch(sink.process, done, events, PATIENCE)
+        samples = watch(sink.process, commits.done, events, PATIENCE)
     finally:
         commits.close()
     found: Rate = rate(samples, resident(sink.process.pid))
-    spent = spent_at[events] - spent_at[events - found.events]
+    spent = _at_rest(engine) - before
     sink.stop()
-    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent)
+    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
+
+
+def _at_rest(engine: int) -> float:
+    """What the engine has spent when it has nothing more to do: what it merges after an insert belongs to it."""
+    spent = [cpu_seconds(engine)]
+
+    def rests() -> bool:
+        time.sleep(1.0)
+        spent.append(cpu_seconds(engine))
+        return spent[-1] - spent[-2] < RESTS
+
+    eventually(rests, PATIENCE, "the engine rests")
+    return spent[-1]
 
 
 def _bare(field: Field) -> Written:
@@ -96,9 +109,10 @@ def _bare(field: Field) -> Written:
     )  # fmt: skip
     try:
         eventually(lambda: ready.exists() or child.poll() is not None, PATIENCE, "the rows are made")
-        before = cpu_seconds(engine)
+        before = _at_rest(engine)
+        Path(settings.data_dir, "bare-go").touch()
         told, _ = child.communicate(timeout=PATIENCE)
-        spent = cpu_seconds(engine) - before
+        spent = _at_rest(engine) - before
     finally:
         child.kill()
     found = json.loads(told)
