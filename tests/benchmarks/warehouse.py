@@ -11,7 +11,9 @@ from itertools import chain
 
 import orjson
 
+from pipeline.commands.ask import Asked
 from pipeline.commands.questions import shipped
+from pipeline.config import Settings
 from pipeline.core.customer import Customer
 from pipeline.core.partition import partition_of
 from pipeline.flow import Record
@@ -19,7 +21,7 @@ from pipeline.simulate.population import lives
 from pipeline.sink import repeats
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import TABLES, Place, Row, by_topic
-from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.sink.writing import columns
 from pipeline.topics import ALERTS, STATES
 from tests.benchmarks.ground import Ground
@@ -39,6 +41,8 @@ IDS = (
 """Columns in which a copy differs from its original."""
 RAW = [table for table in TABLES if table.startswith("raw_")]
 REPEATS = 2
+LONG_SECONDS = 20.0
+"""What has taken so long is not asked again."""
 
 
 def run(ground: Ground) -> list[Table]:
@@ -49,7 +53,7 @@ def run(ground: Ground) -> list[Table]:
         warehouse = connect(field.settings, create_database=True)
         migrate(warehouse)
         events = _fill(field, warehouse, sizes.stored_customers, sizes.days, sizes.stored)
-        return [_sizes(warehouse, events), _times(warehouse, events)]
+        return [_sizes(warehouse, events), _times(field.settings, events)]
     finally:
         field.end()
 
@@ -161,21 +165,21 @@ def _sizes(warehouse: Warehouse, events: int) -> Table:
     return Table("Bytes on disk", how, ("table", "rows", "MiB", "bytes a row", "compressed"), rows)
 
 
-def _times(warehouse: Warehouse, events: int) -> Table:
+def _times(settings: Settings, events: int) -> Table:
     rows: list[Sequence[Cell]] = []
     for question in shipped():
-        try:
-            rows.append((question.name, *_timed(lambda q=question: q.ask(warehouse).rows)))  # type: ignore[misc]
-        except QueryFailed as failed:
-            rows.append((f"{question.name}: {str(failed)[:100]}", None, None, None))
-    how = f"Seconds over {events:,} raw events, the first time and the best of {REPEATS} more; no cache of results."
+        rows.append((question.name, *_timed(lambda q=question: Asked(settings, q, {}).rows(None).rows)))  # type: ignore[misc]
+    how = (
+        f"Seconds over {events:,} raw events, as `loyalty ask` asks: the first time, and the best of up to {REPEATS} "
+        "more; no cache of results."
+    )
     return Table("Time of every question", how, ("question", "first, s", "s", "rows"), rows)
 
 
 def _timed(ask: Callable[[], Sequence[object]]) -> tuple[float, float, int]:
-    taken, found = [], 0
-    for _ in range(REPEATS + 1):
+    taken, found = list[float](), 0
+    while len(taken) <= REPEATS and sum(taken) < LONG_SECONDS:
         started = time.perf_counter()
         found = len(ask())
         taken.append(time.perf_counter() - started)
-    return taken[0], min(taken[1:]), found
+    return taken[0], min(taken[1:] or taken), found
