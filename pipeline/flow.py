@@ -26,11 +26,12 @@ after 4 finds the applied offsets inside the state and folds nothing twice.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from pipeline.core.affected import Affected
-from pipeline.core.customer import Customer, encode_state
+from pipeline.core.affected import NONE, Affected
+from pipeline.core.customer import AlertState, Customer, decode_state, encode_state
 from pipeline.core.decode import Decoder
+from pipeline.core.events import Event
 from pipeline.core.fold import apply, look_again, tick
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
@@ -39,7 +40,6 @@ from pipeline.core.suppression import Suppressed, digest_of, names_suppressed, w
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -137,25 +137,25 @@ class Seen:
     dead: list[DeadLetter] = field(default_factory=list)
 
 
-class Concern(NamedTuple):
-    """Why a customer has to be looked at again."""
-
-    affected: Affected
-    cause: str
-    """The last event that can have changed the customer's risk."""
-    appended_at_ms: int
-    """When the broker received it."""
-
-
 @dataclass(slots=True)
 class Outcome:
     """What slices of a partition came to, in memory, before anything left the process."""
 
-    changed: dict[bytes, Customer] = field(default_factory=dict)
+    changed: dict[bytes, bytes] = field(default_factory=dict)
+    """Customers, encoded."""
+    open: set[bytes] = field(default_factory=set)
+    """Those of them with an open alert."""
     news: list[News] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     """Of each slice."""
-    concerned: dict[bytes, Concern] = field(default_factory=dict)
+
+    def keep(self, key: bytes, customer: Customer) -> None:
+        """A customer as they are now."""
+        self.changed[key] = encode_state(customer)
+        self.open.discard(key)
+        for alert in customer.alerts:
+            if alert.status == "open":
+                self.open.add(key)
 
     @property
     def dead(self) -> list[DeadLetter]:
@@ -177,16 +177,16 @@ def fold(
     ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
     topic of the partition.
     """
-    outcome = Outcome()
+    folding = Folding(slices, decoders, states, policy, suppressed)
+    try:
+        outcome = folding.run(folding.by_key())
+    except _Misnamed:
+        outcome = folding.run(folding.by_customer())
+    for told_of in folding.news:
+        if not told.holds(told_of.key, told_of.known):
+            outcome.news.extend(told_of.news)
     for slice_ in slices:
-        outcome.seen.append(_fold_slice(slice_, decoders[slice_.topic], states, outcome, suppressed))
         processed[slice_.topic] = slice_.records[-1].offset
-    for key, concern in outcome.concerned.items():
-        after = outcome.changed[key]
-        known = after.alerts
-        news = look_again(after, concern.affected, concern.cause, policy)
-        if news and not told.holds(key, known):
-            outcome.news.extend(News(alert, after.applied, concern.appended_at_ms) for alert in news)
     if told:
         _settle(slices[-1], states, told, processed, policy, outcome)
     return outcome
@@ -206,54 +206,175 @@ def look_at_time(
             continue
         done = tick(before, at, policy)
         if done.customer is not before:
-            outcome.changed[key] = done.customer
+            outcome.keep(key, done.customer)
             outcome.news.extend(News(alert, done.customer.applied, None) for alert in done.alerts)
     return outcome
 
 
-def _fold_slice(slice_: Slice, decoder: Decoder, states: States, outcome: Outcome, suppressed: Suppressed) -> Seen:
-    """Decode and fold the records of a slice, each into its customer; nothing is looked at yet."""
-    seen, topic = Seen(), slice_.topic
-    changed, concerned = outcome.changed, outcome.concerned
-    redeliveries = duplicates = newest = 0
-    appended_at_ms, appended_at = -1, EPOCH
-    for record in slice_.records:
-        if record.timestamp != appended_at_ms:  # records of one batch share it
-            appended_at_ms = record.timestamp
-            appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
-        try:
-            event, unplanned = decoder.read(record.value, appended_at)
-            key = event.customer_id.encode()
-            if suppressed:
-                if digest_of(key) in suppressed:
-                    seen.suppressed += 1
-                    continue
-                event = without_referral(event, suppressed)
-            customer = changed.get(key) or _customer(slice_, key, event.customer_id, states)
-            customer, affected, redelivered, duplicate = apply(customer, event, topic, record.offset)
-        except BadEvent as bad:
-            if names_suppressed(record.key, record.value, suppressed):
-                seen.suppressed += 1
+class _Misnamed(Exception):
+    """The key of a record is not the customer of its event."""
+
+
+class _About(NamedTuple):
+    """News about a customer whose state held alerts before."""
+
+    key: bytes
+    known: list[AlertState]
+    news: list[News]
+
+
+Come = tuple[int, Arrived, Event | None, bool]
+"""A record: the number of its slice; its event, when it is decoded already; whether that had unplanned fields."""
+
+
+class Folding:
+    """Folds slices customer by customer.
+
+    All that has arrived for a customer is decoded, folded and encoded in one go, while it lies in the processor's
+    cache; what is kept is bytes. With customers kept as objects until all were folded, reaching for them again took as
+    long as the work itself. Customers are told apart by the keys of their records. A producer may have given records
+    other keys; then everything is decoded first, and done again by what the events say.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[Slice],
+        decoders: Mapping[str, Decoder],
+        states: States,
+        policy: RiskPolicy,
+        suppressed: Suppressed,
+    ) -> None:
+        self._slices = slices
+        self._decoders = [decoders[slice_.topic] for slice_ in slices]
+        self._states = states
+        self._policy = policy
+        self._suppressed = suppressed
+        self._partition = slices[0].partition
+        self._moments: dict[int, datetime] = {}
+        self._outcome = Outcome()
+        self.news: list[_About] = []
+
+    def by_key(self) -> dict[bytes, list[Come]]:
+        """The records by their keys, in the order of each topic."""
+        found: dict[bytes, list[Come]] = {}
+        for number, slice_ in enumerate(self._slices):
+            for record in slice_.records:
+                key = record.key
+                if key is None:
+                    raise _Misnamed
+                come: Come = (number, record, None, False)
+                if key in found:
+                    found[key].append(come)
+                else:
+                    found[key] = [come]
+        return found
+
+    def by_customer(self) -> dict[bytes, list[Come]]:
+        """The same by what their events say; records that cannot be read are found there under their keys."""
+        found: dict[bytes, list[Come]] = {}
+        for number, slice_ in enumerate(self._slices):
+            for record in slice_.records:
+                try:
+                    event, unplanned = self._decoded(number, record)
+                except BadEvent:
+                    found.setdefault(record.key or b"", []).append((number, record, None, False))
+                else:
+                    found.setdefault(event.customer_id.encode(), []).append((number, record, event, unplanned))
+        return found
+
+    def run(self, come: Mapping[bytes, Sequence[Come]]) -> Outcome:
+        """Fold everything, from the start."""
+        self.news = []
+        self._outcome = outcome = Outcome(seen=[Seen() for _ in self._slices])
+        for key, records in come.items():
+            if self._suppressed and digest_of(key) in self._suppressed:
+                self._erased(key, records)
+            else:
+                self._customer(key, records)
+        for slice_, seen in zip(self._slices, outcome.seen, strict=True):
+            seen.dead.sort(key=_offset)
+            unused = len(seen.dead) + seen.suppressed + seen.redelivered + seen.duplicates
+            seen.folded = len(slice_.records) - unused
+        return outcome
+
+    def _erased(self, key: bytes, come: Sequence[Come]) -> None:
+        """Drop what has come for a customer who was erased, unless it is somebody else's."""
+        for number, record, event, _ in come:
+            try:
+                if event is None:
+                    self._named(number, record, key)
+            except BadEvent:
+                pass  # it names the customer in its key
+            self._outcome.seen[number].suppressed += 1
+
+    def _customer(self, key: bytes, come: Sequence[Come]) -> None:
+        """Everything that has come for one customer, and then one look."""
+        slices, all_seen = self._slices, self._outcome.seen
+        customer: Customer | None = None
+        concern, cause, cause_ms, changed = NONE, "", 0, False
+        for number, record, decoded, unplanned in come:
+            seen = all_seen[number]
+            try:
+                event = decoded
+                if event is None:
+                    event, unplanned = self._named(number, record, key)  # noqa: PLW2901 - decoded as late as possible
+                if self._suppressed:
+                    event = without_referral(event, self._suppressed)
+                if customer is None:
+                    customer = _customer(slices[number], key, event.customer_id, self._states)
+                _, affected, redelivered, duplicate = apply(customer, event, slices[number].topic, record.offset)
+            except BadEvent as bad:
+                self._bad(number, record, bad)
                 continue
-            kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
-            seen.dead.append(DeadLetter(topic, slice_.partition, kept, bad.reason, bad.detail))
-            continue
-        if unplanned:
-            seen.unplanned += 1
-        if redelivered:
-            redeliveries += 1
-            continue
-        if duplicate:
-            duplicates += 1
-        changed[key] = customer
-        newest = max(newest, customer.last_event_at)
-        if not affected.nothing:
-            known = concerned.get(key)
-            both = affected if known is None else known.affected.merged(affected)
-            concerned[key] = Concern(both, event.event_id, appended_at_ms)
-    seen.redelivered, seen.duplicates, seen.newest_event_ms = redeliveries, duplicates, newest
-    seen.folded = len(slice_.records) - len(seen.dead) - seen.suppressed - redeliveries - duplicates
-    return seen
+            if unplanned:
+                seen.unplanned += 1
+            if redelivered:
+                seen.redelivered += 1
+                continue
+            if duplicate:
+                seen.duplicates += 1
+            changed = True
+            seen.newest_event_ms = max(seen.newest_event_ms, customer.last_event_at)
+            if not affected.nothing:
+                concern = affected if concern.nothing else concern.merged(affected)
+                cause, cause_ms = event.event_id, record.timestamp
+        if customer is not None and changed:
+            self._looked_at(key, customer, concern, cause, cause_ms)
+
+    def _looked_at(self, key: bytes, customer: Customer, concern: Affected, cause: str, cause_ms: int) -> None:
+        """Look at a customer once, and keep them."""
+        if not concern.nothing:
+            known = customer.alerts
+            news = look_again(customer, concern, cause, self._policy)
+            if news:
+                self.news.append(_About(key, known, [News(alert, customer.applied, cause_ms) for alert in news]))
+        self._outcome.keep(key, customer)
+
+    def _named(self, number: int, record: Arrived, key: bytes) -> tuple[Event, bool]:
+        """The event of a record, which has the customer as its key."""
+        decoded = self._decoded(number, record)
+        if decoded[0].customer_id.encode() != key:
+            raise _Misnamed
+        return decoded
+
+    def _decoded(self, number: int, record: Arrived) -> tuple[Event, bool]:
+        at = record.timestamp
+        moment = self._moments.get(at)
+        if moment is None:  # records of one batch share it
+            moment = self._moments[at] = datetime.fromtimestamp(at / 1000, UTC)
+        return self._decoders[number].read(record.value, moment)
+
+    def _bad(self, number: int, record: Arrived, bad: BadEvent) -> None:
+        seen, slice_ = self._outcome.seen[number], self._slices[number]
+        if names_suppressed(record.key, record.value, self._suppressed):
+            seen.suppressed += 1
+            return
+        kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
+        seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
+
+
+def _offset(letter: DeadLetter) -> int:
+    return letter.record.offset
 
 
 def _customer(slice_: Slice, key: bytes, customer_id: str, states: States) -> Customer:
@@ -272,9 +393,11 @@ def _settle(
     """Let go of the customers whose state has caught up with what the desk was told."""
     last = slice_.records[-1]
     for key in told.due(processed):
-        customer, alerts = told.settle(key, outcome.changed.get(key) or states.read(slice_.partition, key), policy)
+        value = outcome.changed.get(key)
+        known = states.read(slice_.partition, key) if value is None else decode_state(value)
+        customer, alerts = told.settle(key, known, policy)
         if customer is not None:
-            outcome.changed[key] = customer
+            outcome.keep(key, customer)
             outcome.news.extend(News(alert, customer.applied, last.timestamp) for alert in alerts)
 
 
@@ -307,6 +430,5 @@ async def deliver(partition: int, outcome: Outcome, states: States, outputs: Out
     if outcome.news or dead:
         await outputs.effects(partition, outcome.news, dead)  # 3
     if outcome.changed:
-        values = {key: encode_state(customer) for key, customer in outcome.changed.items()}
-        last = await outputs.states(partition, values)  # 4
-        states.write(partition, values, last)
+        last = await outputs.states(partition, outcome.changed)  # 4
+        states.write(partition, outcome.changed, last)

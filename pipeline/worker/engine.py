@@ -227,11 +227,8 @@ class Engine:
     def _delivered(self, partition: int, lane: Lane, outcome: Outcome) -> None:
         if not lane.told:
             lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
-        for key, customer in outcome.changed.items():
-            if any(alert.status == "open" for alert in customer.alerts):
-                lane.open.add(key)
-            else:
-                lane.open.discard(key)
+        lane.open.difference_update(outcome.changed)
+        lane.open.update(outcome.open)
         for item in outcome.news:
             self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
 

@@ -109,7 +109,7 @@ class Refolded:
         """Fold the next records of a topic."""
         slices = [Slice(topic, self.partition, self._partitions, records)]
         outcome = fold(slices, self._decoders, self, self._told, self.processed, self._policy, suppressed)
-        self.write(self.partition, {key: encode_state(customer) for key, customer in outcome.changed.items()}, 0)
+        self.write(self.partition, outcome.changed, 0)
 
     def settle(self, settings: Settings, live: Mapping[bytes, bytes]) -> tuple[list[News], set[bytes]]:
         """Bring the states together with what the desk was told: what is news to it, and who cannot be judged yet.
