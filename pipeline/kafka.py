@@ -101,6 +101,32 @@ class Sending:
         with self._lock:
             self._pending += 1
         delivered = self._delivered if confirmed is None else partial(self._delivered, confirmed=confirmed)
+        self._produce(topic, key, value, headers, partition, delivered)
+
+    def send_in_order(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes, Headers]],
+        confirmed: Callable[[int], object],
+    ) -> None:
+        """Hand over records (key, value, headers) of one partition; everything is as with :meth:`send_batch`."""
+        last = len(records) - 1
+        for number, (key, value, headers) in enumerate(records):
+            if number in (0, last):
+                self.send(topic, key, value, headers, partition, confirmed)
+            else:
+                self._produce(topic, key, value, headers, partition, None)
+
+    def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None,
+        partition: int,
+        delivered: Callable[[KafkaError | None, Any], None] | None,
+    ) -> None:
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, delivered, headers=headers)

@@ -15,7 +15,7 @@ Rules
 
 from collections.abc import Container, Iterator
 from hashlib import blake2b, sha256
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import msgpack
 
@@ -47,13 +47,14 @@ _content_encoder = msgpack.Encoder()
 _UNKNOWN: Final = Assessment(0, 0.0, 0.0, (), 0.0)
 
 
-class _Walk(NamedTuple):
+class _Walk:
     """How an issue stands after its last moment."""
 
-    raised_at: int
-    status: Status
-    severity: Severity
-    latest: Assessment
+    def __init__(self, raised_at: int, status: Status, severity: Severity, latest: Assessment) -> None:
+        self.raised_at = raised_at
+        self.status: Status = status
+        self.severity: Severity = severity
+        self.latest = latest
 
 
 def alert_id(customer_id: str, issue_id: str) -> str:
@@ -131,7 +132,7 @@ def _walk(
             continue  # time alone raises nothing
         walk = _next(walk, assess(case, at, policy), policy)
         if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
-            walk = walk._replace(status="closed")
+            walk = _Walk(walk.raised_at, "closed", walk.severity, walk.latest)
     return walk
 
 
@@ -177,11 +178,11 @@ def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | No
         return _Walk(now.at, "open", severity, now) if raises else None
     if walk.status == "open":
         if now.after < policy.clear_at or rise < policy.least_rise / 2:
-            return walk._replace(status="resolved", latest=now)
-        return walk._replace(severity=severity, latest=now)
+            return _Walk(walk.raised_at, "resolved", walk.severity, now)
+        return _Walk(walk.raised_at, walk.status, severity, now)
     if raises and now.after > walk.latest.after:
-        return walk._replace(status="open", severity=severity, latest=now)
-    return walk._replace(latest=now)
+        return _Walk(walk.raised_at, "open", severity, now)
+    return _Walk(walk.raised_at, walk.status, walk.severity, now)
 
 
 def _severity(risk: float, policy: RiskPolicy) -> Severity:

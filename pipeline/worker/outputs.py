@@ -85,15 +85,15 @@ class KafkaOutputs:
     def _send_effects(
         self, sending: Sending, partition: int, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
     ) -> None:
-        for item in news:
-            sending.send(
-                self._topics[ALERTS],
+        alerts = [
+            (
                 item.alert.customer_id.encode(),
                 _alert_encoder.encode(item.alert),
                 [(APPLIED_HEADER, _applied_encoder.encode(item.applied))],
-                partition,
-                batch.confirmed,
             )
+            for item in news
+        ]
+        sending.send_in_order(self._topics[ALERTS], partition, alerts, batch.confirmed)
         for letter in dead:
             letters.send(sending, letter, self._settings)
         self._crash.reached(Point.EFFECTS_SENT)

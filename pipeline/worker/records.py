@@ -6,7 +6,7 @@ cannot be read for that is read again, with the bytes of the name that are not U
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
@@ -41,17 +41,12 @@ class _Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        count = 0
         try:
-            for record in self._batch:
-                count += 1
-                yield record
+            return iter(list(self._batch))
         except UnicodeDecodeError:
             again = iter(_DefaultRecordBatchPy(self._raw))
             again._buffer = _Spelled(again._buffer)
-            for number, record in enumerate(again):
-                if number >= count:
-                    yield record
+            return iter(again)
 
 
 class Records:
@@ -72,6 +67,24 @@ class Records:
         return _Batch(batch, memoryview(self._data)[first : self._at])
 
 
+class Fetched(NamedTuple):
+    """A record of a fetch: what of aiokafka's ``ConsumerRecord`` is asked for. That one takes four times as long."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def _fetched(_fetch: Any, _place: Any, record: Any) -> Fetched:
+    """In place of aiokafka's ``PartitionRecords._consumer_record``; past the constructor, which is interpreted."""
+    fields = (record.offset, record.timestamp, record.timestamp_type, record.key, record.value, tuple(record.headers))
+    return tuple.__new__(Fetched, fields)
+
+
 def install() -> None:
-    """Have aiokafka's fetcher read batches this way; it offers no other place for it."""
+    """Have aiokafka's fetcher read batches and hand out records this way; it offers no other place for it."""
     fetcher.MemoryRecords = Records
+    fetcher.PartitionRecords._consumer_record = _fetched

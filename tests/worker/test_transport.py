@@ -114,6 +114,7 @@ REPLACED = {
     "_new_consumer_thread": (driver.Consumer._new_consumer_thread, "0870ec53dea75083"),
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
     "_unpack_records": (fetcher.PartitionRecords._unpack_records, "b803e6d46480732c"),
+    "_consumer_record": (fetcher.PartitionRecords._consumer_record, "e668541600b047ab"),
     "_read_msg": (_DefaultRecordBatchPy._read_msg, "0997ab7a58505c93"),
     "_resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "_compile_decode": (faust.Topic._compile_decode, "6474178f8c211c05"),
