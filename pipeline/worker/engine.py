@@ -45,8 +45,10 @@ CRASHED = 70
 
 MAX_TICKED = 1_000
 """How many customers are looked at again before their results are written."""
-MAX_TOGETHER = 12_000
-"""How many records of a partition are folded together, but for the last slice."""
+MAX_WAITING = 160_000
+"""How many records of all partitions wait at most, but for the last slices: what is fetched costs memory."""
+MAX_TOGETHER = 40_000
+"""How many records of a partition are folded together at most: nothing else happens meanwhile."""
 
 
 class Waiting(NamedTuple):
@@ -57,9 +59,10 @@ class Waiting(NamedTuple):
 
 
 class Line:
-    """The slices of one partition that wait, in the order in which they came."""
+    """The slices of one partition that wait, in the order in which they came; ``most`` records are taken together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_TOGETHER) -> None:
+        self._most = most
         self._waiting: deque[Waiting] = deque()
         self._records = 0
         self._room = asyncio.Event()
@@ -73,7 +76,7 @@ class Line:
 
     async def has_room(self) -> None:
         """Wait until less waits than can be taken together."""
-        while self._records >= MAX_TOGETHER:
+        while self._records >= self._most:
             self._room.clear()
             await self._room.wait()
 
@@ -81,7 +84,7 @@ class Line:
         """What is folded together next; nothing when nothing waits."""
         taken: list[Waiting] = []
         records = 0
-        while self._waiting and records < MAX_TOGETHER:
+        while self._waiting and records < self._most:
             taken.append(self._waiting.popleft())
             records += len(taken[-1].message.value)
         self._records -= records
@@ -130,7 +133,8 @@ class Engine:
         self._consumer = consumer
         self._policy = policy
         self._suppressions = suppressions
-        self._lines: defaultdict[int, Line] = defaultdict(Line)
+        together = min(MAX_TOGETHER, max(1, MAX_WAITING // settings.partitions))
+        self._lines: defaultdict[int, Line] = defaultdict(lambda: Line(together))
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lanes: dict[int, Lane] = {}
         self._holding = False
