@@ -1,7 +1,7 @@
 """One slice through the worker's steps: neighbours of bad events, order of effects, crashes between the steps."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -132,3 +132,40 @@ def test_a_record_in_a_partition_that_is_not_its_keys_becomes_a_dead_letter() ->
 def test_unknown_fields_are_counted() -> None:
     outcome = run(slice_of([purchase(1, colour="red"), purchase(2)]), MemoryStates(), RecordingOutputs())
     assert (outcome.seen[0].folded, outcome.seen[0].unplanned) == (2, 1)
+
+
+def others_of(partition: int, count: int) -> list[str]:
+    """Customers whose records belong into a partition."""
+    names = (f"c-{number}" for number in range(1, 1_000))
+    return [name for name in names if partition_of(name.encode(), PARTITIONS) == partition][:count]
+
+
+def mixed(keys: Mapping[int, bytes | None]) -> tuple[MemoryStates, RecordingOutputs, Outcome]:
+    """Purchases and contacts of three customers, one after the other, and bad ones; ``keys`` of some are not theirs."""
+    partition = partition_of(b"c-1", PARTITIONS)
+    names = others_of(partition, 3)
+    slices = []
+    for topic, event in (("purchases", purchase), ("service-contacts", cancellation)):
+        records = []
+        for number in range(12):
+            name = names[number % 3]
+            value = b"broken" if number in (4, 5) else event(number, name)
+            key = keys.get(number, name.encode())
+            records.append(Record(number, AT + number // 5, key, value, ()))
+        slices.append(Slice(topic, partition, PARTITIONS, records))
+    states, outputs = MemoryStates(), RecordingOutputs()
+    decoders = {"purchases": Decoder("purchase"), "service-contacts": Decoder("service_contact")}
+    outcome = asyncio.run(process(slices, decoders, states, outputs, Told(), {}))
+    return states, outputs, outcome
+
+
+@pytest.mark.parametrize("key", [None, b"", b"an order", b"c-1"])
+def test_records_with_other_keys_than_their_customers_come_to_the_same(key: bytes | None) -> None:
+    expected, alerted, seen = mixed({})
+    for numbers in ([0], [7, 11], range(12)):
+        states, outputs, outcome = mixed(dict.fromkeys(numbers, key))
+        assert states.values == expected.values
+        assert {a.alert_id: a for a in outputs.alerts} == {a.alert_id: a for a in alerted.alerts}
+        assert [s.folded for s in outcome.seen] == [s.folded for s in seen.seen] == [10, 10]
+        assert [letter.record.offset for letter in outputs.dead] == [4, 5, 4, 5]
+    assert len(alerted.alerts) == 10
