@@ -11,8 +11,8 @@
 A worker handles the *slices* of a partition that have arrived, together: a slice is consecutive records of one topic.
 The order of the steps is what the guarantees rest on:
 
-1. decode every record; what cannot be used becomes a dead letter, its neighbours go on
-2. fold every event into its customer, in memory; then look once at every customer whose risk they can have changed.
+1. customer by customer, decode every record; what cannot be used becomes a dead letter, its neighbours go on
+2. fold the events into the customer, in memory; then look once whether their risk has changed.
    News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`).
    What names a customer who was erased is dropped: no state, no alert, no dead letter
 3. effects (alerts, dead letters) are sent and confirmed by the broker

@@ -208,7 +208,9 @@ class Warehouse:
             return Encoder(table, self._client.create_insert_context(table, names, column_type_names=types))
 
     def insert_encoded(self, block: Encoded, token: str) -> None:
-        """Insert a block of an encoder; everything is as with :meth:`insert`."""
+        """Insert a block of an encoder; everything is as with :meth:`insert`. Nothing is sent for no rows."""
+        if not block.rows:
+            return
         with _sorted_errors(), _rejections(block.table):
             self._client.raw_insert("", insert_block=block.body, settings=self.tokens(token))
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.sink.warehouse import RowsRejected, Warehouse, connect
+from pipeline.config import Settings
+from pipeline.sink.warehouse import Encoded, RowsRejected, Warehouse, connect
 from tests.warehouses import embedded
 
 COLUMNS = {
@@ -85,3 +86,9 @@ def test_a_value_that_does_not_fit_is_refused_in_whatever_piece_it_is(
         encoder.add(pieces[spoilt])
     assert "many" not in str(refused.value)
     assert held(warehouse) == []
+
+
+def test_nothing_is_sent_for_no_rows() -> None:
+    """A server refuses the empty statement that would be sent."""
+    nobody: Any = object()
+    Warehouse(nobody, Settings()).insert_encoded(Encoded("pieces", 0, b""), "nothing")
