@@ -1,5 +1,6 @@
 """What an event costs with few and with many customers in memory."""
 
+import time
 from collections.abc import Sequence
 from itertools import islice
 
@@ -7,11 +8,12 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.topics import CONTACTS, PURCHASES, SURVEYS
-from tests.benchmarks.ground import Ground
-from tests.benchmarks.measure import Rate
+from tests.benchmarks.ground import PATIENCE, Ground
+from tests.benchmarks.measure import START_SECONDS, Commits, Rate, cpu_seconds, end, resident
 from tests.benchmarks.report import Table
 from tests.benchmarks.traffic import fill, spread
 from tests.faults.field import Field, Sent
+from tests.stacks import eventually
 
 SKIPPED = 100
 """Events of each topic before the states are there, committed unread; enough to reach every partition."""
@@ -23,9 +25,9 @@ def run(ground: Ground) -> list[Table]:
     events = min(sizes.scaling_events, len(ground.events))
     rates = [_rate(ground, customers) for customers in sizes.scaling]
     how = (
-        f"{events:,} events of the mix, each for a customer drawn evenly, over "
-        "customers that were recovered first.\nFewer customers get more events each, so their states and open issues "
-        "grow: that works against the small rows."
+        f"{events:,} events of the mix, each for a customer drawn evenly, over customers that were recovered first; "
+        "sent to a\nworker that is ready, its CPU until all is committed. Fewer customers get more events each, so "
+        "their states and open issues\ngrow: that works against the small rows; but more of them arrive together."
     )
     base = rates[0].cpu_per_million
     rows = [
@@ -41,8 +43,22 @@ def _rate(ground: Ground, customers: int) -> Rate:
     done = field.send(spread(_first_of_each(ground.events), customers))
     _commit_everything(field)
     fill(field.settings, customers, sizes.days)
-    sent = field.send(spread(ground.events[: sizes.scaling_events], customers))
-    return ground.measure_worker(field, done + sent)
+    worker = field.worker()
+    worker.wait_ready(START_SECONDS)
+    commits = Commits(field.settings, field.settings.group("worker"))
+    try:
+        done += field.send(
+            spread(_first_of_each(ground.events), customers)
+        )  # each partition's first look at all it has
+        eventually(lambda: commits.done() == done, PATIENCE, "every partition is open")
+        cpu, wall = cpu_seconds(worker.process.pid), time.monotonic()
+        sent = field.send(spread(ground.events[: sizes.scaling_events], customers))
+        eventually(lambda: commits.done() == done + sent, PATIENCE, "everything is folded")
+        spent = cpu_seconds(worker.process.pid) - cpu
+        return Rate(sent, time.monotonic() - wall, spent, resident(worker.process.pid))
+    finally:
+        commits.close()
+        end(worker.process)
 
 
 def _first_of_each(events: Sequence[Sent]) -> list[Sent]:
