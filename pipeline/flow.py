@@ -249,7 +249,6 @@ class Folding:
         self._states = states
         self._policy = policy
         self._suppressed = suppressed
-        self._partition = slices[0].partition
         self._moments: dict[int, datetime] = {}
         self._outcome = Outcome()
         self.news: list[_About] = []

@@ -123,10 +123,8 @@ def _check_contact(event: ServiceContact) -> None:
         _check_past("called_back_at", event.called_back_at, occurred_at)
     if event.answered_at is not None:
         _check_past("answered_at", event.answered_at, occurred_at)
-    if event.promised_callback_at is not None:
-        _check_promise("promised_callback_at", event.promised_callback_at, occurred_at)
-    if event.promised_answer_at is not None:
-        _check_promise("promised_answer_at", event.promised_answer_at, occurred_at)
+    _check_promise("promised_callback_at", event.promised_callback_at, occurred_at)
+    _check_promise("promised_answer_at", event.promised_answer_at, occurred_at)
 
 
 def _check_score(event: SurveyResponse) -> None:

@@ -24,8 +24,8 @@ from pipeline.core.customer import (
     Contact,
     Customer,
     Outcome,
+    with_occasion,
 )
-from pipeline.core.days import with_day
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.moments import day, milliseconds
@@ -197,7 +197,7 @@ def _bought(after: Customer, event: Purchase, at: int) -> None:
     if event.obligated:
         after.obligated += 1
     else:
-        after.occasions_from, after.occasions = with_day(after.occasions_from, after.occasions, at // DAY_MS)
+        with_occasion(after, at // DAY_MS)
     if event.incentivised:
         after.incentivised += 1
         if not event.obligated:

@@ -43,6 +43,12 @@ class Forgetting:
         self._places = {table: _places(list(names)) for table, names in columns.items()}
         self._suppressed = suppressed
 
+    def kept_of(self, table: str, rows: list[Row]) -> list[Row]:
+        """Rows as they may be written; the list itself where nobody was erased."""
+        if not self._suppressed:
+            return rows
+        return [kept for row in rows if (kept := self.kept(table, row)) is not None]
+
     def kept(self, table: str, row: Row) -> Row | None:
         """The row as it may be written, ``None`` when it must not be. Costs one look where nobody was erased."""
         if not self._suppressed:

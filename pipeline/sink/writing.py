@@ -56,7 +56,6 @@ class Writer:
         self._columns = {table: columns(warehouses[0], table) for table in TABLES}
         belongs = Belongs()
         self._rows: list[dict[str, RowsOf]] = [by_topic(belongs) for _ in warehouses]  # they remember where they are at
-        self._suppressed = suppressed
         self._forgetting = Forgetting(self._columns, suppressed)
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
@@ -123,12 +122,9 @@ class Writer:
 
     def _rows_of(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
         """Rows by table, without those of erased customers."""
-        found = self._made(place, records, rows_of)
-        if not self._suppressed:
-            return found
         rows: dict[str, list[Row]] = {}
-        for table, made in found.items():
-            rows[table] = [kept for row in made if (kept := self._forgetting.kept(table, row)) is not None]
+        for table, made in self._made(place, records, rows_of).items():
+            rows[table] = self._forgetting.kept_of(table, made)
             self._facts.rows_suppressed(table, len(made) - len(rows[table]))
         return rows
 

@@ -61,7 +61,7 @@ class Waiting(NamedTuple):
 class Line:
     """The slices of one partition that wait, in the order in which they came; ``most`` records are taken together."""
 
-    def __init__(self, most: int = MAX_TOGETHER) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: deque[Waiting] = deque()
         self._records = 0

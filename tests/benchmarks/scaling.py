@@ -47,9 +47,8 @@ def _rate(ground: Ground, customers: int) -> Rate:
     worker.wait_ready(START_SECONDS)
     commits = Commits(field.settings, field.settings.group("worker"))
     try:
-        done += field.send(
-            spread(_first_of_each(ground.events), customers)
-        )  # each partition's first look at all it has
+        first = _first_of_each(ground.events)  # a partition's first slice makes the worker look at all it has
+        done += field.send(spread(first, customers))
         eventually(lambda: commits.done() == done, PATIENCE, "every partition is open")
         cpu, wall = cpu_seconds(worker.process.pid), time.monotonic()
         sent = field.send(spread(ground.events[: sizes.scaling_events], customers))

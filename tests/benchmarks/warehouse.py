@@ -72,7 +72,7 @@ def _fill(field: Field, warehouse: Warehouse, customers: int, days: int, events:
             count = min(COPIES_AT_ONCE, copies - first)
             warehouse.command(_copying(columns(seeds, table), table, seeds.database, stride, first, count))
     repeats.search(warehouse, _ends(warehouse))  # as a sink does every minute
-    _at_rest(warehouse)
+    at_rest(warehouse)
     return sum(int(warehouse.value(f"SELECT count() FROM {table}")) for table in RAW)
 
 
@@ -133,7 +133,7 @@ def _copying(types: dict[str, str], table: str, seeds: str, stride: int, first: 
     )
 
 
-def _at_rest(warehouse: Warehouse) -> None:
+def at_rest(warehouse: Warehouse) -> None:
     """Wait until the engine has merged what it wants to merge."""
     calm = iter(_calm(warehouse))
     eventually(lambda: next(calm), 300, "merges come to rest")

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +14,11 @@ from pipeline.sink.warehouse import connect
 from tests.benchmarks.ground import PATIENCE, Ground
 from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
 from tests.benchmarks.report import Table
+from tests.benchmarks.warehouse import at_rest
 from tests.conftest import ROOT
 from tests.faults.field import Field
 from tests.faults.warehouse import with_warehouse
 from tests.stacks import eventually
-
-RESTS = 0.1
-"""An engine that spends less than so many CPU seconds in a second rests."""
 
 
 class Written(NamedTuple):
@@ -71,8 +68,10 @@ def run(ground: Ground) -> list[Table]:
 
 def _sink(field: Field, events: int) -> Written:
     engine = field.running[0].process.pid
-    migrate(connect(field.settings, create_database=True))
-    before = _at_rest(engine)
+    warehouse = connect(field.settings, create_database=True)
+    migrate(warehouse)
+    at_rest(warehouse)
+    before = cpu_seconds(engine)
     sink = field.sink()
     commits = Commits(field.settings, field.settings.group("sink"))
     try:
@@ -80,26 +79,14 @@ def _sink(field: Field, events: int) -> Written:
     finally:
         commits.close()
     found: Rate = rate(samples, resident(sink.process.pid))
-    spent = _at_rest(engine) - before
+    at_rest(warehouse)
+    spent = cpu_seconds(engine) - before
     sink.stop()
     return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
 
 
-def _at_rest(engine: int) -> float:
-    """What the engine has spent when it has nothing more to do: what it merges after an insert belongs to it."""
-    spent = [cpu_seconds(engine)]
-
-    def rests() -> bool:
-        time.sleep(1.0)
-        spent.append(cpu_seconds(engine))
-        return spent[-1] - spent[-2] < RESTS
-
-    eventually(rests, PATIENCE, "the engine rests")
-    return spent[-1]
-
-
 def _bare(field: Field) -> Written:
-    engine = field.running[0].process.pid
+    engine, warehouse = field.running[0].process.pid, connect(field.settings)
     settings: Settings = field.settings.with_changes(database=f"{field.settings.database}_bare")
     ready = Path(settings.data_dir, "bare-ready")
     child = subprocess.Popen(
@@ -109,10 +96,12 @@ def _bare(field: Field) -> Written:
     )  # fmt: skip
     try:
         eventually(lambda: ready.exists() or child.poll() is not None, PATIENCE, "the rows are made")
-        before = _at_rest(engine)
+        at_rest(warehouse)
+        before = cpu_seconds(engine)
         Path(settings.data_dir, "bare-go").touch()
         told, _ = child.communicate(timeout=PATIENCE)
-        spent = _at_rest(engine) - before
+        at_rest(warehouse)
+        spent = cpu_seconds(engine) - before
     finally:
         child.kill()
     found = json.loads(told)
