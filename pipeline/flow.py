@@ -25,10 +25,9 @@ after 4 finds the applied offsets inside the state and folds nothing twice.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from pipeline.core.affected import NONE, Affected
+from pipeline.core.affected import Affected, merged
 from pipeline.core.customer import AlertState, Customer, decode_state, encode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event
@@ -249,7 +248,6 @@ class Folding:
         self._states = states
         self._policy = policy
         self._suppressed = suppressed
-        self._moments: dict[int, datetime] = {}
         self._outcome = Outcome()
         self.news: list[_About] = []
 
@@ -310,7 +308,8 @@ class Folding:
         """Everything that has come for one customer, and then one look."""
         slices, all_seen = self._slices, self._outcome.seen
         customer: Customer | None = None
-        concern, cause, cause_ms, changed = NONE, "", 0, False
+        concern: Affected | None = None
+        cause, cause_ms, changed = "", 0, False
         for number, record, decoded, unplanned in come:
             seen = all_seen[number]
             try:
@@ -334,15 +333,15 @@ class Folding:
                 seen.duplicates += 1
             changed = True
             seen.newest_event_ms = max(seen.newest_event_ms, customer.last_event_at)
-            if not affected.nothing:
-                concern = affected if concern.nothing else concern.merged(affected)
+            if affected is not None:
+                concern = merged(concern, affected)
                 cause, cause_ms = event.event_id, record.timestamp
         if customer is not None and changed:
             self._looked_at(key, customer, concern, cause, cause_ms)
 
-    def _looked_at(self, key: bytes, customer: Customer, concern: Affected, cause: str, cause_ms: int) -> None:
+    def _looked_at(self, key: bytes, customer: Customer, concern: Affected | None, cause: str, cause_ms: int) -> None:
         """Look at a customer once, and keep them."""
-        if not concern.nothing:
+        if concern is not None:
             known = customer.alerts
             news = look_again(customer, concern, cause, self._policy)
             if news:
@@ -357,11 +356,7 @@ class Folding:
         return decoded
 
     def _decoded(self, number: int, record: Arrived) -> tuple[Event, bool]:
-        at = record.timestamp
-        moment = self._moments.get(at)
-        if moment is None:  # records of one batch share it
-            moment = self._moments[at] = datetime.fromtimestamp(at / 1000, UTC)
-        return self._decoders[number].read(record.value, moment)
+        return self._decoders[number].read(record.value, record.timestamp)
 
     def _bad(self, number: int, record: Arrived, bad: BadEvent) -> None:
         seen, slice_ = self._outcome.seen[number], self._slices[number]

@@ -4,40 +4,37 @@ Everything the risk of an issue rests on has a moment in event time. An event th
 that is later than every moment of an issue leaves that issue as it was.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from pipeline.core.alerts import PATIENCE_MS, issues_of
 from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 
 
-class Affected(NamedTuple):
+class Affected(Struct, frozen=True, gc=False):
     """Issues that can have changed (``None``: all), and the moment from which on, later than all that was known."""
 
     issues: frozenset[str] | None = None
     since: int | None = None
 
-    @property
-    def nothing(self) -> bool:
-        """Whether no issue can have changed."""
-        return self.issues is not None and not self.issues
-
-    def merged(self, later: "Affected") -> "Affected":
-        """What two events of one customer, one after the other, can have changed together."""
-        if self.nothing or later.nothing:
-            return later if self.nothing else self
-        if self.issues is None or later.issues is None:
-            return ALL
-        both = self.since is not None and later.since is not None
-        return Affected(self.issues | later.issues, min(self.since or 0, later.since or 0) if both else None)
-
 
 ALL: Final = Affected()
-NONE: Final = Affected(frozenset())
 
 
-def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected:
-    """What ``event``, which made ``after`` from ``before``, can have changed."""
+def merged(first: Affected | None, later: Affected | None) -> Affected | None:
+    """What two events of one customer, one after the other, can have changed together."""
+    if first is None or later is None:
+        return later if first is None else first
+    if first.issues is None or later.issues is None:
+        return ALL
+    both = first.since is not None and later.since is not None
+    return Affected(first.issues | later.issues, min(first.since or 0, later.since or 0) if both else None)
+
+
+def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected | None:
+    """What ``event``, which made ``after`` from ``before``, can have changed; ``None`` for nothing."""
     if not before.contacts:
         return ALL
     newest = max(before.last_event_at, before.contacts[-1].opened_at, before.looked_at)
@@ -52,31 +49,35 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
             return ALL
 
 
-def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, newest: int) -> Affected:
+def _some(issues: frozenset[str], since: int | None = None) -> Affected | None:
+    return Affected(issues, since) if issues else None
+
+
+def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, newest: int) -> Affected | None:
     """A purchase shows from its day on, as experience and as a return to issues nobody had returned from."""
     if before.first_purchase_at != after.first_purchase_at or event.bindings:
         return ALL
     if before.occasions == after.occasions:
-        return NONE
+        return None
     since = at // DAY_MS * DAY_MS
     if since <= newest:
         return ALL
     returned = before.occasions_from + recency_days(before) if before.occasions else 0
-    return Affected(frozenset([c.issue_id for c in after.contacts if c.last_at // DAY_MS >= returned]), since)
+    return _some(frozenset([c.issue_id for c in after.contacts if c.last_at // DAY_MS >= returned]), since)
 
 
-def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected:
+def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected | None:
     """An answer shows from its moment on, and adds a moment to the issue it is about."""
     if at <= newest or len(before.answers) >= ANSWERS_KEPT:
         return ALL
     if event.contact_id is not None:
-        return Affected(frozenset(c.issue_id for c in before.contacts if c.contact_id == event.contact_id), at)
+        return _some(frozenset([c.issue_id for c in before.contacts if c.contact_id == event.contact_id]), at)
     issues = frozenset(
         issue_id
         for issue_id, issue in issues_of(before.contacts).items()
         if issue[0].opened_at <= at <= max(contact.last_at for contact in issue) + PATIENCE_MS
     )
-    return Affected(issues, at)
+    return _some(issues, at)
 
 
 def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> Affected:

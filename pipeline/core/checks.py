@@ -8,10 +8,13 @@ from typing import Final
 
 from pipeline.core.currencies import to_units
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.moments import milliseconds
 from pipeline.errors import BadEvent, Reason
 
 CLOCK_TOLERANCE: Final = timedelta(days=1)
 """How far a source's clock may run ahead of the broker's."""
+TOLERANCE_MS: Final = 86_400_000
+"""The same in milliseconds."""
 LONGEST_PROMISE: Final = timedelta(days=366)
 """How far ahead a call back, an answer or a delivery can be promised."""
 LONGEST_BINDING: Final = timedelta(days=36_525)
@@ -19,18 +22,20 @@ LONGEST_BINDING: Final = timedelta(days=36_525)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check(event: Event, latest: datetime) -> None:
-    """Check an event; nothing can have happened after ``latest``: :data:`CLOCK_TOLERANCE` after the broker got it.
+def check(event: Event, latest: int) -> None:
+    """Check an event; nothing can have happened after ``latest``, :data:`TOLERANCE_MS` after the broker got it.
+
+    ``latest`` is in milliseconds since 1970, and less than a millisecond after it is not after it.
 
     Raises
     ------
     BadEvent
         Something in it cannot be.
     """
-    occurred_at = event.occurred_at
+    occurred_at = milliseconds(event.occurred_at)
     if occurred_at > latest:
         raise BadEvent(Reason.FUTURE, "$.occurred_at is more than a day after the broker received the event")
-    if occurred_at < EARLIEST:
+    if occurred_at < 0:
         raise BadEvent(Reason.OUT_OF_RANGE, "$.occurred_at is before 1970")
     if event.survey_consent_at is not None:
         _check_consent(event)
@@ -62,12 +67,12 @@ def _check_past(name: str, moment: datetime, occurred_at: datetime) -> None:
         raise BadEvent(Reason.INCONSISTENT, f"$.{name} is more than a day after $.occurred_at")
 
 
-def _check_promise(name: str, promised: datetime | None, occurred_at: datetime) -> None:
-    if promised is not None and not EARLIEST <= promised <= occurred_at + LONGEST_PROMISE:
+def _check_promise(name: str, promised: datetime, occurred_at: datetime) -> None:
+    if not EARLIEST <= promised <= occurred_at + LONGEST_PROMISE:
         raise BadEvent(Reason.OUT_OF_RANGE, f"$.{name} is before 1970 or more than a year away")
 
 
-def _check_purchase(event: Purchase, latest: datetime) -> None:
+def _check_purchase(event: Purchase, latest: int) -> None:
     amount = event.amount
     if not isinstance(amount, str) or amount[0] == "-" or event.refund_of is not None:
         _check_refund(event)
@@ -91,13 +96,14 @@ def _check_refund(event: Purchase) -> None:
         raise BadEvent(Reason.INCONSISTENT, "$.refund_of is given, but $.amount is not negative")
 
 
-def _check_delivery(event: Purchase, latest: datetime) -> None:
+def _check_delivery(event: Purchase, latest: int) -> None:
     """A delivery is later than its purchase, and may have happened when the event arrives."""
-    _check_promise("promised_delivery_at", event.promised_delivery_at, event.occurred_at)
+    if event.promised_delivery_at is not None:
+        _check_promise("promised_delivery_at", event.promised_delivery_at, event.occurred_at)
     delivered = event.delivered_at
     if delivered is not None and delivered < EARLIEST:
         raise BadEvent(Reason.OUT_OF_RANGE, "$.delivered_at is before 1970")
-    if delivered is not None and delivered > latest:
+    if delivered is not None and milliseconds(delivered) > latest:
         raise BadEvent(Reason.FUTURE, "$.delivered_at is more than a day after the broker received the event")
 
 
@@ -123,8 +129,10 @@ def _check_contact(event: ServiceContact) -> None:
         _check_past("called_back_at", event.called_back_at, occurred_at)
     if event.answered_at is not None:
         _check_past("answered_at", event.answered_at, occurred_at)
-    _check_promise("promised_callback_at", event.promised_callback_at, occurred_at)
-    _check_promise("promised_answer_at", event.promised_answer_at, occurred_at)
+    if event.promised_callback_at is not None:
+        _check_promise("promised_callback_at", event.promised_callback_at, occurred_at)
+    if event.promised_answer_at is not None:
+        _check_promise("promised_answer_at", event.promised_answer_at, occurred_at)
 
 
 def _check_score(event: SurveyResponse) -> None:

@@ -15,8 +15,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from pipeline.core.checks import CLOCK_TOLERANCE, EARLIEST, check
+from pipeline.core.checks import TOLERANCE_MS, check
 from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse, Text
+from pipeline.core.moments import milliseconds
 from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
@@ -60,7 +61,6 @@ class Decoder:
         self._strict = msgspec.json.Decoder(_strict(declared))
         self._clean = msgspec.json.Decoder(_strict(declared, Clean))
         self._tolerant = msgspec.json.Decoder(declared)
-        self._appended_at = self._latest = EARLIEST
 
     def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
         """The event in ``value``, as the broker appended it at ``appended_at``.
@@ -70,10 +70,10 @@ class Decoder:
         BadEvent
             With a :class:`~pipeline.errors.Reason`; nothing else is ever raised.
         """
-        return Decoded(*self.read(value, appended_at))
+        return Decoded(*self.read(value, milliseconds(appended_at)))
 
-    def read(self, value: bytes | None, appended_at: datetime) -> tuple[Event, bool]:
-        """The same as a plain tuple, for who reads many.
+    def read(self, value: bytes | None, appended_at_ms: int) -> tuple[Event, bool]:
+        """The same as a plain tuple, for who reads many; ``appended_at_ms`` in milliseconds since 1970.
 
         Raises
         ------
@@ -86,9 +86,7 @@ class Decoder:
             raise BadEvent(Reason.TOO_LARGE, f"{len(value)} bytes; the limit is {MAX_BYTES}")
         decoded = self._read(value)
         event = decoded[0]
-        if appended_at is not self._appended_at:  # records of one batch share it
-            self._appended_at, self._latest = appended_at, appended_at + CLOCK_TOLERANCE
-        check(event, self._latest)
+        check(event, appended_at_ms + TOLERANCE_MS)
         return decoded
 
     def _read(self, value: bytes) -> tuple[Event, bool]:

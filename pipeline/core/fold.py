@@ -8,7 +8,7 @@ from copy import copy
 from hashlib import blake2b
 from typing import Final, NamedTuple, assert_never
 
-from pipeline.core.affected import NONE, Affected, affected
+from pipeline.core.affected import Affected, affected
 from pipeline.core.alerts import reassess
 from pipeline.core.attributes import attributed, consented, earliest, promises_of, prompted, says_more
 from pipeline.core.currencies import to_units
@@ -55,9 +55,9 @@ class Step(NamedTuple):
     duplicate: bool = False
 
 
-Applied = tuple[Customer, Affected, bool, bool]
-"""The customer, which issues have to be looked at again because of the event, whether it was a redelivery or a
-duplicate; a plain tuple, for there are many."""
+Applied = tuple[Customer, Affected | None, bool, bool]
+"""The customer, which issues have to be looked at again because of the event (``None``: none), whether it was a
+redelivery or a duplicate; a plain tuple, for there are many."""
 
 
 def mark(event_id: str) -> bytes:
@@ -84,7 +84,7 @@ def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PR
     if where.offset <= customer.applied.get(where.topic, -1):
         return Step(customer, redelivered=True)
     after, concerned, _, duplicate = apply(_own(customer), event, where.topic, where.offset)
-    if concerned.nothing:
+    if concerned is None:
         return Step(after, duplicate=duplicate)
     return Step(after, look_again(after, concerned, event.event_id, policy))
 
@@ -113,17 +113,17 @@ def apply(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
     """
     applied, recent = customer.applied, customer.recent
     if offset <= applied.get(topic, -1):
-        return customer, NONE, True, False
+        return customer, None, True, False
     marked = mark(event.event_id)
     if is_recent(marked, recent):
         applied[topic] = offset
-        return customer, NONE, False, True
+        return customer, None, False, True
     at = milliseconds(event.occurred_at)
     before = copy(customer) if customer.contacts else customer
     _fold(customer, event, at)
     applied[topic] = offset
     customer.recent = recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
-    return customer, affected(before, customer, event, at) if customer.contacts else NONE, False, False
+    return customer, affected(before, customer, event, at) if customer.contacts else None, False, False
 
 
 def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:

@@ -42,7 +42,7 @@ def retold(events: Sequence[Event], policy: RiskPolicy | None = None) -> Iterato
             customer, concerned, _, _ = apply(customer, event, "log", number)
         except BadEvent:
             continue
-        if policy is not None and not concerned.nothing:
+        if policy is not None and concerned is not None:
             look_again(customer, concerned, event.event_id, policy)
         yield event, customer
 

@@ -59,7 +59,7 @@ class Belongs:
 
 
 class EventRows:
-    """Rows of one kind of raw event; for one thread, since it remembers the moment it is at."""
+    """Rows of one kind of raw event."""
 
     def __init__(
         self, table: str, decoder: Decoder, columns: Callable[[Any], Row], belongs: Belongs | None = None
@@ -67,7 +67,6 @@ class EventRows:
         self.table = table
         self._decoder = decoder
         self._columns = columns
-        self._appended_at_ms, self._appended_at = 0, datetime.fromtimestamp(0, UTC)
         self._belongs = belongs or Belongs()
 
     def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
@@ -80,11 +79,8 @@ class EventRows:
         topic, partition, partitions = place
         read, columns, known = self._decoder.read, self._columns, self._belongs.of(partitions)
         for offset, appended_at_ms, _, value, _ in records:
-            if appended_at_ms != self._appended_at_ms:  # records of one batch of the broker share it
-                self._appended_at_ms = appended_at_ms
-                self._appended_at = datetime.fromtimestamp(appended_at_ms / 1000, UTC)
             try:
-                event, unplanned = read(value, self._appended_at)
+                event, unplanned = read(value, appended_at_ms)
             except BadEvent:
                 continue
             customer_id = event.customer_id
@@ -276,9 +272,9 @@ FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, msgspec.Msgspec
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 
 
-def by_topic(belongs: Belongs | None = None) -> dict[str, RowsOf]:
-    """How each topic's records become rows; for one thread, but for what they remember of customers."""
-    belongs = belongs or Belongs()
+def by_topic() -> dict[str, RowsOf]:
+    """How each topic's records become rows; threads may share it."""
+    belongs = Belongs()
     return {
         "purchases": EventRows("raw_purchases", Decoder("purchase"), purchase, belongs),
         "service-contacts": EventRows("raw_service_contacts", Decoder("service_contact"), contact, belongs),

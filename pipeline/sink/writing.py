@@ -8,7 +8,7 @@ the batch back: it is written again in halves, until the row is alone.
 import contextlib
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from pipeline.flow import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
-from pipeline.sink.rows import FOREIGN, TABLES, Belongs, EventRows, Place, Row, RowsOf, by_topic
+from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
 from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
 
 LONGEST_PAUSE = 10.0
@@ -54,8 +54,7 @@ class Writer:
         self._warehouses = warehouses
         self._crash = crash
         self._columns = {table: columns(warehouses[0], table) for table in TABLES}
-        belongs = Belongs()
-        self._rows: list[dict[str, RowsOf]] = [by_topic(belongs) for _ in warehouses]  # they remember where they are at
+        self._makers = by_topic()
         self._forgetting = Forgetting(self._columns, suppressed)
         self._pool = ThreadPoolExecutor(len(warehouses), "insert")
         self._log = structlog.get_logger()
@@ -72,8 +71,8 @@ class Writer:
         """
         lanes = [batches[i :: len(self._warehouses)] for i in range(len(self._warehouses))]
         pending = [
-            self._pool.submit(self._lane, lane, warehouse, rows_of, is_lost)
-            for lane, warehouse, rows_of in zip(lanes, self._warehouses, self._rows, strict=True)
+            self._pool.submit(self._lane, lane, warehouse, is_lost)
+            for lane, warehouse in zip(lanes, self._warehouses, strict=True)
         ]
         while wait(pending, timeout=1.0).not_done:
             meanwhile()
@@ -83,22 +82,14 @@ class Writer:
         """Wait for what is being written."""
         self._pool.shutdown()
 
-    def _lane(
-        self,
-        batches: Sequence[Batch],
-        warehouse: Warehouse,
-        rows_of: Mapping[str, RowsOf],
-        is_lost: Callable[[], bool],
-    ) -> list[Rejection]:
-        written = (self._write(batch, rows_of[batch.topic], warehouse, is_lost) for batch in batches)
+    def _lane(self, batches: Sequence[Batch], warehouse: Warehouse, is_lost: Callable[[], bool]) -> list[Rejection]:
+        written = (self._write(batch, warehouse, is_lost) for batch in batches)
         return [rejection for rejection in written if rejection is not None]
 
-    def _write(
-        self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse, is_lost: Callable[[], bool]
-    ) -> Rejection | None:
+    def _write(self, batch: Batch, warehouse: Warehouse, is_lost: Callable[[], bool]) -> Rejection | None:
         done = batch.done
         try:
-            for block in self._blocks_of(batch, rows_of, warehouse):
+            for block in self._blocks_of(batch, self._makers[batch.topic], warehouse):
                 started = time.perf_counter()
                 self._until_written(batch, block, warehouse, is_lost)
                 self._facts.rows_inserted(block.table, block.rows, time.perf_counter() - started)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.affected import NONE, affected
+from pipeline.core.affected import Affected, affected, merged
 from pipeline.core.alerts import reassess
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
@@ -101,14 +101,15 @@ def test_what_the_desk_was_told_last_is_what_the_state_says(events: list[Event])
 def test_looking_again_once_for_many_events_says_the_same_as_after_each(
     events: list[Event], together: list[bool]
 ) -> None:
-    customer, concerned = Customer(customer_id=CUSTOMER), NONE
+    customer = Customer(customer_id=CUSTOMER)
+    concerned: Affected | None = None
     for number, event in enumerate(events):
         customer, affected, _, _ = apply(customer, event, "any", number)
-        concerned = concerned.merged(affected)
-        if not concerned.nothing and (number == len(events) - 1 or number >= len(together) or not together[number]):
+        concerned = merged(concerned, affected)
+        if concerned is not None and (number == len(events) - 1 or number >= len(together) or not together[number]):
             look_again(customer, concerned, event.event_id)
-            concerned = NONE
-    if not concerned.nothing:
+            concerned = None
+    if concerned is not None:
         look_again(customer, concerned, events[-1].event_id)
     expected = Customer(customer_id=CUSTOMER)
     for number, event in enumerate(events):
@@ -139,7 +140,7 @@ def test_events_applied_in_place_come_to_what_steps_come_to(events: list[Event])
         stepped = step(stepped, event, Where("any", number)).customer
         after, concerned, _, _ = apply(own, event, "any", number)
         assert after is own
-        assert concerned.nothing or own.contacts
+        assert concerned is None or own.contacts
         own.alerts = stepped.alerts
         assert own == stepped
         assert before is not stepped
@@ -328,7 +329,7 @@ def test_a_purchase_long_after_everything_leaves_issues_alone_from_which_the_cus
     before, _ = replay([bought(1), contacted(1, day=3), bought(2, day=10)])
     bought_again = bought(3, day=400)
     after = step(before, bought_again, Where("purchases", 99)).customer
-    assert affected(before, after, bought_again, milliseconds(bought_again.occurred_at)).issues == frozenset()
+    assert affected(before, after, bought_again, milliseconds(bought_again.occurred_at)) is None
 
 
 def test_bytes_that_look_like_a_mark_across_two_others_are_none() -> None:
