@@ -89,12 +89,13 @@ def reassess(
             continue
         identity = before.alert_id if before is not None else alert_id(after.customer_id, issue_id)
         quiet = _is_backfill(after, issue)
-        content = _content(walk, issue, evidence_of(after, issue), quiet)
+        evidence = evidence_of(after, issue)
+        content = _content(walk, issue, evidence, quiet)
         state = AlertState(issue_id, identity, walk.status, walk.severity, walk.raised_at, content, quiet)
         states.append(state)
         transition = _transition(before, state)
         if transition is not None:
-            news.append(_message(after, issue, state, walk.latest, transition, cause, policy))
+            news.append(_message(after, issue, evidence, state, walk.latest, transition, cause, policy))
     for forgotten in told.values():  # older than the contacts that are kept
         news.extend(_withdrawn(after, forgotten, cause, [], policy))
     after.alerts = states
@@ -131,7 +132,7 @@ def _walk(
         if at not in moments and (walk is None or walk.status != "open"):
             continue  # time alone raises nothing
         walk = _next(walk, assess(case, at, policy), policy)
-        if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
+        if walk is not None and walk.status == "open" and outcomes and any(outcome.at == at for outcome in outcomes):
             walk = _Walk(walk.raised_at, "closed", walk.severity, walk.latest)
     return walk
 
@@ -148,26 +149,39 @@ def _closing(customer: Customer, issue_id: str) -> list[Outcome]:
 
 def _moments(customer: Customer, issue: list[Contact], outcomes: list[Outcome]) -> set[int]:
     """The moments at which the risk of an issue can change."""
-    moments = {contact.opened_at for contact in issue} | {contact.last_at for contact in issue}
-    moments.update(answer.at for answer in _answers_about(customer, issue))
-    moments.update(outcome.at for outcome in outcomes)
-    returned = occasion_after(customer, max(contact.last_at for contact in issue) // DAY_MS)
+    moments, last = set[int](), 0
+    for contact in issue:
+        moments.add(contact.opened_at)
+        moments.add(contact.last_at)
+        last = max(last, contact.last_at)
+    for answer in _answers_about(customer, issue):
+        moments.add(answer.at)
+    for outcome in outcomes:
+        moments.add(outcome.at)
+    returned = occasion_after(customer, last // DAY_MS)
     if returned is not None:
         moments.add(returned * DAY_MS)
     return moments
 
 
-def _answers_about(customer: Customer, issue: list[Contact]) -> Iterator[Answer]:
+def _answers_about(customer: Customer, issue: list[Contact]) -> list[Answer]:
+    if not customer.answers:
+        return []
     ids = {contact.contact_id for contact in issue}
-    first, last = issue[0].opened_at, max(contact.last_at for contact in issue)
-    for answer in customer.answers:
-        if answer.contact_id in ids or (answer.contact_id is None and first <= answer.at <= last + PATIENCE_MS):
-            yield answer
+    first, last = issue[0].opened_at, max([contact.last_at for contact in issue])
+    return [
+        answer
+        for answer in customer.answers
+        if answer.contact_id in ids or (answer.contact_id is None and first <= answer.at <= last + PATIENCE_MS)
+    ]
 
 
 def _is_backfill(customer: Customer, issue: list[Contact]) -> bool:
     """Whether all that was said about an issue comes from imported history."""
-    return all(contact.backfill for contact in issue) and all(a.backfill for a in _answers_about(customer, issue))
+    for contact in issue:
+        if not contact.backfill:
+            return False
+    return all(answer.backfill for answer in _answers_about(customer, issue))
 
 
 def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:
@@ -198,13 +212,18 @@ def _content(walk: _Walk, issue: list[Contact], rests_on: list[str], quiet: bool
         walk.raised_at,
         walk.latest.at,
         round(walk.latest.after, 6),
-        [round(value, 6) for value in walk.latest.values],
+        [_rounded(value) for value in walk.latest.values],
         rests_on,
         [(c.contact_id, c.channel, c.kind, c.origin, c.resolved, c.opened_at, c.synthetic) for c in issue],
     )
     if quiet:  # not among the others: what was told by earlier versions keeps its number
         said = (*said, "backfill")
     return int.from_bytes(blake2b(_content_encoder.encode(said), digest_size=8).digest(), "little")
+
+
+def _rounded(value: float) -> float:
+    """To six decimals. Most values are whole, and rounding takes ten times as long as finding out."""
+    return value if value.is_integer() else round(value, 6)
 
 
 def _transition(before: AlertState | None, now: AlertState) -> Transition | None:
@@ -224,12 +243,14 @@ def _withdrawn(
     if told is not None:
         gone = AlertState(told.issue_id, told.alert_id, "withdrawn", told.severity, told.raised_at, 0, told.backfill)
         at = max((contact.last_at for contact in issue), default=told.raised_at)
-        yield _message(customer, issue, gone, assess(case_of(customer, issue), at, policy), "withdrawn", cause, policy)
+        now, evidence = assess(case_of(customer, issue), at, policy), evidence_of(customer, issue)
+        yield _message(customer, issue, evidence, gone, now, "withdrawn", cause, policy)
 
 
 def _message(
     customer: Customer,
     issue: list[Contact],
+    evidence: list[str],
     state: AlertState,
     now: Assessment,
     transition: Transition,
@@ -249,12 +270,12 @@ def _message(
         severity=state.severity,
         churn_risk_0_1=round(now.after, 6),
         churn_risk_before_0_1=round(now.before, 6),
-        contributions=[Contribution(c.term, round(c.value, 6), round(c.logit, 6)) for c in terms],
+        contributions=[Contribution(c.term, _rounded(c.value), _rounded(c.logit)) for c in terms],
         reasons=reasons(terms, transition),
         recommended_action=LEFT_ALONE if untouched else recommendation(terms, state.status),
         history=history(issue),
         contact_ids=[contact.contact_id for contact in issue],
-        evidence=evidence_of(customer, issue),
+        evidence=evidence,
         held_out=untouched,
         backfill=state.backfill,
         caused_by_event=cause,

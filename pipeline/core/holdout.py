@@ -28,7 +28,7 @@ def held_out(alert_id: str, share: float, salt: str = "") -> bool:
     """
     if not 0 <= share <= 1:  # NaN is not, either
         raise ValueError(f"the share of alerts that are held out is a number from 0 to 1, not {share}")
-    return fraction(alert_id, salt) < share
+    return share > 0 and fraction(alert_id, salt) < share
 
 
 def fraction(alert_id: str, salt: str = "") -> float:

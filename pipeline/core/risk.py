@@ -15,10 +15,11 @@ al. 2007), their sizes are assumed until they are estimated from a firm's own hi
 Time is an argument: the same case can be assessed at any moment.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import exp, isfinite, log, log1p
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 from pipeline.core.glossary import Definition
@@ -96,8 +97,6 @@ class RiskPolicy:
     holdout: float = 0.0  # share of alerts on which nobody acts, to measure what acting does
     coefficients: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """The coefficient of each of :data:`TERMS`."""
-    about: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    """Those of the terms about the issue."""
 
     def __post_init__(self) -> None:
         numbers = [f.name for f in fields(self) if f.init and f.name != "version"]
@@ -111,7 +110,6 @@ class RiskPolicy:
         if not 0 <= self.holdout <= 1:
             raise ValueError("holdout must be a share, 0 to 1")
         object.__setattr__(self, "coefficients", tuple(float(getattr(self, term)) for term in TERMS))
-        object.__setattr__(self, "about", self.coefficients[len(STANDING) :])
 
 
 MONTH_MS: Final = 30 * DAY_MS
@@ -122,7 +120,7 @@ EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
 
 
-class Assessment(NamedTuple):
+class Assessment(Struct, frozen=True, gc=False):
     """The churn risk of a customer because of one issue at one moment, in 0..1, before and after the contact."""
 
     at: int
@@ -141,26 +139,26 @@ def sigmoid(logit: float) -> float:
     return exp(logit) / (1 + exp(logit))
 
 
-class Case(NamedTuple):
+class Case(Struct, frozen=True):
     """What the risk because of one issue rests on, gathered once for all the moments at which it is asked."""
 
-    contacts: Sequence[Contact]
+    contacts: list[Contact]
     """The contacts about the issue, oldest first."""
     occasions: int
     """Bitmap of the days with a voluntary purchase, from ``first_day`` on."""
     first_day: int
-    detractor: Sequence[tuple[int, float]]
+    detractor: list[tuple[int, float]]
     """When a recommendation score was given, and whether it was a detractor's; newest first."""
-    effort: Sequence[tuple[int, float, str]]
+    effort: list[tuple[int, float, str]]
     """When an effort score about one of the contacts was given, the effort in 0..1, and the contact; newest first."""
-    elsewhere: Sequence[tuple[str, int]]
+    elsewhere: list[tuple[str, int]]
     """Other issues with when a complaint about them was opened, oldest first."""
     bound_from: int = 0
     bound_until: int = 0
     """From when to when a contract holds the customer, milliseconds: until its notice date, which releases them."""
 
 
-def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
+def case_of(customer: Customer, issue: list[Contact]) -> Case:
     """The facts about ``issue`` (its contacts, oldest first)."""
     detractor: list[tuple[int, float]] = []
     effort: list[tuple[int, float, str]] = []
@@ -177,9 +175,9 @@ def case_of(customer: Customer, issue: Sequence[Contact]) -> Case:
         elsewhere = [
             (c.issue_id, c.opened_at) for c in customer.contacts if c.issue_id != own and c.kind == "complaint"
         ]
-    return Case(
-        issue, occasion_bits(customer), customer.occasions_from, detractor, effort, elsewhere, *_contract(customer)
-    )
+    since, until = _contract(customer)
+    occasions = occasion_bits(customer)
+    return Case(issue, occasions, customer.occasions_from, detractor, effort, elsewhere, since, until)
 
 
 def _contract(customer: Customer) -> tuple[int, int]:
@@ -204,16 +202,16 @@ def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     begun = [contact for contact in case.contacts if contact.opened_at <= at]
     if not begun:
         return Assessment(at, before, before, (float(prior), silence, bound, *_NOTHING), 0.0)
-    values = (
-        float(prior), silence, bound, *_effort(begun, at),
-        *(_voice(case, begun, at) if case.detractor or case.effort else _SILENT), *_story(case, begun, at),
-    )  # fmt: skip
+    values = [float(prior), silence, bound]
+    values += _effort(begun, at)
+    values += _voice(case, begun, at) if case.detractor or case.effort else _SILENT
+    values += _story(case, begun, at)
     about = 0.0
-    for value, coefficient in zip(values[len(STANDING) :], policy.about, strict=True):
-        if value:
-            about += value * coefficient
+    for term in range(len(STANDING), len(TERMS)):
+        if values[term]:
+            about += values[term] * coefficients[term]
     weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS))
-    return Assessment(at, before, sigmoid(logit + weight * about), values, weight)
+    return Assessment(at, before, sigmoid(logit + weight * about), tuple(values), weight)
 
 
 def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, float]:
@@ -229,12 +227,12 @@ def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, floa
     return prior, min(MOST_SILENCE, log(quiet / mean_gap)) if quiet > mean_gap else 0.0, bound
 
 
-def _last_seen(begun: Sequence[Contact], at: int) -> int:
+def _last_seen(begun: list[Contact], at: int) -> int:
     """When the customer and the firm last dealt with the issue."""
     last = 0
     for contact in begun:
-        seen = contact.last_at if contact.last_at <= at else contact.opened_at
-        last = max(last, seen)
+        seen = contact.last_at
+        last = max(last, seen if seen <= at else contact.opened_at)
     return last
 
 
@@ -266,7 +264,7 @@ _NOTHING: Final = (0.0,) * (len(TERMS) - len(STANDING))
 _SILENT: Final = (0.0, 0.0)
 
 
-def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
+def _effort(begun: list[Contact], at: int) -> tuple[float, ...]:
     """What the customer had to go through; known for every contact, with no survey. ``contact`` to ``self_service``."""
     repeats, transfers, waiting, repeated, tried = -1, 0, 0.0, False, False
     for contact in begun:
@@ -290,7 +288,7 @@ def _effort(begun: Sequence[Contact], at: int) -> tuple[float, ...]:
     )
 
 
-def _voice(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, float]:
+def _voice(case: Case, begun: list[Contact], at: int) -> tuple[float, float]:
     """What the customer said: the newest recommendation score, and the effort score about this issue."""
     detractor, effort = 0.0, 0.0
     for said_at, is_detractor in case.detractor:
@@ -304,7 +302,7 @@ def _voice(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, float]
     return detractor, effort
 
 
-def _story(case: Case, begun: Sequence[Contact], at: int) -> tuple[float, ...]:
+def _story(case: Case, begun: list[Contact], at: int) -> tuple[float, ...]:
     """How the issue stands, what came before it, and whether the customer came back. ``unresolved`` to the end."""
     last = begun[-1]
     solved = last.resolved and last.last_at <= at
@@ -332,6 +330,6 @@ def _returned(case: Case, after_day: int, until_day: int) -> bool:
     return days > 0 and case.occasions >> max(0, after_day + 1 - case.first_day) & ((1 << days) - 1) != 0
 
 
-def _earlier_complaints(elsewhere: Sequence[tuple[str, int]], at: int) -> float:
+def _earlier_complaints(elsewhere: list[tuple[str, int]], at: int) -> float:
     newest = {issue_id: opened for issue_id, opened in elsewhere if opened <= at}
     return sum((exp((opened - at) / MONTH_MS) for opened in newest.values()), 0.0)
