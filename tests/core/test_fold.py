@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.affected import Affected, affected, merged
-from pipeline.core.alerts import reassess
+from pipeline.core.alerts import reassess, rounded
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
@@ -347,3 +347,9 @@ def test_an_alert_that_is_held_out_says_so_and_asks_nobody_to_act(share: float) 
     (alert,) = step(customer, contacted(2, day=1, kind="cancellation"), Where("service-contacts", 0), policy).alerts
     assert alert.held_out is bool(share)
     assert (alert.recommended_action == LEFT_ALONE) is bool(share)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(st.floats(allow_nan=False) | st.integers(-(10**13), 10**13).map(lambda halves: halves / 2e6))
+def test_rounding_fast_is_rounding(value: float) -> None:
+    assert rounded(value).hex() == round(value, 6).hex()
