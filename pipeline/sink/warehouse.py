@@ -74,6 +74,10 @@ class Encoded(NamedTuple):
     body: bytes
 
 
+MOST_TOGETHER = 10_000
+"""So many rows are encoded together at most, however many come at once."""
+
+
 class Encoder:
     """Makes one block of rows that come piece by piece.
 
@@ -84,6 +88,7 @@ class Encoder:
     def __init__(self, table: str, context: InsertContext) -> None:
         self._table = table
         self._context = context
+        self._context.req_block_size = MOST_TOGETHER  # otherwise it weighs a sample of every piece to find a size
         self._parts: list[bytes] = []
         self._rows = 0
 

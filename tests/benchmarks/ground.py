@@ -53,8 +53,8 @@ class Ground:
         return self.measure_worker(self.field, len(self.events))
 
     @cached_property
-    def compiled(self) -> tuple[Field, Rate] | None:
-        """The same with the core compiled, on a field of its own; ``None`` where it cannot be compiled."""
+    def compiled_place(self) -> Path | None:
+        """A copy of the package with the core compiled; ``None`` where it cannot be compiled."""
         place = self.directory / "compiled"
         ignored = shutil.ignore_patterns("__pycache__", "*.so")
         for name in ("pipeline", "schemas"):
@@ -64,10 +64,17 @@ class Ground:
         except Refused as refused:
             print(f"  (not compiled: {refused})", file=sys.stderr)
             return None
+        return place
+
+    @cached_property
+    def compiled(self) -> tuple[Field, Rate] | None:
+        """The worker with the core compiled, on a field of its own; ``None`` where it cannot be compiled."""
+        place = self.compiled_place
+        if place is None:
+            return None
         field = self.new_field()
         field.send(iter(self.events))
-        program = ["-P", "-m", "pipeline", "worker"]  # not the package that lies in the current directory
-        return field, self.measure_worker(field, len(self.events), program, PYTHONPATH=str(place))
+        return field, self.measure_worker(field, len(self.events), from_path("worker"), PYTHONPATH=str(place))
 
     def new_field(self) -> Field:
         """An empty field."""
@@ -114,6 +121,11 @@ class Ground:
         finally:
             commits.close()
             end(process)
+
+
+def from_path(command: str) -> list[str]:
+    """A command of the package that is found on the path, not of the one that lies in the current directory."""
+    return ["-P", "-m", "pipeline", command]
 
 
 def start(module: str, job: Job, log: Path) -> subprocess.Popen[bytes]:

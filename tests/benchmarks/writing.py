@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +13,7 @@ from typing import NamedTuple
 from pipeline.config import Settings
 from pipeline.sink.migrations import migrate
 from pipeline.sink.warehouse import connect
-from tests.benchmarks.ground import PATIENCE, Ground
+from tests.benchmarks.ground import PATIENCE, Ground, from_path
 from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
 from tests.benchmarks.report import Table
 from tests.benchmarks.warehouse import at_rest
@@ -39,15 +41,15 @@ class Written(NamedTuple):
 
 
 def run(ground: Ground) -> list[Table]:
-    """The sink first, from Kafka; then the rows alone."""
-    field = ground.new_field()
-    field.send(iter(ground.events))
-    with_warehouse(field)
-    try:
-        measured = [_sink(field, len(ground.events)), _bare(field)]
-    finally:
-        field.end()
-    bare = measured[-1]
+    """The sink from Kafka, as it is and with the core compiled; then the rows alone."""
+    with _field(ground) as field:
+        plain = _sink(field, len(ground.events))
+        bare = _bare(field)
+    measured = [plain]
+    if ground.compiled_place is not None:
+        with _field(ground) as field:
+            measured.append(_sink(field, len(ground.events), ground.compiled_place))
+    measured.append(bare)
     how = (
         f"{len(ground.events):,} raw events, all in the log before the sink starts; the same rows in the same blocks, "
         "made before the clock starts,\nfor the bare insert. Rates per core count the CPU of both sides: the process "
@@ -66,13 +68,25 @@ def run(ground: Ground) -> list[Table]:
     return [Table("Writing to the warehouse", how, header, rows)]
 
 
-def _sink(field: Field, events: int) -> Written:
+@contextmanager
+def _field(ground: Ground) -> Iterator[Field]:
+    """A field with the mix in its topics and a warehouse."""
+    field = ground.new_field()
+    field.send(iter(ground.events))
+    with_warehouse(field)
+    try:
+        yield field
+    finally:
+        field.end()
+
+
+def _sink(field: Field, events: int, compiled: Path | None = None) -> Written:
     engine = field.running[0].process.pid
     warehouse = connect(field.settings, create_database=True)
     migrate(warehouse)
     at_rest(warehouse)
     before = cpu_seconds(engine)
-    sink = field.sink()
+    sink = field.sink() if compiled is None else field.sink(program=from_path("sink"), PYTHONPATH=str(compiled))
     commits = Commits(field.settings, field.settings.group("sink"))
     try:
         samples = watch(sink.process, commits.done, events, PATIENCE)
@@ -82,7 +96,8 @@ def _sink(field: Field, events: int) -> Written:
     at_rest(warehouse)
     spent = cpu_seconds(engine) - before
     sink.stop()
-    return Written("the sink", found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
+    name = "the sink" if compiled is None else "the sink, core compiled"
+    return Written(name, found.events, found.seconds, found.cpu_seconds, spent * found.events / events)
 
 
 def _bare(field: Field) -> Written:
