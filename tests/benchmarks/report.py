@@ -56,12 +56,21 @@ def machine() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "load before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "system": platform.platform(),
-        "python": sys.version.split()[0],
+        "python": f"{sys.version.split()[0]}, {_interpreter()}",
         "kafka": f"{KAFKA_VERSION}, one node, replication 1",
         "packages": ours,
         "engines": "python -m pipeline worker; python -m tests.benchmarks.{stock_faust,quix,floor} JOB",
         "quix": f"quixstreams {locked('quixstreams')}, confluent-kafka {locked('confluent-kafka')}",
     }
+
+
+def _interpreter() -> str:
+    """Where the interpreter's code lies: what is compiled calls it millions of times a second."""
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return platform.python_compiler()
+    where = "in a shared library" if "libpython" in maps.read_text() else "in the executable"
+    return f"{platform.python_compiler()}, {where}"
 
 
 def _cpu_model() -> str:
