@@ -81,7 +81,7 @@ class Buffer:
         if not self.records:
             self.since = now
         self.records.extend(records)
-        self.size += sum([len(record.value or b"") + len(record.key or b"") for record in records])
+        self.size += sum([len(value or b"") + len(key or b"") for _, _, key, value, _ in records])
 
     def is_due(self, policy: BatchPolicy, now: float) -> bool:
         """Whether a batch should be taken; an open intent waits for its last record, or one after it."""

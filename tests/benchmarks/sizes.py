@@ -20,6 +20,7 @@ class Sizes:
     scaling_events: int = 60_000
     """Few enough that ten thousand customers are not changed by them beyond recognition: an event costs what a
     customer's open issues cost."""
+    writing_rounds: int = 3
     profiled: int = 100_000
     stored: int = 10_000_000
     """Raw events in the warehouse, at least."""
@@ -30,6 +31,6 @@ class Sizes:
 FULL = Sizes()
 QUICK = Sizes(
     customers=1_000, faust_seconds=15.0, rate=1_000, rate_seconds=2, recovered=3_000, scaling=(100, 1_000),
-    scaling_events=3_000, profiled=2_000, stored=5_000, stored_customers=100,
+    scaling_events=3_000, writing_rounds=1, profiled=2_000, stored=5_000, stored_customers=100,
 )  # fmt: skip
 """A smoke run: every part, no figure of use."""

@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from pipeline.config import Settings
@@ -15,7 +16,7 @@ from pipeline.sink.migrations import migrate
 from pipeline.sink.warehouse import connect
 from tests.benchmarks.ground import PATIENCE, Ground, from_path
 from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
-from tests.benchmarks.report import Table
+from tests.benchmarks.report import Cell, Table
 from tests.benchmarks.warehouse import at_rest
 from tests.conftest import ROOT
 from tests.faults.field import Field
@@ -41,31 +42,38 @@ class Written(NamedTuple):
 
 
 def run(ground: Ground) -> list[Table]:
-    """The sink from Kafka, as it is and with the core compiled; then the rows alone."""
-    with _field(ground) as field:
-        plain = _sink(field, len(ground.events))
-        bare = _bare(field)
-    measured = [plain]
-    if ground.compiled_place is not None:
-        with _field(ground) as field:
-            measured.append(_sink(field, len(ground.events), ground.compiled_place))
-    measured.append(bare)
+    """The sink from Kafka, as it is and with the core compiled, and the rows alone, in turns."""
+    rounds = [_round(ground) for _ in range(ground.sizes.writing_rounds)]
     how = (
         f"{len(ground.events):,} raw events, all in the log before the sink starts; the same rows in the same blocks, "
         "made before the clock starts,\nfor the bare insert. Rates per core count the CPU of both sides: the process "
-        "that inserts, and the engine\nuntil it has merged everything."
+        f"that inserts, and the engine\nuntil it has merged everything. {len(rounds)} rounds: each row is that with "
+        "the middle rate, the last column is\nthe middle ratio of a round, and the lowest and the highest."
     )
     header = (
         "", "rows", "s", "rows/s", "CPU us/row", "of it the engine", "rows/s per core", "of the bare insert's",
     )  # fmt: skip
-    rows = [
-        (
-            w.name, w.rows, w.seconds, w.rows / w.seconds, (w.client + w.engine) / w.rows * 1e6,
-            w.engine / w.rows * 1e6, w.per_core, w.per_core / bare.per_core,
-        )
-        for w in measured
+    return [Table("Writing to the warehouse", how, header, [_row(kind, rounds) for kind in zip(*rounds, strict=True)])]
+
+
+def _round(ground: Ground) -> list[Written]:
+    """Each once, the bare insert last."""
+    found: list[Written] = []
+    if ground.compiled_place is not None:
+        with _field(ground) as field:
+            found.append(_sink(field, len(ground.events), ground.compiled_place))
+    with _field(ground) as field:
+        return [_sink(field, len(ground.events)), *found, _bare(field)]
+
+
+def _row(found: Sequence[Written], rounds: Sequence[Sequence[Written]]) -> list[Cell]:
+    middle = sorted(found, key=lambda written: written.per_core)[len(found) // 2]
+    ratios = [written.per_core / of_round[-1].per_core for written, of_round in zip(found, rounds, strict=True)]
+    return [
+        middle.name, middle.rows, middle.seconds, middle.rows / middle.seconds,
+        (middle.client + middle.engine) / middle.rows * 1e6, middle.engine / middle.rows * 1e6, middle.per_core,
+        f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
     ]  # fmt: skip
-    return [Table("Writing to the warehouse", how, header, rows)]
 
 
 @contextmanager
