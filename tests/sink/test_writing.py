@@ -1,18 +1,20 @@
 """Writing batches side by side."""
 
-import time
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-import pytest
+import orjson
 
 from pipeline import metrics
 from pipeline.config import Settings
+from pipeline.core.customer import DAY_MS
+from pipeline.core.moments import milliseconds
 from pipeline.crashpoints import CrashPoints
 from pipeline.flow import Record
-from pipeline.sink import writing
 from pipeline.sink.batches import Batch
-from pipeline.sink.rows import Place, Row
+from pipeline.sink.rows import Row
 from pipeline.sink.warehouse import Encoded, Result
 from pipeline.sink.writing import Writer
 
@@ -48,30 +50,29 @@ class Counting:
         return Encoded(self._table, self._rows, b"")
 
 
-class OneAtATime:
-    """Makes rows, and fails when two threads are inside at once."""
-
-    def __init__(self) -> None:
-        self.inside = False
-
-    def __call__(self, _place: Place, record: Record) -> list[tuple[str, Row]]:
-        assert not self.inside, "two lanes make rows with the same maker"
-        self.inside = True
-        time.sleep(0.002)
-        self.inside = False
-        return [("raw_purchases", (record.offset,))]
+EVENT = orjson.dumps(
+    {"event_id": "e", "customer_id": "c", "occurred_at": "2026-01-10T00:00:00Z", "order_id": "o", "amount": "1.00",
+     "currency": "EUR"}
+)  # fmt: skip
+RECEIVED = milliseconds(datetime(2026, 1, 10, tzinfo=UTC))
 
 
-def batch(partition: int) -> Batch:
-    records = [Record(offset, 0, b"k", b"v", ()) for offset in range(20)]
-    return Batch("purchases", partition, 0, 19, records)
+def batch(appended_at_ms: int) -> Batch:
+    records = [Record(offset, appended_at_ms, b"c", EVENT, ()) for offset in range(200)]
+    return Batch("purchases", 0, 0, 199, records)
 
 
-def test_lanes_share_nothing_that_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "by_topic", lambda _belongs: {"purchases": OneAtATime()})
+def test_lanes_judge_each_record_by_its_own_append_time() -> None:
+    """To a broker that got it two days before it happened, the same event lies in the future."""
     warehouses: list[Any] = [Taking(), Taking()]
     facts = metrics.SinkMetrics(metrics.registry("sink"))
-    writer = Writer(Settings(), facts, warehouses, CrashPoints(), frozenset())
-    assert writer.write([batch(0), batch(1)], lambda: False, lambda: None) == []
-    assert [warehouse.inserted for warehouse in warehouses] == [[("raw_purchases", 20)]] * 2
-    writer.close()
+    writer = Writer(Settings(partitions=1), facts, warehouses, CrashPoints(), frozenset())
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        refused = writer.write([batch(RECEIVED), batch(RECEIVED - 2 * DAY_MS)] * 20, lambda: False, lambda: None)
+    finally:
+        sys.setswitchinterval(usual)
+        writer.close()
+    assert refused == []
+    assert [warehouse.inserted for warehouse in warehouses] == [[("raw_purchases", 200)] * 20, []]
