@@ -26,7 +26,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_every_number_of_a_policy_is_in_the_file() -> None:
-    assert set(COEFFICIENTS) | set(SETTINGS) | {"version", "coefficients", "about", "holdout"} == set(
+    assert set(COEFFICIENTS) | set(SETTINGS) | {"version", "coefficients", "holdout"} == set(
         RiskPolicy.__dataclass_fields__
     )
 
