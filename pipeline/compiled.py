@@ -1,7 +1,7 @@
 """``python -m pipeline.compiled``: compile what every event passes through, in place.
 
 Optional. The same modules, made into C by mypyc, behave the same (the tests of the core run on both); the worker takes
-about two thirds of the time then, the sink nine tenths. Needs mypyc (in the extra ``dev``) and a C compiler.
+about 60 % of the time then, the sink nine tenths. Needs mypyc (in the extra ``dev``) and a C compiler.
 ``--clean`` takes it back.
 """
 

@@ -27,7 +27,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pipeline.core.affected import Affected, merged
+from pipeline.core.affected import merged
+from pipeline.core.cases import Affected
 from pipeline.core.customer import AlertState, Customer, decode_state, encode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event

@@ -6,19 +6,10 @@ that is later than every moment of an issue leaves that issue as it was.
 
 from typing import Final
 
-from msgspec import Struct
-
 from pipeline.core.alerts import PATIENCE_MS, issues_of
+from pipeline.core.cases import Affected
 from pipeline.core.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
 from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
-
-
-class Affected(Struct, frozen=True, gc=False):
-    """Issues that can have changed (``None``: all), and the moment from which on, later than all that was known."""
-
-    issues: frozenset[str] | None = None
-    since: int | None = None
-
 
 ALL: Final = Affected()
 
@@ -49,7 +40,7 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
             return ALL
 
 
-def _some(issues: frozenset[str], since: int | None = None) -> Affected | None:
+def _some(issues: frozenset[str], since: int) -> Affected | None:
     return Affected(issues, since) if issues else None
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from msgspec import msgpack
 
+from pipeline.core.cases import Assessment
 from pipeline.core.customer import (
     DAY_MS,
     AlertState,
@@ -34,7 +35,7 @@ from pipeline.core.customer import (
 from pipeline.core.holdout import held_out
 from pipeline.core.messages import ChurnAlert, Contribution, Transition
 from pipeline.core.moments import instant
-from pipeline.core.risk import PRIORS, Assessment, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk import PRIORS, RiskPolicy, assess, case_of, contributions
 from pipeline.core.words import LEFT_ALONE, history, reasons, recommendation
 
 RULE = "risk_after_contact"
@@ -133,7 +134,7 @@ def _walk(
         if at not in moments and (walk is None or walk.status != "open"):
             continue  # time alone raises nothing
         walk = _next(walk, assess(case, at, policy), policy)
-        if walk is not None and walk.status == "open" and outcomes and any(outcome.at == at for outcome in outcomes):
+        if walk is not None and walk.status == "open" and any(outcome.at == at for outcome in outcomes):
             walk = _Walk(walk.raised_at, "closed", walk.severity, walk.latest)
     return walk
 
@@ -179,10 +180,7 @@ def _answers_about(customer: Customer, issue: list[Contact]) -> list[Answer]:
 
 def _is_backfill(customer: Customer, issue: list[Contact]) -> bool:
     """Whether all that was said about an issue comes from imported history."""
-    for contact in issue:
-        if not contact.backfill:
-            return False
-    return all(answer.backfill for answer in _answers_about(customer, issue))
+    return all(contact.backfill for contact in issue) and all(a.backfill for a in _answers_about(customer, issue))
 
 
 def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:

@@ -13,7 +13,7 @@ from pipeline.errors import BadEvent, Reason
 
 CLOCK_TOLERANCE: Final = timedelta(days=1)
 """How far a source's clock may run ahead of the broker's."""
-TOLERANCE_MS: Final = 86_400_000
+TOLERANCE_MS: Final = CLOCK_TOLERANCE // timedelta(milliseconds=1)
 """The same in milliseconds."""
 LONGEST_PROMISE: Final = timedelta(days=366)
 """How far ahead a call back, an answer or a delivery can be promised."""

@@ -8,9 +8,10 @@ from copy import copy
 from hashlib import blake2b
 from typing import Final, NamedTuple, assert_never
 
-from pipeline.core.affected import Affected, affected
+from pipeline.core.affected import affected
 from pipeline.core.alerts import reassess
 from pipeline.core.attributes import attributed, consented, earliest, promises_of, prompted, says_more
+from pipeline.core.cases import Affected
 from pipeline.core.currencies import to_units
 from pipeline.core.customer import (
     ANSWERS_KEPT,

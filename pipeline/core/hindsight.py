@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.core.alerts import evidence_of, issues_of
+from pipeline.core.cases import Assessment
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event, ServiceContact
 from pipeline.core.fold import apply, look_again
 from pipeline.core.messages import Contribution
 from pipeline.core.moments import milliseconds
-from pipeline.core.risk import PRIORS, Assessment, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk import PRIORS, RiskPolicy, assess, case_of, contributions
 from pipeline.errors import BadEvent
 
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field, fields
 from math import exp, isfinite, log, log1p
 from typing import Final
 
-from msgspec import Struct
-
+from pipeline.core.cases import Assessment, Case
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 from pipeline.core.glossary import Definition
 from pipeline.core.messages import Contribution
@@ -120,42 +119,11 @@ EFFORT = ("ces1", "ces2")
 PRIORS = RiskPolicy()
 
 
-class Assessment(Struct, frozen=True, gc=False):
-    """The churn risk of a customer because of one issue at one moment, in 0..1, before and after the contact."""
-
-    at: int
-    before: float
-    after: float
-    values: tuple[float, ...]
-    """The plain number of each of :data:`TERMS`."""
-    weight: float
-    """What time leaves of the terms about the issue, 0..1."""
-
-
 def sigmoid(logit: float) -> float:
     """The probability of a logit, without overflow at either end."""
     if logit >= 0:
         return 1 / (1 + exp(-logit))
     return exp(logit) / (1 + exp(logit))
-
-
-class Case(Struct, frozen=True):
-    """What the risk because of one issue rests on, gathered once for all the moments at which it is asked."""
-
-    contacts: list[Contact]
-    """The contacts about the issue, oldest first."""
-    occasions: int
-    """Bitmap of the days with a voluntary purchase, from ``first_day`` on."""
-    first_day: int
-    detractor: list[tuple[int, float]]
-    """When a recommendation score was given, and whether it was a detractor's; newest first."""
-    effort: list[tuple[int, float, str]]
-    """When an effort score about one of the contacts was given, the effort in 0..1, and the contact; newest first."""
-    elsewhere: list[tuple[str, int]]
-    """Other issues with when a complaint about them was opened, oldest first."""
-    bound_from: int = 0
-    bound_until: int = 0
-    """From when to when a contract holds the customer, milliseconds: until its notice date, which releases them."""
 
 
 def case_of(customer: Customer, issue: list[Contact]) -> Case:

@@ -39,3 +39,8 @@ def test_the_tests_of_the_core_pass_on_compiled_modules(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
     assert clean(package) == len(MODULES) + 1
     assert not made(package)
+
+
+def test_no_struct_is_compiled() -> None:
+    """Compiled, it would lose what is said of its class and its fields: ``frozen``, constraints."""
+    assert [module for module in MODULES if "(Struct" in (ROOT / "pipeline" / module).read_text()] == []

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.affected import Affected, affected, merged
+from pipeline.core.affected import affected, merged
 from pipeline.core.alerts import reassess, rounded
+from pipeline.core.cases import Affected
 from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,

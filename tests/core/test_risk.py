@@ -12,8 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline.core.cases import Assessment
 from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, with_occasion
-from pipeline.core.risk import PRIORS, STANDING, TERMS, Assessment, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk import PRIORS, STANDING, TERMS, RiskPolicy, assess, case_of, contributions
 from pipeline.core.stated import BindingState, Stated
 
 NOW = 20_000 * DAY_MS
