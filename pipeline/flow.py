@@ -40,7 +40,8 @@ from pipeline.core.suppression import Suppressed, digest_of, names_suppressed, w
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, Reason
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""Names and values, as anyone may write them: a value may be missing, and a name may stand there twice."""
 
 
 class Record(NamedTuple):

@@ -16,9 +16,10 @@ from pipeline import credentials
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.flow import Record
+from pipeline.notes import opened
 from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
 SPREAD_SECONDS = 10.0
 SILENCE_SECONDS = 30.0
@@ -222,8 +223,11 @@ _ask_headers = methodcaller("headers")
 """Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
 
 
-def headers_of(message: Message) -> Sequence[tuple[str, bytes]]:
-    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then."""
+def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    """The headers, or none when a name among them is not UTF-8: the client cannot hand out the others then.
+
+    A name ends at its first NUL, in reading and in writing.
+    """
     try:
         return _ask_headers(message) or ()
     except (UnicodeDecodeError, SystemError):
@@ -406,6 +410,17 @@ def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, 
         raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         reader.close()
+
+
+def said(commit: TopicPartition) -> str:
+    """What a commit of a client of this library says beside its offset.
+
+    Nothing, where another client wrote it and what is read in its place is no text, see :mod:`pipeline.notes`.
+    """
+    try:
+        return opened(commit.metadata)
+    except UnicodeDecodeError:
+        return ""
 
 
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:

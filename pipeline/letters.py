@@ -4,7 +4,7 @@ Key, bytes and headers stay as they were. A compressed record may be larger than
 such a one the first 16 MiB are kept, and a header says how many bytes it had.
 """
 
-from pipeline import __version__
+from pipeline import __version__, flow
 from pipeline.config import Settings
 from pipeline.flow import DeadLetter
 from pipeline.kafka import Headers, Sending
@@ -32,3 +32,16 @@ def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
     }
     original = [(name, value) for name, value in letter.record.headers if not name.startswith(ERROR_HEADERS)]
     return [*original, *((ERROR_HEADERS + name, text.encode()) for name, text in errors.items())]
+
+
+def errors_of(headers: flow.Headers) -> dict[str, str]:
+    """What the headers of a dead letter say of it; values that anybody else put there and that are no text do not."""
+    said = ((name, _text(value)) for name, value in headers if name.startswith(ERROR_HEADERS))
+    return {name.removeprefix(ERROR_HEADERS): text for name, text in said if text is not None}
+
+
+def _text(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None

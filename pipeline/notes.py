@@ -1,8 +1,26 @@
-"""What a worker's commit says besides its offset, in the commit's metadata."""
+"""What a worker's commit says besides its offset, in the commit's metadata.
+
+The metadata of a commit are bytes with a length. librdkafka writes them as a C string, its final NUL included, and from
+2.6.1 on it reads them as one, whatever their length: of what another client wrote without a NUL it returns those bytes
+and what lies behind them in memory, which may be digits. So what is written through another client is *sealed*, with a
+NUL of its own, and every text is *opened*, up to that NUL. What may lie there without one, because a worker up to 0.4.0
+wrote it, is read through a client that heeds the length.
+"""
 
 import re
 
-_NOTE = re.compile(r"told:(\d{1,18})(?: until:(\d{1,18}))?")
+END = "\0"
+_NOTE = re.compile(r"told:(\d{1,18})(?: until:(\d{1,18}))?", re.ASCII)
+
+
+def sealed(text: str) -> str:
+    """Metadata as librdkafka would write them, for a client that writes what it is given."""
+    return text + END
+
+
+def opened(metadata: str | None) -> str:
+    """The inverse; what was never sealed is taken as it is."""
+    return (metadata or "").partition(END)[0]
 
 
 def note_of(settled: int, until: int | None) -> str:
@@ -10,9 +28,9 @@ def note_of(settled: int, until: int | None) -> str:
     return f"told:{settled}" if until is None else f"told:{settled} until:{until}"
 
 
-def read_note(metadata: str | None) -> tuple[int, int | None]:
+def read_note(text: str) -> tuple[int, int | None]:
     """The inverse; without a note every alert may be ahead of the state, and there is no replay."""
-    found = _NOTE.fullmatch(metadata or "")
+    found = _NOTE.fullmatch(text)
     if found is None:
         return 0, None
     return int(found[1]), int(found[2]) if found[2] is not None else None

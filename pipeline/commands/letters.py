@@ -14,6 +14,7 @@ from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.core.suppression import names_suppressed
 from pipeline.errors import BadEvent, NotFound, Unreachable
+from pipeline.letters import errors_of
 from pipeline.suppressed import Suppressions
 from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
@@ -33,7 +34,7 @@ class Letter(NamedTuple):
     received_at: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
     def as_data(self) -> dict[str, Any]:
         """For a program; bytes that are no UTF-8 show as escapes."""
@@ -80,11 +81,7 @@ def _until(reader: Any, end: int) -> Iterator[Letter]:
 
 def _letter(message: Any) -> Letter:
     headers = kafka.headers_of(message)
-    errors = {
-        k.removeprefix(ERROR_HEADERS): (v or b"").decode(errors="replace")
-        for k, v in headers
-        if k.startswith(ERROR_HEADERS)
-    }
+    errors = errors_of(headers)
     received = _number(errors.get("appended_at_ms"), message.timestamp()[1]) / 1000
     return Letter(
         f"{message.partition()}-{message.offset()}",

@@ -77,7 +77,7 @@ def arrived(settings: Settings, note: Note) -> dict[int, int]:
             if start == end:
                 continue
             for record in kafka.records(reader, settings.topic(note.topic), partition, start):
-                said = dict(kafka.headers_of(record)).get(IMPORT_HEADER, b"").partition(b"/")
+                said = (dict(kafka.headers_of(record)).get(IMPORT_HEADER) or b"").partition(b"/")
                 if said[0] == note.identity.encode():
                     found[partition] = max(found.get(partition, 0), int(said[2]))
     return found
@@ -117,7 +117,7 @@ def send(
             if number <= known.get(partition, 0):
                 already += 1
                 continue
-            header = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
+            header: kafka.Headers = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
             sending.send(settings.topic(note.topic), key, made.value, header, partition, confirmed[partition])
         sending.finish(failures.append)
         crash.reached(Point.IMPORT_SENDING)

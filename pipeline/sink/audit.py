@@ -15,6 +15,7 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Reason
 from pipeline.flow import Record
+from pipeline.letters import errors_of
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.sink.rows import TABLES as ROWS
@@ -25,7 +26,6 @@ from pipeline.topics import (
     ALERTS,
     CONTACTS,
     DEAD_LETTERS,
-    ERROR_HEADERS,
     OUTCOMES,
     PURCHASES,
     STATES,
@@ -227,10 +227,13 @@ class _Log:
         return self._refused
 
     def _refusal(self, letter: Record) -> tuple[str, int, int] | None:
-        said = {name.removeprefix(ERROR_HEADERS): value for name, value in letter.headers}
-        if said.get("reason") != Reason.REJECTED_BY_WAREHOUSE.value.encode():
+        said = errors_of(letter.headers)
+        if said.get("reason") != Reason.REJECTED_BY_WAREHOUSE.value:
             return None
-        return self._settings.logical(said["topic"].decode()), int(said["partition"]), int(said["offset"])
+        try:
+            return self._settings.logical(said["topic"]), int(said["partition"]), int(said["offset"])
+        except (KeyError, ValueError):
+            return None  # no letter of ours
 
     def close(self) -> None:
         """Close the readers."""

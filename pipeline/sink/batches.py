@@ -7,6 +7,7 @@ An intent is a plan of one or more parts. It has several when ClickHouse refused
 halved until the row is alone, and every part knows which tables already hold its rows, written with the larger range.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -116,6 +117,8 @@ class Buffer:
 
 
 INTENT = "intent:"
+_PART = r"[0-9]{1,18}(?:\+[^+,]+)*"
+_PLAN = re.compile(f"{INTENT}{_PART}(?:,{_PART})*")
 
 
 def plan_text(plan: Plan) -> str:
@@ -124,9 +127,9 @@ def plan_text(plan: Plan) -> str:
     return INTENT + ",".join(parts) if plan else ""
 
 
-def plan_of(metadata: str | None) -> Plan:
-    """The plan in a commit's metadata."""
-    if not metadata or not metadata.startswith(INTENT):
+def plan_of(text: str) -> Plan:
+    """The plan in what a commit says; none, where that is anything else."""
+    if not _PLAN.fullmatch(text):
         return ()
-    parts = (part.split("+") for part in metadata.removeprefix(INTENT).split(","))
+    parts = (part.split("+") for part in text.removeprefix(INTENT).split(","))
     return tuple(Part(int(last), frozenset(done)) for last, *done in parts)

@@ -76,7 +76,7 @@ class Intake:
         committed = self._committed(partitions)
         for found in committed:
             buffer = Buffer(self._settings.logical(found.topic), found.partition)
-            if found.offset >= 0 and (plan := plan_of(found.metadata)):
+            if found.offset >= 0 and (plan := plan_of(kafka.said(found))):
                 buffer.plan, buffer.start = plan, found.offset
             self.buffers[buffer.topic, buffer.partition] = buffer
         self._starts = [TopicPartition(c.topic, c.partition, c.offset) for c in committed]

@@ -32,4 +32,5 @@ def intents(settings: Settings, group: str = "sink", seconds: float = SECONDS) -
     with kafka.reading(settings, "intents", settings.group(group)) as reader:
         asked = [TopicPartition(settings.topic(t.name), n) for t in TOPICS for n in range(settings.partitions)]
         answers = reader.committed(asked, timeout=seconds)
-    return {Intent(a.topic, a.partition, a.offset, a.metadata) for a in answers if plan_of(a.metadata)}
+    found = ((answer, kafka.said(answer)) for answer in answers)
+    return {Intent(a.topic, a.partition, a.offset, recorded) for a, recorded in found if plan_of(recorded)}

@@ -18,9 +18,9 @@ from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
+from pipeline.letters import errors_of
 from pipeline.sink import states
 from pipeline.suppressed import suppression_in
-from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -222,7 +222,7 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
 
 def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     """A rejected record with where it came from; records without our headers are not ours and make no row."""
-    errors = {k.removeprefix(ERROR_HEADERS): v.decode() for k, v in record.headers if k.startswith(ERROR_HEADERS)}
+    errors = errors_of(record.headers)
     if not {"topic", "partition", "offset", "reason"} <= errors.keys():
         return []
     partition, offset = int(errors["partition"]), int(errors["offset"])

@@ -289,7 +289,7 @@ class Engine:
         records will lie.
         """
         await patiently(self._suppressions.read)
-        found = await patiently(standing, self._settings, partition)
+        found = await patiently(standing, self._settings, partition, self._consumer().commits)
         told = Told(found.until)
         lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)
         for message in found.alerts:

@@ -26,7 +26,7 @@ from pipeline.core.customer import applied_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News
-from pipeline.kafka import Sending, producer
+from pipeline.kafka import Headers, Sending, producer
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.pulse import Pulse
 from pipeline.worker.reading import is_message, patiently, records_between
@@ -85,7 +85,7 @@ class KafkaOutputs:
     def _send_effects(
         self, sending: Sending, partition: int, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
     ) -> None:
-        alerts = [
+        alerts: list[tuple[bytes, bytes, Headers]] = [
             (
                 item.alert.customer_id.encode(),
                 _alert_encoder.encode(item.alert),

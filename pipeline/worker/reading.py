@@ -1,13 +1,14 @@
 """Reading a piece of one of our own topic partitions again, beside the consumer group."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Found
+from faust.types import TP
 
 from pipeline import kafka
 from pipeline.config import Settings
@@ -15,6 +16,7 @@ from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Transient
 from pipeline.notes import read_note
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
+from pipeline.worker.commits import Commit
 
 SECONDS = 30.0
 Result = TypeVar("Result")
@@ -44,23 +46,23 @@ class Standing(NamedTuple):
     """Up to which offset of each input topic everything is folded again."""
 
 
-def standing(settings: Settings, partition: int) -> Standing:
-    """Read a partition's commits, and the alerts that may be ahead of the state.
+def standing(settings: Settings, partition: int, committed: Callable[[Iterable[TP]], dict[TP, Commit]]) -> Standing:
+    """Read a partition's commits, which ``committed`` knows, and the alerts that may be ahead of the state.
 
     Raises
     ------
     Transient
         The broker does not answer.
     """
+    found = committed(TP(settings.topic(topic.name), partition) for topic in INPUTS)
+    commits = {settings.logical(place.topic): commit for place, commit in found.items()}
+    notes = {topic: read_note(commit.note) for topic, commit in commits.items()}
+    settled = max((settled for settled, _ in notes.values()), default=0)
+    until = {topic: offset for topic, (_, offset) in notes.items() if offset is not None}
+    processed = {topic: commit.offset - 1 for topic, commit in commits.items()}
     with kafka.reading(settings, "standing", settings.group("worker")) as reader:
-        asked = [TopicPartition(settings.topic(topic.name), partition) for topic in INPUTS]
-        answers = reader.committed(asked, timeout=SECONDS)
-        notes = {settings.logical(answer.topic): read_note(answer.metadata) for answer in answers}
-        settled = max(settled for settled, _ in notes.values())
-        until = {topic: offset for topic, (_, offset) in notes.items() if offset is not None}
         records, end = _read(reader, settings.topic(ALERTS.name), partition, settled)
-        processed = {settings.logical(a.topic): a.offset - 1 for a in answers if a.offset >= 0}
-        return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
+    return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
 
 
 def messages(settings: Settings, partition: int) -> list[Message]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -43,7 +44,7 @@ class _Batch:
     def __iter__(self) -> Iterator[Any]:
         try:
             return iter(list(self._batch))
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, CorruptRecordException):  # the latter from aiokafka without its extensions
             again = iter(_DefaultRecordBatchPy(self._raw))
             again._buffer = _Spelled(again._buffer)
             return iter(again)
@@ -75,7 +76,7 @@ class Fetched(NamedTuple):
     timestamp_type: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 def _fetched(_fetch: Any, _place: Any, record: Any) -> Fetched:

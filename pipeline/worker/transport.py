@@ -28,22 +28,26 @@ Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.p
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import faust
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from pipeline.crashpoints import Point
+from pipeline.errors import Transient
+from pipeline.worker.commits import Commit, commit, committed
 from pipeline.worker.turns import Turns
 
 STUCK_FETCH_SECONDS = 3.0
 """When a fetch that waits for something else than records is given up and begun again."""
+COMMITTED_SECONDS = 30.0
+"""How long the broker may take to say what was committed."""
 FETCH_SECONDS = 0.25
 """How long a fetch waits for records, and so the longest a seek waits for a fetch."""
 
@@ -140,19 +144,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer, assigned = self._ensure_consumer(), self.assignment()
-        wanted = {
-            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, self.consumer.app.commit_note(tp))
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
+        note = self.consumer.app.commit_note
+        wanted = {tp: Commit(offset, note(tp)) for tp, offset in offsets.items() if tp in assigned}
         self.consumer.app.crash.reached(Point.BEFORE_COMMIT)
         try:
-            await consumer.commit(wanted)
+            await commit(consumer, wanted)
         except (CommitFailedError, IllegalStateError, KafkaError) as failed:
             self.log.warning("a commit failed; what it covered will be read again: %s", type(failed).__name__)
             return False
         self.consumer.app.crash.reached(Point.AFTER_COMMIT)
         return True
+
+    def commits(self, places: Iterable[TP]) -> dict[TP, Commit]:
+        """What the group has committed; for any thread but this one, and not for the one that runs the agents.
+
+        Raises
+        ------
+        Transient
+            The broker does not say.
+        """
+        asking = asyncio.run_coroutine_threadsafe(committed(self._ensure_consumer(), places), self.thread_loop)
+        try:
+            return asking.result(COMMITTED_SECONDS)
+        except (TimeoutError, KafkaError) as failed:
+            asking.cancel()
+            raise Transient(f"what the workers have committed cannot be read: {type(failed).__name__}") from None
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -167,6 +183,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def commits(self, places: Iterable[TP]) -> dict[TP, Commit]:
+        """As :meth:`ConsumerThread.commits`."""
+        return self._thread.commits(places)  # type: ignore[no-any-return]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch, and yield one message per slice, partition by partition."""

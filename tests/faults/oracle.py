@@ -40,7 +40,7 @@ class Logged(NamedTuple):
     appended_at_ms: int
     key: bytes | None
     value: bytes | None
-    headers: dict[str, bytes]
+    headers: dict[str, bytes | None]
 
 
 Letter = tuple[str, int, int, str]
@@ -142,7 +142,7 @@ def told_letters(settings: Settings) -> set[Letter]:
     """The dead letters, each once."""
     letters = set()
     for record in read_log(settings, DEAD_LETTERS):
-        said = {k.removeprefix(ERROR_HEADERS): v.decode() for k, v in record.headers.items()}
+        said = {k.removeprefix(ERROR_HEADERS): (v or b"").decode() for k, v in record.headers.items()}
         letters.add((said["topic"], int(said["partition"]), int(said["offset"]), said["reason"]))
     return letters
 

@@ -125,7 +125,7 @@ def check_letters(field: Field, erased: bytes | None = None) -> None:
     """Every rejected record, with its bytes."""
     wanted = {}
     for record in sorted(_log(field, DEAD_LETTERS, erased), key=lambda r: (r.partition, r.offset)):
-        said = {name.removeprefix(ERROR_HEADERS): value.decode() for name, value in record.headers.items()}
+        said = {name.removeprefix(ERROR_HEADERS): (value or b"").decode() for name, value in record.headers.items()}
         wanted[said["topic"], int(said["partition"]), int(said["offset"])] = (
             said["reason"], (record.value or b"").hex().upper()
         )  # fmt: skip

@@ -116,7 +116,7 @@ def test_a_broker_that_drops_the_metadata_of_commits_is_refused(field: Field) ->
 
 def letters_of(field: Field, reason: str) -> list[tuple[str, int, int]]:
     said = [
-        {name.rsplit(".", 1)[1]: value.decode() for name, value in record.headers.items()}
+        {name.rsplit(".", 1)[1]: (value or b"").decode() for name, value in record.headers.items()}
         for record in read_log(field.settings, DEAD_LETTERS)
     ]
     return [

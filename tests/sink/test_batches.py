@@ -66,7 +66,7 @@ def test_a_plan_survives_as_commit_metadata() -> None:
     plan = (Part(41), Part(80, frozenset({"a", "b"})))
     assert plan_of(plan_text(plan)) == plan
     assert plan_text((Part(41),)) == "intent:41"
-    assert plan_of("") == plan_of(None) == plan_of("somebody else's words") == ()
+    assert plan_of("") == plan_of("somebody else's words") == plan_of("intent:7,x") == plan_of("intent:") == ()
     assert plan_text(()) == ""
 
 

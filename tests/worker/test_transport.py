@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import faust
 import pytest
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.partitioner import murmur2 as kafkas_murmur2
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from faust.tables.recovery import Recovery
@@ -115,6 +116,8 @@ REPLACED = {
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
     "_unpack_records": (fetcher.PartitionRecords._unpack_records, "b803e6d46480732c"),
     "_consumer_record": (fetcher.PartitionRecords._consumer_record, "e668541600b047ab"),
+    "fetch_committed_offsets": (GroupCoordinator.fetch_committed_offsets, "6c049c7379165952"),
+    "_do_fetch_commit_offsets": (GroupCoordinator._do_fetch_commit_offsets, "b0f3598132715552"),
     "_read_msg": (_DefaultRecordBatchPy._read_msg, "0997ab7a58505c93"),
     "_resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "_compile_decode": (faust.Topic._compile_decode, "6474178f8c211c05"),

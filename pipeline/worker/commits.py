@@ -1,0 +1,37 @@
+"""The commits of the group of workers, written and read through one client: aiokafka, which heeds a note's length.
+
+librdkafka would read notes of workers up to 0.4.0 together with what lies behind them in memory, see
+:mod:`pipeline.notes`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.types import TP
+
+from pipeline.notes import opened, sealed
+
+
+class Commit(NamedTuple):
+    """What the group has committed of a partition."""
+
+    offset: int
+    """The next record to be read."""
+    note: str
+
+
+async def commit(consumer: Any, commits: Mapping[TP, Commit]) -> None:
+    """Commit in the name of the group; raises as aiokafka does."""
+    await consumer.commit(
+        {
+            TopicPartition(*place): OffsetAndMetadata(offset, sealed(note))
+            for place, (offset, note) in commits.items()
+        }
+    )  # fmt: skip
+
+
+async def committed(consumer: Any, places: Iterable[TP]) -> dict[TP, Commit]:
+    """What was committed; partitions without a commit are left out. Raises as aiokafka does."""
+    answers = await consumer._coordinator.fetch_committed_offsets([TopicPartition(*place) for place in places])
+    return {TP(*place): Commit(found.offset, opened(found.metadata)) for place, found in answers.items()}
