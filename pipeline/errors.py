@@ -14,6 +14,8 @@ Anything else that is raised is a bug, and a bug stops the process.
 
 from enum import StrEnum
 
+from pipeline.exits import Exit
+
 
 class Reason(StrEnum):
     """Why an event was rejected. A closed list: it is a metric label and a column."""
@@ -33,9 +35,9 @@ class Reason(StrEnum):
 
 
 class LoyaltyError(Exception):
-    """Anything this package raises on purpose."""
+    """Anything this package raises on purpose; ``exit_code`` is that of a process it ends."""
 
-    exit_code = 1
+    exit_code = Exit.FAILED
 
 
 class BadEvent(LoyaltyError):
@@ -50,7 +52,7 @@ class BadEvent(LoyaltyError):
 class Transient(LoyaltyError):
     """A service is away; trying again later can succeed."""
 
-    exit_code = 3
+    exit_code = Exit.AWAY
 
 
 class Unreachable(Transient):
@@ -60,10 +62,8 @@ class Unreachable(Transient):
 class Refused(LoyaltyError):
     """The configuration or the surroundings do not allow going on; the message names the remedy."""
 
-    exit_code = 4
+    exit_code = Exit.REFUSED
 
 
 class NotFound(LoyaltyError):
     """What was asked for does not exist."""
-
-    exit_code = 1

@@ -426,6 +426,8 @@ def said(commit: TopicPartition) -> str:
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
     """Committed offsets of a group, by logical topic name and partition; partitions without one are left out."""
     known = metadata(settings).topics
+    if missing := [name for topic in topics if (name := settings.topic(topic.name)) not in known]:
+        raise Refused(f"topic {missing[0]} is missing; create the topics: loyalty topics create")
     asked = [
         TopicPartition(settings.topic(t.name), p) for t in topics for p in known[settings.topic(t.name)].partitions
     ]

@@ -13,7 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from pipeline import __version__
+from pipeline import __version__, watched
 from pipeline.errors import Reason, Refused
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -41,9 +41,15 @@ def serve(made: CollectorRegistry, host: str, port: int) -> None:
         The port is taken.
     """
     try:
-        start_http_server(port, host, made)
+        server, thread = start_http_server(port, host, made)
     except OSError:
         raise Refused(f"port {port} (metrics) on {host} is taken; choose another with LOYALTY_*_METRICS_PORT") from None
+
+    def serve_on() -> None:
+        thread.join()
+        server.serve_forever()
+
+    watched.live_again("metrics", serve_on)
 
 
 class WorkerMetrics:
@@ -92,6 +98,9 @@ class WorkerMetrics:
         self._progress = Gauge(
             "loyalty_last_progress_timestamp_seconds", "When a slice was last finished", registry=made
         )
+        self._alive = Gauge(
+            "loyalty_alive_timestamp_seconds", "When the worker's event loop last took its turn", registry=made
+        )
         self._customers = Gauge("loyalty_state_customers", "Customers in this worker's memory", registry=made)
         self._rebalances = Counter("loyalty_rebalances", "Partition assignments received", registry=made)
         self._ready = Gauge("loyalty_ready", "1 when recovered and consuming", registry=made)
@@ -129,6 +138,10 @@ class WorkerMetrics:
         """How far a partition is behind."""
         self._lag.labels(topic, partition).set(records)
         self._lag_seconds.labels(topic, partition).set(seconds)
+
+    def alive(self) -> None:
+        """The event loop takes its turns."""
+        self._alive.set_to_current_time()
 
     def customers(self, count: int) -> None:
         """How many customers are in memory."""
@@ -179,6 +192,14 @@ class SinkMetrics:
         )
         self._audited = Gauge(
             "loyalty_sink_last_audit_timestamp_seconds", "When an audit was last completed", registry=made
+        )
+        self._audit_deaths = Counter(
+            "loyalty_sink_audit_restarts", "Audits that ended in something unforeseen; it begins again", registry=made
+        )
+        self._alive = Gauge(
+            "loyalty_sink_alive_timestamp_seconds",
+            "When the sink last took its turn, also while it waits",
+            registry=made,
         )
         self._paused = Gauge("loyalty_sink_paused", "1 while ClickHouse is away and consumption waits", registry=made)
         self._visible = Histogram(
@@ -250,6 +271,14 @@ class SinkMetrics:
             self._mismatches.labels(check).set(count)
         self._audited.set_to_current_time()
 
+    def audit_died(self) -> None:
+        """The audit ended in something unforeseen."""
+        self._audit_deaths.inc()
+
+    def alive(self) -> None:
+        """The sink takes its turns."""
+        self._alive.set_to_current_time()
+
     def insert_retried(self) -> None:
         """An insert failed in a way that waiting can mend."""
         self._retries.inc()
@@ -287,10 +316,27 @@ class UpMetrics:
         self._restarts = Counter(
             "loyalty_process_restarts", "Restarts of a process that died", ["process"], registry=made
         )
+        self._waiting = Gauge(
+            "loyalty_process_given_up",
+            "1 while a process refuses to run or dies again and again; it is tried again, seldom, until it runs",
+            ["process"],
+            registry=made,
+        )
+        self._watched = Gauge(
+            "loyalty_stack_watched_timestamp_seconds", "When the processes were last looked at", registry=made
+        )
 
     def running(self, process: str, up: bool) -> None:
         """A process of the stack runs, or does not."""
         self._up.labels(process).set(up)
+
+    def given_up(self, process: str, given_up: bool) -> None:
+        """A process is kept from running by something that does not pass at once, or not any more."""
+        self._waiting.labels(process).set(given_up)
+
+    def watched(self) -> None:
+        """All processes were looked at."""
+        self._watched.set_to_current_time()
 
     def restarted(self, process: str) -> None:
         """A process died and was started again."""

@@ -17,6 +17,7 @@ SHARED = {
     "crashpoints",
     "credentials",
     "errors",
+    "exits",
     "flow",
     "kafka",
     "letters",
@@ -27,6 +28,7 @@ SHARED = {
     "resources",
     "suppressed",
     "topics",
+    "watched",
     "__init__",
 }
 """Modules anyone above the core may use; they may use the core and each other."""
@@ -97,6 +99,23 @@ def test_the_core_reads_no_clock() -> None:
         if isinstance(node, ast.Attribute)
     ]
     assert not {"now", "utcnow", "today"} & set(calls)
+
+
+def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
+    """``filling`` waits for its thread and fails as it failed; the engine's task ends the process."""
+    places = {
+        (str(module.relative_to(PACKAGE)), ast.unparse(node.func))
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).split(".")[-1] in {"Thread", "create_task", "ensure_future", "timer", "task"}
+    }
+    assert places == {
+        ("watched.py", "threading.Thread"),
+        ("sink/filling.py", "threading.Thread"),
+        ("worker/engine.py", "asyncio.ensure_future"),
+        ("worker/app.py", "app.timer"),
+    }
 
 
 def test_importing_everything_starts_nothing() -> None:

@@ -1,5 +1,6 @@
 """What documents say is what the program does: tables are generated, names are those of the code."""
 
+import ast
 import json
 import re
 import tomllib
@@ -12,6 +13,7 @@ from pipeline.config import TABLE
 from pipeline.core.customer import Customer
 from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Reason
+from pipeline.exits import Exit
 from pipeline.sink.rows import by_topic
 from pipeline.topics import INPUTS, TOPICS
 from tests.conftest import ROOT
@@ -37,6 +39,23 @@ def test_the_readme_lists_every_setting_as_it_is() -> None:
 
 def test_the_readme_lists_every_reason_for_rejection() -> None:
     assert [row[0] for row in rows_between("reasons")] == [reason.value for reason in Reason]
+
+
+def test_the_readme_lists_every_exit_code_with_its_one_meaning() -> None:
+    assert rows_between("exits") == [[str(code.value), code.meaning] for code in Exit]
+
+
+def test_no_exit_code_is_written_anywhere_but_in_its_table() -> None:
+    for module in sorted((ROOT / "pipeline").rglob("*.py")):
+        if module.name == "exits.py":
+            continue
+        for node in ast.walk(ast.parse(module.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            assert called != "os._exit", f"{module}: end_process ends a process"
+            if called in ("sys.exit", "exit", "SystemExit", "end_process"):
+                assert not any(isinstance(a, ast.Constant) for a in node.args), f"{module}: {ast.unparse(node)}"
 
 
 def test_the_first_screen_has_exactly_two_commands() -> None:

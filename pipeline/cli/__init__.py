@@ -45,6 +45,7 @@ from pipeline.commands import (
 from pipeline.commands import explain as explained
 from pipeline.config import TABLE
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.exits import Exit
 from pipeline.local import stack
 from pipeline.sink.warehouse import connect
 from pipeline.topics import TOPICS
@@ -327,17 +328,20 @@ def doctor_(
 
 
 def main() -> None:
-    """Run the command; every failure is one clear line."""
+    """Run the command; every failure is one clear line, but for a bug, which is told in full."""
     try:
         cli(prog_name="loyalty")
     except LoyaltyError as failed:
         output.failure(failed)
         sys.exit(failed.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except UnicodeEncodeError:
         output.failure(Refused("an argument is not UTF-8"))
-        sys.exit(2)
+        sys.exit(Exit.USAGE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
-        sys.exit(0)
+        sys.exit(Exit.OK)
+    except Exception:  # a bug: told in full as Python would, but its exit code is not that of a check
+        sys.excepthook(*sys.exc_info())
+        sys.exit(Exit.CRASHED)

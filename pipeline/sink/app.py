@@ -27,10 +27,11 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Producer
 
-from pipeline import kafka, letters, logs, metrics
+from pipeline import kafka, letters, logs, metrics, watched
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Reason, Transient
+from pipeline.exits import Exit, end_process
 from pipeline.flow import DeadLetter
 from pipeline.sink import checks, swapping
 from pipeline.sink.auditor import Auditor
@@ -82,7 +83,7 @@ class Sink:
                 self._write_due()
                 if time.monotonic() - observed > 1:
                     observed = time.monotonic()
-                    self._intake.observe_lag()
+                    self._look_around()
         finally:
             self._intake.close()
             self._writer.close()
@@ -91,6 +92,15 @@ class Sink:
     def stop(self) -> None:
         """Finish the batch in hand, then leave."""
         self._intake.stopping = True
+
+    def _look_around(self) -> None:
+        """Tell how things stand, also while a write waits for its answer."""
+        self._facts.alive()
+        self._intake.observe_lag()
+
+    def _meanwhile(self) -> None:
+        self._intake.pause(0.0)
+        self._look_around()
 
     def _write_due(self) -> None:
         """Steps 2 to 4 for every partition, as soon as one is due; they share the commits."""
@@ -112,7 +122,7 @@ class Sink:
         self._facts.intents(len(batches))
         self._crash.reached(Point.SINK_INTENT_RECORDED)
         self._heed(term)
-        refused = self._writer.write(batches, self._is_lost(term), lambda: self._intake.pause(0.0))  # 3
+        refused = self._writer.write(batches, self._is_lost(term), self._meanwhile)  # 3
         self._crash.reached(Point.SINK_INSERTED)
         halved = {id(rejection.batch) for rejection in refused if self._set_aside(rejection, term)}
         written = [batch for batch in batches if id(batch) not in halved]
@@ -194,13 +204,13 @@ def _on_signal(stop: Callable[[], None]) -> None:
         os.read(told, 1)
         stop()
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
+    watched.live_or_end("signals", wait)
 
 
 def _stop(sink: Sink) -> None:
     """Ask it to stop; a stop that takes too long (the broker may be gone) is cut short: intents are recorded."""
     sink.stop()
-    deadline = threading.Timer(STOP_SECONDS, os._exit, (0,))
+    deadline = threading.Timer(STOP_SECONDS, end_process, (Exit.OK,))
     deadline.daemon = True
     deadline.start()
 

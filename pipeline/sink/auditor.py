@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaException
 
-from pipeline import kafka, metrics
+from pipeline import kafka, metrics, watched
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
 from pipeline.sink import audit, checks, repeats
@@ -37,7 +37,7 @@ class Auditor:
 
     def start(self) -> None:
         """Work in a thread of its own until :meth:`stop`."""
-        threading.Thread(target=self._work, name="audit", daemon=True).start()
+        watched.live_again("audit", self._work, self._facts.audit_died, self._stopping)
 
     def stop(self) -> None:
         """No further round."""

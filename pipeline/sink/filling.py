@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from pipeline import kafka, metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
-from pipeline.errors import LoyaltyError, Refused, Transient
+from pipeline.errors import Refused, Transient
 from pipeline.sink.app import GROUP, WRITERS, Sink
 from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.intake import Lost
@@ -37,10 +37,10 @@ class Filling:
     def _run(self) -> None:
         try:
             self._sink.run()
-        except (LoyaltyError, KafkaException) as failed:
-            self._failure = failed
         except Lost:
             pass  # stopped while it waited; its batch is written when it goes on
+        except BaseException as failed:  # check fails as it failed, whatever that was
+            self._failure = failed
 
     def check(self) -> None:
         """Fail as it failed."""

@@ -57,6 +57,8 @@ class Intake:
         self._member: str | None = None
         self._starts: list[TopicPartition] = []
         self.buffers: dict[Key, Buffer] = {}
+        self._writing: dict[Key, Batch] = {}
+        """Batches that are recorded and not yet finished."""
         self.term = 0
         self.stopping = False
 
@@ -72,7 +74,7 @@ class Intake:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Start where the group stands; an open intent fixes where the first batch ends."""
         self.term += 1
-        self.buffers = {}
+        self.buffers, self._writing = {}, {}
         committed = self._committed(partitions)
         for found in committed:
             buffer = Buffer(self._settings.logical(found.topic), found.partition)
@@ -102,7 +104,7 @@ class Intake:
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self.term += 1
-        self.buffers, self._starts = {}, []
+        self.buffers, self._writing, self._starts = {}, {}, []
         self._facts.became_ready(False)
 
     def abandon(self, term: int) -> None:
@@ -162,10 +164,12 @@ class Intake:
     def record(self, term: int, batches: Sequence[Batch]) -> None:
         """Commit every batch's first offset with its plan."""
         self._commit(term, [self._place(batch, batch.first, batch.plan) for batch in batches])
+        self._writing = {(batch.topic, batch.partition): batch for batch in batches}
 
     def finish(self, term: int, batches: Sequence[Batch]) -> None:
         """Commit the offset after every batch, with what is left of its plan."""
         self._commit(term, [self._place(batch, batch.last + 1, batch.rest) for batch in batches])
+        self._writing = {}
 
     def _place(self, batch: Batch, offset: int, plan: Plan) -> TopicPartition:
         return TopicPartition(self._settings.topic(batch.topic), batch.partition, offset, plan_text(plan))
@@ -192,14 +196,17 @@ class Intake:
         self.pause(1.0)
 
     def observe_lag(self) -> None:
-        """Tell how far each partition is behind."""
+        """Tell how far each partition is behind; what is being written is not in ClickHouse yet."""
         for position in self._consumer.position(self._consumer.assignment()):
             topic = self._settings.logical(position.topic)
             _, end = self._consumer.get_watermark_offsets(position, cached=True)
-            waiting = self.buffers.get((topic, position.partition), Buffer()).records
-            seconds = max(0.0, time.time() - waiting[0].appended_at_ms / 1000) if waiting else 0.0
+            key = topic, position.partition
+            writing = self._writing[key].records if key in self._writing else ()
+            waiting = self.buffers.get(key, Buffer()).records
+            oldest = next((records[0] for records in (writing, waiting) if records), None)
+            seconds = max(0.0, time.time() - oldest.appended_at_ms / 1000) if oldest is not None else 0.0
             read = position.offset if position.offset >= 0 else end
-            self._facts.lag(topic, position.partition, max(0, end - read) + len(waiting), seconds)
+            self._facts.lag(topic, position.partition, max(0, end - read) + len(writing) + len(waiting), seconds)
 
 
 def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:

@@ -4,12 +4,12 @@ A table called ``rebuild_swap`` says so. A sink that runs sees it, finishes its 
 until it is gone. Until the last has left the group of sinks, which Kafka knows, nothing is swapped.
 """
 
-import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
+from pipeline import watched
 from pipeline.errors import LoyaltyError
 from pipeline.sink.warehouse import Warehouse
 
@@ -45,7 +45,7 @@ class Watch:
 
     def start(self) -> None:
         """Look in a thread of its own until the process ends."""
-        threading.Thread(target=self._look, name="swap", daemon=True).start()
+        watched.live_again("swap", self._look)
 
     def _look(self) -> None:
         warehouse: Warehouse | None = None

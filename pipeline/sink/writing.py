@@ -26,6 +26,8 @@ from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, b
 from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
 
 LONGEST_PAUSE = 10.0
+PATIENCE_SECONDS = 5.0
+"""How long an insert may take before it is told that consumption waits for it."""
 PIECE = 1_000
 """So many records are made into rows before those are encoded: few enough to lie in the processor's cache."""
 
@@ -74,8 +76,13 @@ class Writer:
             self._pool.submit(self._lane, lane, warehouse, is_lost)
             for lane, warehouse in zip(lanes, self._warehouses, strict=True)
         ]
+        begun = time.monotonic()
         while wait(pending, timeout=1.0).not_done:
+            if (seconds := time.monotonic() - begun) > PATIENCE_SECONDS:
+                self._facts.waiting(paused=True)
+                self._log.warning("ClickHouse does not answer an insert; waiting", seconds=round(seconds))
             meanwhile()
+        self._facts.waiting(paused=False)
         return [rejection for future in pending for rejection in future.result()]
 
     def close(self) -> None:
@@ -154,7 +161,6 @@ class Writer:
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                self._facts.waiting(paused=False)
                 return
 
     def _failed(self, failed: Transient | QueryFailed) -> None:

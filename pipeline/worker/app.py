@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,11 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from pipeline import kafka, logs, metrics
+from pipeline import kafka, logs, metrics, watched
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
-from pipeline.errors import Refused, Transient
+from pipeline.errors import Transient
+from pipeline.exits import Exit, end_process
 from pipeline.policy import policy_of
 from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
@@ -151,7 +153,6 @@ def _add_observers(
     async def assigned(_app: Any, _assigned: Any, **_: Any) -> None:
         was_member[:] = [True]  # until then it may take the place of a process that died
 
-    @app.timer(5.0)  # type: ignore[untyped-decorator]
     async def watch_outputs() -> None:
         held = {tp.partition for tp in app.consumer.assignment() if tp.topic in inputs}
         places = {(topic, n): TP(settings.topic(topic.name), n) for n in held for topic in (STATES, ALERTS)}
@@ -160,21 +161,31 @@ def _add_observers(
         except KafkaError:
             return  # the broker is away; there is a next time
         for n in held:
-            await engine.watch_outputs(n, {topic: ends[places[topic, n]] for topic in (STATES, ALERTS)})
+            known = {topic: end for topic in (STATES, ALERTS) if (end := ends.get(places[topic, n])) is not None}
+            await engine.watch_outputs(n, known)
 
-    @app.timer(float(settings.tick_seconds))  # type: ignore[untyped-decorator]
     async def tick() -> None:
         await engine.tick(time.time_ns() // 1_000_000)
 
-    @app.timer(1.0)  # type: ignore[untyped-decorator]
-    async def heed() -> None:
-        await engine.heed()
-
-    @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def observe_lag() -> None:
-        for tp in app.consumer.assignment():
+        facts.alive()
+        for tp in list(app.consumer.assignment()):
             if tp.topic in inputs:
                 _observe_lag(app, settings, tp, facts)
+
+    _every(app, 5.0, watch_outputs)
+    _every(app, float(settings.tick_seconds), tick)
+    _every(app, 1.0, engine.heed)
+    _every(app, 1.0, observe_lag)
+
+
+def _every(app: faust.App, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """A timer that must live: whatever its work raises ends the process."""
+    name = getattr(work, "__name__", "timer")
+
+    @app.timer(seconds, name=name)  # type: ignore[untyped-decorator]
+    async def again() -> None:
+        await watched.or_end(name, work(), lambda: app.should_stop)
 
 
 async def _end_when_replaced(app: faust.App, settings: Settings) -> None:
@@ -184,7 +195,7 @@ async def _end_when_replaced(app: faust.App, settings: Settings) -> None:
             "another worker has taken this one's place; give every worker a LOYALTY_INSTANCE of its own",
             instance=settings.instance,
         )
-        os._exit(Refused.exit_code)
+        end_process(Exit.REFUSED)
 
 
 def _observe_lag(app: faust.App, settings: Settings, tp: Any, facts: metrics.WorkerMetrics) -> None:
@@ -215,10 +226,10 @@ def run(settings: Settings) -> None:
     watch.start()
     try:
         worker.execute_from_commandline()
-    except SystemExit:
+    except SystemExit as ended:
         if watch.seen:
             raise Transient("`loyalty rebuild` puts new states into place; the next start goes on with them") from None
-        raise
+        raise SystemExit(Exit.CRASHED if ended.code else Exit.OK) from None  # Faust has said why
     finally:
         app.customers.close()
 

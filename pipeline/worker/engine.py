@@ -10,8 +10,6 @@ hand when the worker is told to stop, or gives partitions up, is finished first.
 """
 
 import asyncio
-import os
-import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +26,7 @@ from pipeline.core.decode import Decoder
 from pipeline.core.risk import RiskPolicy
 from pipeline.core.told import Told
 from pipeline.errors import BadEvent, LoyaltyError
+from pipeline.exits import Exit, end_process
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.notes import note_of
 from pipeline.suppressed import Suppressions
@@ -38,10 +37,6 @@ from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import Consumer
-
-CRASHED = 70
-"""Exit code after an unforeseen failure."""
-
 
 MAX_TICKED = 1_000
 """How many customers are looked at again before their results are written."""
@@ -152,7 +147,7 @@ class Engine:
         Returns when what a timer had begun is finished too.
         """
         self._holding = False
-        for lock in self._locks.values():
+        for lock in list(self._locks.values()):  # what waits for one may add another
             async with lock:
                 pass
 
@@ -165,7 +160,7 @@ class Engine:
         """Accept a slice; returns when its partition has room for another. ``message.value`` holds its records."""
         if not self._consumer().ledger.taken(message.tp, message.offset):
             self._log.critical("a slice was dropped before its agent saw it; nothing of it is committed")
-            os._exit(CRASHED)
+            end_process(Exit.CRASHED)
         line = self._lines[message.partition]
         line.put(Waiting(topic, message))
         if line.task is None:
@@ -206,8 +201,7 @@ class Engine:
                 error=str(failure),
                 exc_info=None if known else failure,
             )
-            sys.stderr.flush()
-            os._exit(failure.exit_code if isinstance(failure, LoyaltyError) else CRASHED)
+            end_process(failure.exit_code if isinstance(failure, LoyaltyError) else Exit.CRASHED)
 
     async def _process(self, partition: int, taken: Sequence[Waiting]) -> None:
         lane = self._lanes.get(partition) or await self._open(partition)

@@ -11,7 +11,6 @@ Rules
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ import msgspec
 import structlog
 from confluent_kafka import Message
 
-from pipeline import letters
+from pipeline import letters, watched
 from pipeline.config import Settings
 from pipeline.core.customer import applied_of
 from pipeline.crashpoints import CrashPoints, Point
@@ -45,7 +44,7 @@ class KafkaOutputs:
         self._topics = {topic: settings.topic(topic.name) for topic in (ALERTS, STATES)}
         self._next: dict[tuple[Topic, int], int] = {}
         self._pulse = Pulse()
-        threading.Thread(target=self._serve, name="outputs", daemon=True).start()
+        watched.live_or_end("outputs", self._serve)
 
     def _serve(self) -> None:
         while True:

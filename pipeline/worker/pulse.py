@@ -6,14 +6,14 @@ So everything that leaves the worker asks the pulse first, and the first to ask 
 thread of its own asks too, so that a long slice does not count as a standstill.
 """
 
-import os
 import threading
 import time
 
 import structlog
 
-STOOD_STILL = 72
-"""Exit code of a worker that was frozen."""
+from pipeline import watched
+from pipeline.exits import Exit, end_process
+
 STANDSTILL_SECONDS = 6.5
 """The session (10 s) counts from the last heartbeat, which may be as old as the interval between two (2 s)."""
 
@@ -24,7 +24,7 @@ class Pulse:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = time.monotonic()
-        threading.Thread(target=self._beat, name="pulse", daemon=True).start()
+        watched.live_or_end("pulse", self._beat)
 
     def _beat(self) -> None:
         while True:
@@ -40,4 +40,4 @@ class Pulse:
                 structlog.get_logger().critical(
                     "the worker was frozen and ends itself: another may have its partitions", seconds=round(gap, 1)
                 )
-                os._exit(STOOD_STILL)
+                end_process(Exit.FROZEN)

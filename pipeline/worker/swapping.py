@@ -14,7 +14,7 @@ import time
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from pipeline import kafka
+from pipeline import kafka, watched
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.topics import SUPPRESSED
@@ -65,7 +65,6 @@ class Announced:
         self._word = f"swap {os.getpid()}.{time.time_ns()}"
         self._heard = time.monotonic()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._repeat, name="announce", daemon=True)
 
     def __enter__(self) -> "Announced":
         before = _asked(self._said)
@@ -78,7 +77,7 @@ class Announced:
         except KafkaException as failed:
             raise Transient(f"Kafka does not take that states are swapped: {failed.args[0].str()}") from None
         self._heard = time.monotonic()
-        self._thread.start()
+        self._thread = watched.live_again("announce", self._repeat, stopping=self._ending)
         return self
 
     def _repeat(self) -> None:
@@ -146,17 +145,17 @@ class Watch:
 
     def start(self) -> None:
         """Look in a thread of its own until the process ends."""
-        threading.Thread(target=self._look, name="swap", daemon=True).start()
+        watched.live_again("swap", self._look)
 
     def _look(self) -> None:
         said, before = Said(self._settings), ""
-        while not self.seen:
-            time.sleep(BEAT_SECONDS)
-            try:
-                now = said.now()
-            except KafkaException:
-                continue  # away; whoever works will say so
-            self.seen = bool(now and before and now != before)  # somebody says it now, and did not only once
-            before = now
-        said.close()
+        with contextlib.closing(said):
+            while not self.seen:
+                time.sleep(BEAT_SECONDS)
+                try:
+                    now = said.now()
+                except KafkaException:
+                    continue  # away; whoever works will say so
+                self.seen = bool(now and before and now != before)  # somebody says it now, and did not only once
+                before = now
         os.kill(os.getpid(), signal.SIGTERM)  # the worker finishes what it has in hand and ends

@@ -11,7 +11,6 @@ Rules
   newer: recovery keeps that one, whatever their order, and ``Partition.superseded`` names what must be written again.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -24,10 +23,8 @@ from faust.types import TP
 from pipeline.core.customer import Customer, decode_state, is_newer
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
+from pipeline.exits import Exit, end_process
 from pipeline.worker.stores import Store
-
-UNREPLAYABLE = 72
-"""Exit code when the changelog cannot be brought into the store: Faust would only log it and go on."""
 
 OpenStore = Callable[[int], Store]
 
@@ -93,7 +90,7 @@ class Customers(memory.Store):  # type: ignore[misc]
                 found = self.partitions[number] = Partition(self._open_store(number))
             except LoyaltyError as failed:
                 structlog.get_logger().critical(str(failed), partition=number)
-                os._exit(failed.exit_code)
+                end_process(failed.exit_code)
         return found
 
     def persisted_offset(self, tp: TP) -> int | None:
@@ -109,7 +106,7 @@ class Customers(memory.Store):  # type: ignore[misc]
                 self.partition(event.message.partition).replay(event.message.value)
         except Exception:
             structlog.get_logger().critical("the changelog cannot be replayed", exc_info=True)
-            os._exit(UNREPLAYABLE)
+            end_process(Exit.UNREPLAYABLE)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Let go of partitions that others hold now."""

@@ -44,6 +44,8 @@ from pipeline.errors import Transient
 from pipeline.worker.commits import Commit, commit, committed
 from pipeline.worker.turns import Turns
 
+SLOW_SECONDS = 300.0
+"""How long a slice may take from its fetch until it is durable before that is said."""
 STUCK_FETCH_SECONDS = 3.0
 """When a fetch that waits for something else than records is given up and begun again."""
 COMMITTED_SECONDS = 30.0
@@ -56,6 +58,7 @@ FETCH_SECONDS = 0.25
 class _Slice:
     first_appended_ms: int
     last_offset: int
+    opened: float
     taken: bool = False
     finished: bool = False
 
@@ -70,7 +73,7 @@ class Ledger:
 
     def opened(self, tp: TP, first_appended_ms: int, last_offset: int) -> None:
         """A slice was handed to its agent."""
-        self._slices.setdefault(tp, deque()).append(_Slice(first_appended_ms, last_offset))
+        self._slices.setdefault(tp, deque()).append(_Slice(first_appended_ms, last_offset, time.monotonic()))
 
     def finished(self, tp: TP, last_offset: int) -> bool:
         """Its agent is done with it; ``False`` when the slice is not known (any more)."""
@@ -116,6 +119,10 @@ class Ledger:
         waiting = (slice_.first_appended_ms for slice_ in self._slices.get(tp, ()) if not slice_.finished)
         return next(waiting, None)
 
+    def since(self, tp: TP) -> float | None:
+        """Since when (monotonic) the oldest slice is in flight, ``None`` when none is."""
+        return next((slice_.opened for slice_ in list(self._slices.get(tp, ())) if not slice_.finished), None)
+
     def partitions(self) -> list[TP]:
         """Partitions with slices in flight or waiting for their commit."""
         return list(self._slices)
@@ -141,6 +148,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return await asyncio.wait_for(fetch, STUCK_FETCH_SECONDS)
         except TimeoutError:
             return {}
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Judge by the ledger: Faust goes by its own notes, which slices do not keep, and by when it last committed.
+
+        Its alarms (and a request to report them as a bug) come whenever a record arrives after a quiet while.
+        """
+        since = self.consumer.ledger.since(tp)
+        if since is not None and now - since > SLOW_SECONDS:
+            self.log.error("%s: what was fetched %.0f s ago is not durable yet", tp, now - since)
+
+    def verify_recovery_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: the watchdog ends a worker whose recovery makes no progress."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer, assigned = self._ensure_consumer(), self.assignment()

@@ -6,15 +6,15 @@ that is not durable.
 """
 
 import asyncio
-import os
-import threading
+import contextlib
 import time
 from collections.abc import Callable, Hashable
 
 import structlog
 
-STUCK = 71
-"""Exit code of a worker that stood still."""
+from pipeline import watched
+from pipeline.exits import Exit, end_process
+
 PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 """How long a stop may take."""
@@ -41,7 +41,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Watch from now on."""
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        watched.live_or_end("watchdog", self._watch)
 
     def became_ready(self, ready: bool) -> None:
         """The worker consumes, or it has to recover first."""
@@ -58,13 +58,16 @@ class Watchdog:
             slept_at = now
             if self._is_stopping(now):
                 continue
-            self._loop.call_soon_threadsafe(self._tick)
+            with contextlib.suppress(RuntimeError):  # closed since we asked: a stop is under way
+                self._loop.call_soon_threadsafe(self._tick)
             reason = self.reason(now)
             if reason:
                 structlog.get_logger().critical("the worker stands still and ends itself", reason=reason)
-                for task in asyncio.all_tasks(self._loop):
-                    task.print_stack(limit=4)
-                os._exit(STUCK)
+                try:
+                    for task in asyncio.all_tasks(self._loop):
+                        task.print_stack(limit=4)
+                finally:
+                    end_process(Exit.STUCK)
 
     def _is_stopping(self, now: float) -> bool:
         """Whether a stop is under way; one that takes too long (the broker may be gone) is cut short."""
@@ -74,7 +77,7 @@ class Watchdog:
             self._stopping_since = now
         if now - self._stopping_since > STOP_SECONDS:
             structlog.get_logger().warning("the stop took too long and was cut short; nothing uncommitted is lost")
-            os._exit(0)
+            end_process(Exit.OK)
         return True
 
     def _tick(self) -> None:

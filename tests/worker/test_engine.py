@@ -42,3 +42,22 @@ def test_what_lies_behind_our_last_record_is_looked_at_once_and_only_while_the_p
     assert asyncio.run(look(9)) == []
     asyncio.run(engine.revoked())
     assert asyncio.run(look(12)) == [], "another worker may have it"
+
+
+def test_partitions_that_come_while_others_are_given_up_are_no_fault() -> None:
+    """Whoever waits for a lock may let a timer make another: two rebalances while time is looked at."""
+
+    async def scenario() -> None:
+        engine = Engine(
+            Settings(), cast(Any, None), Expecting(0), cast(Any, None), lambda: cast(Any, None), PRIORS, cast(Any, None)
+        )
+        engine.assigned()
+        await engine._locks[0].acquire()
+        given_up = asyncio.ensure_future(engine.revoked())
+        await asyncio.sleep(0)
+        async with engine._locks[1]:
+            engine._locks[0].release()
+            await asyncio.sleep(0)
+        await given_up
+
+    asyncio.run(scenario())

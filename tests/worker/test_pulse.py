@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipeline.worker.pulse import STOOD_STILL
+from pipeline.exits import Exit
 
 SILENT = """
 from pipeline.worker import pulse
@@ -24,7 +24,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("seconds", "code", "said"),
-    [(6.0, 0, "went on"), (7.0, STOOD_STILL, FROZEN)],
+    [(6.0, 0, "went on"), (7.0, Exit.FROZEN, FROZEN)],
     ids=["a pause", "a standstill"],
 )
 def test_the_first_to_ask_after_a_standstill_ends_the_process(seconds: float, code: int, said: str) -> None:
@@ -49,7 +49,7 @@ def test_a_process_that_was_frozen_ends_although_nobody_asks() -> None:
         process.send_signal(signal.SIGSTOP)
         time.sleep(1.5)
         process.send_signal(signal.SIGCONT)
-        assert process.wait(10) == STOOD_STILL
+        assert process.wait(10) == Exit.FROZEN
         assert FROZEN in process.stdout.read()
 
 
@@ -85,4 +85,4 @@ def test_nothing_is_handed_to_the_producer_after_a_standstill(call: str) -> None
         f"asyncio.run(made.{call})"
     )
     done = run(script)
-    assert (done.returncode, "sent" in done.stdout) == (STOOD_STILL, False), done.stderr
+    assert (done.returncode, "sent" in done.stdout) == (Exit.FROZEN, False), done.stderr

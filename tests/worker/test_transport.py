@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.partition import murmur2
-from pipeline.worker.transport import Consumer, Ledger
+from pipeline.worker.transport import Consumer, ConsumerThread, Ledger
 from pipeline.worker.turns import Turns
 
 ONE, TWO = TP("purchases", 0), TP("purchases", 1)
@@ -111,6 +112,8 @@ REPLACED = {
     "on_partitions_revoked": (upstream.Consumer.on_partitions_revoked, "d04b7ae72c6fc206"),
     "_drain_messages": (upstream.Consumer._drain_messages, "44a2500309e83c63"),
     "_commit_offsets": (upstream.Consumer._commit_offsets, "1a69799041188441"),
+    "verify_event_path": (driver.AIOKafkaConsumerThread.verify_event_path, "b983e7735f647cb3"),
+    "verify_recovery_event_path": (driver.AIOKafkaConsumerThread.verify_recovery_event_path, "8c26b3ec3856396a"),
     "_fetch_records": (driver.AIOKafkaConsumerThread._fetch_records, "39a2c6c79fc1455a"),
     "_new_consumer_thread": (driver.Consumer._new_consumer_thread, "0870ec53dea75083"),
     "_to_message": (driver.Consumer._to_message, "7c24f6511b2fcef7"),
@@ -327,3 +330,30 @@ def test_a_recovery_seeks_when_the_fetch_of_before_is_over_so_that_nothing_behin
         assert consumer.sought == {states: 3}
 
     asyncio.run(recovered())
+
+
+class Quiet(ConsumerThread):
+    """Our consumer thread without a broker: it remembers what it said."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.said: list[str] = []
+        self.consumer = SimpleNamespace(ledger=ledger)
+        self.log = SimpleNamespace(error=lambda text, *more: self.said.append(text % more))
+
+
+def test_an_idle_worker_is_no_alarm_and_one_whose_slices_wait_is() -> None:
+    """Faust would say after five quiet minutes that nothing was committed, and ask to report it as a bug."""
+    ledger = Ledger()
+    thread = Quiet(ledger)
+    hour_later = time.monotonic() + 3_600
+    thread.verify_event_path(hour_later, ONE)
+    thread.verify_recovery_event_path(hour_later, ONE)
+    ledger.opened(ONE, 0, 9)
+    thread.verify_event_path(time.monotonic() + 1, ONE)
+    assert thread.said == []
+    thread.verify_event_path(hour_later, ONE)
+    assert len(thread.said) == 1
+    assert "is not durable yet" in thread.said[0]
+    ledger.finished(ONE, 9)
+    thread.verify_event_path(hour_later, ONE)
+    assert len(thread.said) == 1

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.worker.watchdog import STUCK, Watchdog
+from pipeline.exits import Exit
+from pipeline.worker.watchdog import Watchdog
 
 
 @pytest.fixture
@@ -53,5 +54,5 @@ def test_a_blocked_event_loop_ends_the_process() -> None:
         "asyncio.run(main())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=False)
-    assert done.returncode == STUCK
+    assert done.returncode == Exit.STUCK
     assert "the event loop is blocked" in done.stdout + done.stderr
