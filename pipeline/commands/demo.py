@@ -1,5 +1,6 @@
 """``loyalty demo``: real purchases and simulated service through the whole pipeline, and a report of what came out."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,8 @@ def run(settings: Settings, *, as_json: bool, leave: bool) -> LoyaltyError | Non
         if not leave:
             local.addresses(settings)
             local.wait_for_the_end()
+    if leave and getattr(sys.stdout, "lost", False):
+        return LoyaltyError("the report could not be written: standard output is closed or full")
     if report.is_exact:
         return None
     return LoyaltyError("the figures in ClickHouse differ from the file's; see the table above")

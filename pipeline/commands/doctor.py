@@ -11,11 +11,12 @@ from typing import NamedTuple
 from confluent_kafka import TopicPartition
 
 from pipeline import kafka
-from pipeline.commands import output
+from pipeline.commands import health, output
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
 from pipeline.errors import LoyaltyError, Refused
-from pipeline.local import broker, jars, stack
+from pipeline.local import broker, jars
+from pipeline.local.supervision import FREE_MB_NEEDED
 from pipeline.sink.migrations import shipped
 from pipeline.sink.warehouse import connect
 from pipeline.topics import INPUTS
@@ -45,6 +46,8 @@ def examine(settings: Settings) -> list[Finding]:
         ("partitioner", _partitioner),
         ("warehouse", _warehouse),
         ("clock", _clock),
+        ("processes", _processes),
+        ("progress", _progress),
     ]
     return [_checked(name, check, settings) for name, check in checks]
 
@@ -60,7 +63,7 @@ def _checked(name: str, check: Callable[[Settings], str], settings: Settings) ->
 def _disk(settings: Settings) -> str:
     place = next(path for path in (settings.directory, *settings.directory.parents) if path.exists())
     free = shutil.disk_usage(place).free // 1_000_000
-    if free < stack.FREE_MB_NEEDED:
+    if free < FREE_MB_NEEDED:
         raise Refused(f"{place} has {free} MB free. Free some, or choose another --data-dir")
     return f"{free:,} MB free at {place}"
 
@@ -115,7 +118,7 @@ def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
 
 
 def _warehouse(settings: Settings) -> str:
-    warehouse = connect(settings, seconds=10)
+    warehouse = connect(settings, seconds=5)
     version = str(warehouse.value("SELECT version()"))
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CLICKHOUSE:
         raise Refused(f"ClickHouse {version} is too old. Use {'.'.join(map(str, OLDEST_CLICKHOUSE))} or newer")
@@ -132,11 +135,28 @@ def _warehouse(settings: Settings) -> str:
 
 def _clock(settings: Settings) -> str:
     before = time.time()
-    theirs = float(connect(settings, seconds=10).value("SELECT toUnixTimestamp64Milli(now64(3))")) / 1000
+    theirs = float(connect(settings, seconds=5).value("SELECT toUnixTimestamp64Milli(now64(3))")) / 1000
     apart = abs(theirs - (before + time.time()) / 2)
     if apart > CLOCK_SECONDS:
         raise Refused(f"this clock and ClickHouse's are {apart:.0f} s apart. Synchronise them (NTP)")
     return f"{apart:.1f} s from ClickHouse's, now {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _processes(settings: Settings) -> str:
+    return (
+        _all_well(health.processes(settings), "Look into their logs in the data directory") or "none of ours run here"
+    )
+
+
+def _progress(settings: Settings) -> str:
+    return _all_well(health.progress(settings), "")
+
+
+def _all_well(verdicts: list[health.Verdict], remedy: str) -> str:
+    bad = [f"{verdict.name} {verdict.state}: {verdict.why}" for verdict in verdicts if not verdict.well]
+    if bad:
+        raise Refused("; ".join(bad) + (f". {remedy}" if remedy else ""))
+    return ", ".join(f"{verdict.name} {verdict.state}" for verdict in verdicts)
 
 
 def show(findings: list[Finding]) -> None:

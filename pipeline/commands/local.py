@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from rich.progress import Progress, TaskID
 
 from pipeline.commands import output
+from pipeline.commands.voice import Voice
 from pipeline.config import Settings
 from pipeline.errors import Refused
 from pipeline.local import jars, stack
+from pipeline.logs import make_unfailing
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -83,20 +85,24 @@ def _check_local(settings: Settings, *, own_broker: bool) -> None:
 @contextmanager
 def running(settings: Settings, *, own_broker: bool = True) -> Iterator[stack.Stack]:
     """A stack that is stopped when the block ends, also by a signal (as :class:`KeyboardInterrupt`)."""
+    make_unfailing("stdout", "stderr")  # the stack goes on whatever becomes of its terminal
+    voice = Voice()
     before = {number: signal.signal(number, _interrupt) for number in ENDING}
-    made = stack.Stack(settings, _say, own_broker=own_broker)
+    made = stack.Stack(settings, voice.say, own_broker=own_broker)
     try:
-        with _fetching() as fetching:
+        with _fetching(voice.say) as fetching:
             made.start(fetching)
+        voice.finish()
         yield made
     finally:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         if made.children:
-            _say("Stopping ...")
+            voice.say("Stopping ...")
         made.stop()
         if made.children:
-            _say(f"Stopped. The data stays in {settings.directory}; `loyalty up` goes on from there.")
+            voice.say(f"Stopped. The data stays in {settings.directory}; `loyalty up` goes on from there.")
+        voice.finish()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -105,19 +111,14 @@ def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _say(text: str) -> None:
-    with suppress(OSError):  # the terminal may be gone; that must not keep us from stopping
-        output.err.print(output.clean(text), markup=False, emoji=False)
-
-
 @contextmanager
-def _fetching() -> Iterator[Any]:
+def _fetching(say: Callable[[str], None]) -> Iterator[Any]:
     """Progress of the first run's download; shown only if there is something to fetch."""
     shown: list[tuple[Progress, TaskID]] = []
 
     def fetching(done: int, total: int) -> None:
         if not shown:
-            _say(
+            say(
                 f"Fetching Apache Kafka {jars.KAFKA_VERSION} once: {total} jars, about {jars.DOWNLOAD_MB} MB in all, "
                 f"into {jars.cache()}"
             )

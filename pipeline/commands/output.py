@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import orjson
 from rich import box
@@ -13,11 +13,26 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import LoyaltyError
+from pipeline.logs import Unfailing
 
 PIPED_WIDTH = 10_000
 """Nothing is wrapped or shortened for a program or a file that reads our output."""
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True, width=None if sys.stderr.isatty() else 120)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller; rich itself would end the thread, whichever it is."""
+        raise  # noqa: PLE0704 - called where it is handled
+
+
+def _stderr() -> Any:
+    return getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+
+
+_beside = cast(IO[str], Unfailing(_stderr))
+"""Standard error: nobody's life depends on what is said beside the work."""
+out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = _Console(file=_beside, highlight=False, soft_wrap=True, width=None if _beside.isatty() else 120)
 
 
 def clean(value: Any) -> str:

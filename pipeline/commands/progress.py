@@ -42,6 +42,15 @@ def _lag(bounds: dict[tuple[str, int], tuple[int, int]], done: dict[tuple[str, i
     return sum(max(0, end - max(first, done.get(key, 0))) for key, (first, end) in bounds.items())
 
 
+def left_of(settings: Settings, process: str) -> dict[tuple[str, int], tuple[int, int]]:
+    """What workers or sinks have not finished: from which offset, and before which, by topic and partition."""
+    topics: Sequence[Topic] = INPUTS if process == "worker" else TOPICS
+    ends = kafka.end_offsets(settings, topics)
+    done = kafka.committed(settings, settings.group(process), topics)
+    begins = {key: max(first, done.get(key, 0)) for key, (first, _) in ends.items()}
+    return {key: (begins[key], end) for key, (_, end) in ends.items() if begins[key] < end}
+
+
 def wait_until_done(settings: Settings, process: str, seconds: float) -> float:
     """Wait until the worker or the sink has finished everything that is in its topics; returns the seconds it took.
 
@@ -50,12 +59,10 @@ def wait_until_done(settings: Settings, process: str, seconds: float) -> float:
     Transient
         It has not, within ``seconds``.
     """
-    topics: Sequence[Topic] = INPUTS if process == "worker" else TOPICS
     started = time.monotonic()
     while True:
         try:
-            ends = kafka.end_offsets(settings, topics)
-            left = _lag(ends, kafka.committed(settings, settings.group(process), topics))
+            left = sum(end - begin for begin, end in left_of(settings, process).values())
         except Transient:
             left = -1  # the broker is away; it may come back
         if left == 0:

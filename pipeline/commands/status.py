@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import psutil
-
-from pipeline.commands import output
+from pipeline.commands import health, output
 from pipeline.commands.progress import behind
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
-from pipeline.local import stack
 from pipeline.sink.warehouse import connect
 
 _LAST = """
@@ -26,11 +23,12 @@ FROM raw_alert_outcomes
 
 def collect(settings: Settings) -> dict[str, Any]:
     """Everything ``status`` shows; a part that cannot be had says why instead."""
-    known = stack.record(settings.directory)
+    topics = _part(lambda: [lag._asdict() for lag in behind(settings)])
     return {
         "data_dir": str(settings.directory),
-        "processes": _processes(known),
-        "topics": _part(lambda: [lag._asdict() for lag in behind(settings)]),
+        **_processes(settings),
+        "topics": topics,
+        "progress": _part(lambda: _progress(settings)) if isinstance(topics, list) else topics,
         "last_events": _part(lambda: _last_events(settings)),
     }
 
@@ -42,27 +40,32 @@ def _part(read: Any) -> Any:
         return {"error": str(failed)}
 
 
-def _processes(known: dict[str, Any] | None) -> list[dict[str, Any]]:
-    found = []
-    for name, entry in (known or {}).get("processes", {}).items():
-        try:
-            memory = psutil.Process(entry["pid"]).memory_info().rss // 1_000_000
-        except (psutil.Error, TypeError):
-            memory = None
-        found.append(
-            {
-                "process": name,
-                "pid": entry["pid"],
-                "running": memory is not None,
-                "memory_mb": memory,
-                "restarts": entry["restarts"],
-            }
-        )
-    return found
+def _processes(settings: Settings) -> dict[str, Any]:
+    found = [_process(verdict) for verdict in health.processes(settings)]
+    return {"processes": found[:-1], "supervisor": found[-1] if found else None}
+
+
+def _process(verdict: health.Verdict) -> dict[str, Any]:
+    return {
+        "process": verdict.name,
+        "pid": verdict.pid,
+        "running": verdict.well,
+        "state": verdict.state,
+        "why": verdict.why,
+        "memory_mb": verdict.memory_mb,
+        "restarts": verdict.restarts,
+    }
+
+
+def _progress(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"who": verdict.name, "well": verdict.well, "state": verdict.state, "why": verdict.why}
+        for verdict in health.progress(settings)
+    ]
 
 
 def _last_events(settings: Settings) -> list[dict[str, Any]]:
-    rows = connect(settings, seconds=10).query(_LAST).rows
+    rows = connect(settings, seconds=5).query(_LAST).rows
     return [
         {"topic": topic, "last_event_at": event if int(n) else None, "last_received_at": received if int(n) else None}
         for topic, event, received, n in rows
@@ -70,11 +73,14 @@ def _last_events(settings: Settings) -> list[dict[str, Any]]:
 
 
 def is_healthy(found: dict[str, Any]) -> bool:
-    """Whether everything that should run does, and answers."""
+    """Whether everything that should run does, answers, and gets on."""
     return (
         all(entry["running"] for entry in found["processes"])
+        and (found["supervisor"] is None or found["supervisor"]["running"])
         and isinstance(found["topics"], list)
         and isinstance(found["last_events"], list)
+        and isinstance(found["progress"], list)
+        and all(entry["well"] for entry in found["progress"])
     )
 
 
@@ -86,7 +92,7 @@ def show(found: dict[str, Any]) -> None:
             [
                 [
                     p["process"],
-                    "running" if p["running"] else "DOWN",
+                    p["state"],
                     p["pid"],
                     f"{p['memory_mb']} MB" if p["memory_mb"] else "",
                     p["restarts"],
@@ -94,6 +100,7 @@ def show(found: dict[str, Any]) -> None:
                 for p in found["processes"]
             ],
         )
+        _complain([found["supervisor"], *found["processes"]], "process")
     else:
         output.say(f"No local stack runs on {found['data_dir']}.")
     if isinstance(found["topics"], list):
@@ -104,6 +111,7 @@ def show(found: dict[str, Any]) -> None:
                 for t in found["topics"]
             ],
         )
+        _show_progress(found["progress"])
     else:
         output.say(f"Topics: {found['topics']['error']}")
     if isinstance(found["last_events"], list):
@@ -116,3 +124,17 @@ def show(found: dict[str, Any]) -> None:
         )
     else:
         output.say(f"Warehouse: {found['last_events']['error']}")
+
+
+def _show_progress(progress: Any) -> None:
+    if isinstance(progress, list):
+        _complain(progress, "who")
+    else:
+        output.say(f"Progress: {progress['error']}")
+
+
+def _complain(entries: list[dict[str, Any]], name: str) -> None:
+    """One line for whoever is not well."""
+    for entry in entries:
+        if entry["why"]:
+            output.say(f"{entry[name]}: {entry['state']}. {entry['why']}")

@@ -2,12 +2,13 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,10 +17,9 @@ import orjson
 from pipeline.errors import Refused, Transient
 
 STOP_SECONDS = 20.0
-GIVE_UP_AFTER = 5
-WITHIN_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
-MAX_LOG_BYTES = 20 * 1024 * 1024
+MAX_LOG_BYTES = 5_000_000
+"""How large the log of a process gets before it is set aside; of those set aside the last is kept."""
 
 
 @dataclass(slots=True)
@@ -36,14 +36,18 @@ class Child:
     started: float = 0.0
     started_at: float = 0.0
     given_up: bool = False
+    """It refuses to run, or dies again and again: it is tried again, but seldom."""
+    reason: str = ""
+    """Why it does not run, as long as it does not."""
     restarts: int = 0
-    deaths: list[float] = field(default_factory=list)
+    failures: int = 0
+    """How often it ended, since it last ran for a while."""
+    due: float | None = None
+    """When it is started again."""
 
     def start(self) -> None:
         """Start the process; its output goes to its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > MAX_LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
         _libc()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -84,20 +88,37 @@ class Child:
             "started": self.started_at if running else 0.0,
             "restarts": self.restarts,
             "given_up": self.given_up,
+            "reason": self.reason,
         }
 
     def exit_code(self) -> int | None:
         """Its exit code, ``None`` while it runs."""
         return self.process.poll() if self.process is not None else None
 
+    @property
+    def _set_aside(self) -> Path:
+        return self.log.with_suffix(".log.1")
+
+    def set_log_aside(self) -> None:
+        """Keep the log small: what is in it becomes its predecessor, and it begins again, while the process writes.
+
+        Lines that come between the two are lost. Where there is no room for a copy, there is none.
+        """
+        kept = self._set_aside
+        try:
+            if self.log.stat().st_size <= MAX_LOG_BYTES:
+                return
+            try:
+                shutil.copyfile(self.log, kept)
+            except OSError:
+                kept.unlink(missing_ok=True)
+            os.truncate(self.log, 0)
+        except OSError:
+            return  # no log, or a folder that is gone: the process does not need it
+
     def last_words(self) -> str:
         """The last line of its log that says something."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 8_192))
-                lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-        except OSError:
-            return "no log"
+        lines = _last_lines(self._set_aside) + _last_lines(self.log)
         return _readable(lines[-1]) if lines else "no output"
 
     def signal(self, number: int) -> None:
@@ -115,11 +136,14 @@ class Child:
             self.process.kill()
             self.process.wait(5)
 
-    def died_too_often(self) -> bool:
-        """Note a death; whether it is one too many within a minute."""
-        now = time.monotonic()
-        self.deaths = [*(death for death in self.deaths if now - death < WITHIN_SECONDS), now]
-        return len(self.deaths) > GIVE_UP_AFTER
+
+def _last_lines(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8_192))
+            return [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return []
 
 
 def _readable(line: str) -> str:

@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,8 +29,8 @@ from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.local import broker, jars
 from pipeline.local.processes import STOP_SECONDS, Child, stop_all
+from pipeline.local.supervision import FREE_MB_NEEDED, Supervision
 
-FREE_MB_NEEDED = 500
 RECORD = "stack.json"
 OWNED = ("kafka", "warehouse", "logs", RECORD, "lock")
 """What a stack puts into its data directory; nothing else there is ever touched."""
@@ -74,6 +73,14 @@ def record(directory: Path) -> dict[str, Any] | None:
     return found if _is_locked(directory) else None
 
 
+def unwatched_seconds(directory: Path) -> float:
+    """How long ago the processes of the stack that runs there were last looked at."""
+    try:
+        return max(0.0, time.time() - (directory / "lock").stat().st_mtime)
+    except OSError:
+        return 0.0
+
+
 def _is_locked(directory: Path) -> bool:
     try:
         with (directory / "lock").open("rb") as file:
@@ -95,8 +102,7 @@ class Stack:
         self._directory = settings.directory
         self._lock: Any = None
         self._claimed = False
-        self._stopping = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._supervision: Supervision | None = None
         self._facts: metrics.UpMetrics | None = None
         self.children: dict[str, Child] = {}
 
@@ -118,8 +124,8 @@ class Stack:
         except BaseException:
             self.stop()
             raise
-        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
-        self._watcher.start()
+        self._supervision = Supervision(self._directory, self.children, self._facts, self._say, self._write_record)
+        self._supervision.start()
 
     def _claim_directory(self) -> None:
         try:
@@ -172,6 +178,8 @@ class Stack:
         made = metrics.registry("up")
         metrics.serve(made, self._settings.listen, self._settings.up_metrics_port)
         self._facts = metrics.UpMetrics(made)
+        for name in ("broker", "warehouse", "worker", "sink"):
+            self._facts.given_up(name, given_up=False)
 
     def _make_children(self, folder: Path) -> None:
         settings, logs = self._settings, self._directory / "logs"
@@ -230,50 +238,13 @@ class Stack:
         if self._facts is not None:
             self._facts.running(name, up)
 
-    def _watch(self) -> None:
-        warned = 0.0
-        while not self._stopping.wait(0.2):
-            for child in self.children.values():
-                if child.exit_code() is not None and not child.given_up:
-                    self._revive(child)
-            if time.monotonic() - warned > 30:
-                warned = time.monotonic()
-                self._warn_about_disk()
-
-    def _warn_about_disk(self) -> None:
-        free = shutil.disk_usage(self._directory).free // 1_000_000
-        if free < FREE_MB_NEEDED:
-            self._say(f"disk       only {free} MB are free in {self._directory}; free some before Kafka stops")
-
-    def _revive(self, child: Child) -> None:
-        """Start a process that died again, unless it refused to run or dies again and again."""
-        code = child.exit_code()
-        self._note_up(child.name, up=False)
-        if code == Refused.exit_code or child.died_too_often():
-            child.given_up = True
-            self._say(f"{child.name:<10} stopped and is not restarted: {child.last_words()} (log: {child.log})")
-        else:
-            how = f"died (exit code {code})"
-            if code == Transient.exit_code:  # it says what it waits for
-                how = child.last_words().removeprefix("loyalty: ")
-            self._say(f"{child.name:<10} {how}; starting it again")
-            if self._stopping.wait(0.5 * len(child.deaths)):
-                return
-            child.restarts += 1
-            child.start()
-            if self._facts is not None:
-                self._facts.restarted(child.name)
-            self._note_up(child.name, up=True)
-        self._write_record()
-
     def stop(self) -> None:
         """Stop everything, worker and sink first; nothing is left running."""
         if not self._claimed:
             return
         self._claimed = False
-        self._stopping.set()
-        if self._watcher is not None:
-            self._watcher.join()
+        if self._supervision is not None:
+            self._supervision.stop()
         named = self.children.get
         stop_all([[c for c in map(named, stage) if c] for stage in (("worker", "sink"), ("warehouse", "broker"))])
         (self._directory / RECORD).unlink(missing_ok=True)

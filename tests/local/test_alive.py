@@ -1,0 +1,169 @@
+"""A stack whose terminal is gone: whoever dies comes back, and whoever is dead, frozen, stuck or refused is never "ok".
+
+One stack for all of it, whose output nobody has read since it started.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.sink.warehouse import connect
+from tests.stacks import READY, Stack, eventually
+
+pytestmark = pytest.mark.timeout(300)
+PROCESSES = ("worker", "sink", "broker", "warehouse")
+
+
+class Unread(Stack):
+    """``loyalty up | head``: its output is closed as soon as it runs."""
+
+    def start(self, seconds: float = 90) -> "Unread":
+        self.process = subprocess.Popen(
+            [str(self.loyalty), *self.arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment(), cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if READY in line:
+                break
+        else:
+            pytest.fail("".join(self.lines))
+        self.process.stdout.close()
+        return self
+
+    @property
+    def settings_inside(self) -> Settings:
+        return Settings().with_changes(kafka=self.kafka, clickhouse=self.warehouse, data_dir=str(self.directory))
+
+    def metric(self, step: int, name: str) -> float | None:
+        """A metric of the worker (0), the sink (1), the warehouse (2) or the stack (3); ``None``: there is none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics + step}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [float(line.rsplit(" ", 1)[1]) for line in lines if line.rsplit(" ", 1)[0] == name]
+        return found[0] if found else None
+
+    def is_well(self) -> bool:
+        return self.run("status").returncode == 0
+
+    def state_of(self, name: str) -> dict[str, Any]:
+        """What ``status`` says of a process."""
+        found = self.json("status")
+        return next(entry for entry in [*found["processes"], found["supervisor"]] if entry["process"] == name)
+
+    def says(self, text: str) -> None:
+        """Status and doctor both say it, and both fail."""
+        for command in ("status", "doctor"):
+            begun = time.monotonic()
+            done = self.run(command, seconds=110)
+            assert done.returncode == 1, f"{command}: {done.stdout}"
+            assert text in done.stdout, f"{command}: {done.stdout}"
+            assert time.monotonic() - begun < 100
+
+
+@pytest.fixture(scope="module")
+def unread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unread]:
+    made = Unread(Path(sys.executable).parent / "loyalty", tmp_path_factory.mktemp("unread"))
+    try:
+        yield made.start()
+    finally:
+        made.end()
+
+
+@pytest.fixture(autouse=True)
+def well(unread: Unread) -> None:
+    """Each test begins with everything well."""
+    eventually(unread.is_well, 90, unread.run("status").stdout)
+    done = unread.run("doctor")
+    assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_whoever_is_killed_comes_back_although_nobody_reads(unread: Unread, name: str) -> None:
+    before = unread.pid_of(name)
+    unread.kill(name)
+    eventually(lambda: unread.pid_of(name) != before, 30, f"a new {name}")
+    eventually(lambda: unread.metric(3, f'loyalty_process_up{{process="{name}"}}') == 1, 30, "the metric")
+    eventually(lambda: not unread.state_of(name)["why"], 60, f"{name} is well again")
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_who_is_frozen_is_said_by_status_and_doctor(unread: Unread, name: str) -> None:
+    with frozen(unread.pid_of(name)):
+        unread.says(f"{name}")
+        assert unread.state_of(name)["state"] == "frozen"
+
+
+def test_a_supervisor_that_is_frozen_is_said(unread: Unread) -> None:
+    assert unread.process is not None
+    with frozen(unread.process.pid):
+        unread.says("supervisor")
+
+
+def test_a_sink_that_refuses_is_said_with_its_reason_and_comes_back_when_the_cause_is_gone(unread: Unread) -> None:
+    warehouse = connect(unread.settings_inside)
+    warehouse.command("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'later', 'x')")
+    unread.kill("sink")
+    eventually(lambda: unread.metric(3, 'loyalty_process_given_up{process="sink"}') == 1, 60, "the sink refuses")
+    assert unread.metric(3, 'loyalty_process_up{process="sink"}') == 0
+    unread.says("has migration 9999")
+    assert unread.state_of("sink")["state"] == "given up"
+    warehouse.command("ALTER TABLE schema_migrations DELETE WHERE number = 9999 SETTINGS mutations_sync = 2")
+    eventually(unread.is_well, 90, "the sink is back")
+    assert unread.metric(3, 'loyalty_process_given_up{process="sink"}') == 0
+
+
+def test_a_warehouse_that_does_not_answer_shows_in_the_sinks_own_figures(unread: Unread) -> None:
+    with frozen(unread.pid_of("warehouse")):
+        send(unread)
+        eventually(lambda: unread.metric(1, "loyalty_sink_paused") == 1, 40, "the sink waits")
+        eventually(lambda: lag(unread) > 0, 10, "what is not written is lag")
+        assert "waits for ClickHouse" in unread.state_of("sink")["why"]
+    eventually(lambda: unread.metric(1, "loyalty_sink_paused") == 0, 60, "the sink goes on")
+    eventually(lambda: lag(unread) == 0, 60, "and has written everything")
+
+
+def lag(stack: Unread) -> float:
+    topics = ("purchases",)
+    return sum(
+        stack.metric(1, f'loyalty_sink_lag_records{{partition="{n}",topic="{topic}"}}') or 0.0
+        for topic in topics
+        for n in range(4)
+    )
+
+
+def send(stack: Unread) -> None:
+    """A purchase of one customer."""
+    producer = kafka.producer(stack.settings_inside, "test")
+    name = f"c{time.time_ns()}"
+    event = {"event_id": name, "customer_id": name, "occurred_at": "2025-06-01T12:00:00Z", "order_id": name,
+             "amount": "5.00", "currency": "EUR", "quantity": 1}  # fmt: skip
+    producer.produce("purchases", orjson.dumps(event), name.encode())
+    assert producer.flush(20) == 0
+
+
+def test_a_stack_whose_output_is_closed_stops_as_it_should(unread: Unread) -> None:
+    """The last of the module."""
+    assert unread.stop() == 0
