@@ -23,6 +23,7 @@ MODULES = (
     "core/days.py",
     "core/decode.py",
     "core/fold.py",
+    "core/marks.py",
     "core/moments.py",
     "core/partition.py",
     "core/risk.py",

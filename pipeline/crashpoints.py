@@ -20,6 +20,7 @@ class Point(StrEnum):
     RECOVERY_BATCH = "recovery-batch"
     EFFECTS_SENT = "effects-sent"
     EFFECTS_CONFIRMED = "effects-confirmed"
+    PIECES_CONFIRMED = "pieces-confirmed"
     STATES_SENT = "states-sent"
     STATES_CONFIRMED = "states-confirmed"
     BEFORE_COMMIT = "before-commit"

@@ -16,7 +16,8 @@ The order of the steps is what the guarantees rest on:
    News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`).
    What names a customer who was erased is dropped: no state, no alert, no dead letter
 3. effects (alerts, dead letters) are sent and confirmed by the broker
-4. changed customers are sent to the state's changelog and confirmed by the broker
+4. pieces, then changed customers are sent to the state's changelog and confirmed by the broker: pieces hold the marks
+   that customers no longer do (:mod:`pipeline.core.marks`)
 5. only then do the slices count as done, and their offsets may be committed
 
 A crash before 4 repeats them from the old state and sends the same effects again, under the same ids. A crash
@@ -33,6 +34,7 @@ from pipeline.core.customer import AlertState, Customer, decode_state, encode_st
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event
 from pipeline.core.fold import apply, look_again, tick
+from pipeline.core.marks import Older
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import PRIORS, RiskPolicy
@@ -110,8 +112,12 @@ class States(Protocol):
         """A customer, as an object of the caller's own."""
         ...
 
+    def piece(self, partition: int, key: bytes) -> bytes | None:
+        """A piece."""
+        ...
+
     def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
-        """Show customers whose encoded ``values`` are in the changelog, the last of them at the offset ``last``."""
+        """Show pieces or encoded customers that are in the changelog, the last of them at the offset ``last``."""
 
 
 class Outputs(Protocol):
@@ -119,8 +125,12 @@ class Outputs(Protocol):
 
     async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None: ...
 
+    async def pieces(self, partition: int, values: Mapping[bytes, bytes]) -> int:
+        """Send pieces to the changelog; returns the offset of the last."""
+        ...
+
     async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
-        """Send values to the changelog; returns the offset of the last."""
+        """Send customers to the changelog; returns the offset of the last."""
         ...
 
 
@@ -144,6 +154,8 @@ class Outcome:
 
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Customers, encoded."""
+    pieces: dict[bytes, bytes] = field(default_factory=dict)
+    """Pieces with marks that these customers no longer hold."""
     open: set[bytes] = field(default_factory=set)
     """Those of them with an open alert."""
     news: list[News] = field(default_factory=list)
@@ -251,6 +263,7 @@ class Folding:
         self._policy = policy
         self._suppressed = suppressed
         self._outcome = Outcome()
+        self._older = Older()
         self.news: list[_About] = []
 
     def by_key(self) -> dict[bytes, list[Come]]:
@@ -284,7 +297,8 @@ class Folding:
     def run(self, come: Mapping[bytes, Sequence[Come]]) -> Outcome:
         """Fold everything, from the start."""
         self.news = []
-        self._outcome = outcome = Outcome(seen=[Seen() for _ in self._slices])
+        self._older = Older(self._piece)
+        self._outcome = outcome = Outcome(seen=[Seen() for _ in self._slices], pieces=self._older.changed)
         for key, records in come.items():
             if self._suppressed and digest_of(key) in self._suppressed:
                 self._erased(key, records)
@@ -295,6 +309,9 @@ class Folding:
             unused = len(seen.dead) + seen.suppressed + seen.redelivered + seen.duplicates
             seen.folded = len(slice_.records) - unused
         return outcome
+
+    def _piece(self, key: bytes) -> bytes | None:
+        return self._states.piece(self._slices[0].partition, key)
 
     def _erased(self, key: bytes, come: Sequence[Come]) -> None:
         """Drop what has come for a customer who was erased, unless it is somebody else's."""
@@ -308,7 +325,7 @@ class Folding:
 
     def _customer(self, key: bytes, come: Sequence[Come]) -> None:
         """Everything that has come for one customer, and then one look."""
-        slices, all_seen = self._slices, self._outcome.seen
+        slices, all_seen, older = self._slices, self._outcome.seen, self._older
         customer: Customer | None = None
         concern: Affected | None = None
         cause, cause_ms, changed = "", 0, False
@@ -322,7 +339,7 @@ class Folding:
                     event = without_referral(event, self._suppressed)
                 if customer is None:
                     customer = _customer(slices[number], key, event.customer_id, self._states)
-                _, affected, redelivered, duplicate = apply(customer, event, slices[number].topic, record.offset)
+                _, affected, redelivered, duplicate = apply(customer, event, slices[number].topic, record.offset, older)
             except BadEvent as bad:
                 self._bad(number, record, bad)
                 continue
@@ -425,6 +442,9 @@ async def deliver(partition: int, outcome: Outcome, states: States, outputs: Out
     dead = outcome.dead
     if outcome.news or dead:
         await outputs.effects(partition, outcome.news, dead)  # 3
+    if outcome.pieces:
+        last = await outputs.pieces(partition, outcome.pieces)  # 4
+        states.write(partition, outcome.pieces, last)
     if outcome.changed:
-        last = await outputs.states(partition, outcome.changed)  # 4
+        last = await outputs.states(partition, outcome.changed)
         states.write(partition, outcome.changed, last)

@@ -18,6 +18,9 @@ class MemoryStates:
         value = self.values.get((partition, customer_id))
         return decode_state(value) if value is not None else None
 
+    def piece(self, partition: int, key: bytes) -> bytes | None:
+        return self.values.get((partition, key))
+
     def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
         self.values.update({(partition, key): value for key, value in values.items()})
 
@@ -41,6 +44,11 @@ class RecordingOutputs:
         self._step("effects")
         self.alerts.extend(item.alert for item in news)
         self.dead.extend(dead)
+
+    async def pieces(self, partition: int, values: Mapping[bytes, bytes]) -> int:
+        self._step("pieces")
+        self.changed.update(values)
+        return len(self.steps)
 
     async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         self._step("states")

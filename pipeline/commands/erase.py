@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pipeline import kafka
 from pipeline.commands.erased import check_id, entry_of, receipt_id_of
 from pipeline.commands.receipt import CHANGELOG, Found, Receipt
-from pipeline.commands.traces import states_of, traces
+from pipeline.commands.traces import keys_of, traces
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
 from pipeline.crashpoints import CrashPoints, Point
@@ -141,29 +141,23 @@ def _wait_for_sinks(settings: Settings) -> str:
 
 
 def _forget_state(settings: Settings, customer_id: str) -> None:
-    """Write the tombstone where no worker does; beside one it would look like a second worker's."""
+    """Write the tombstones where no worker does; beside one they would look like a second worker's."""
     partition = partition_of(customer_id.encode(), settings.partitions)
-    if kafka.members(settings, settings.group("worker")) or not _has_state(settings, customer_id, partition):
+    if kafka.members(settings, settings.group("worker")) or not (keys := keys_of(settings, customer_id, partition)):
         return
     producer = kafka.producer(settings, "erase")
     sending, failures = kafka.Sending(producer), list[str | None]()
-    sending.send(settings.topic(STATES.name), customer_id.encode(), None, partition=partition)
+    for key in keys:
+        sending.send(settings.topic(STATES.name), key, None, partition=partition)
     sending.finish(failures.append)
     kafka.flush(producer)
     if failures != [None]:
         raise Transient(f"Kafka did not take the state's erasure ({failures}); run it again")
 
 
-def _has_state(settings: Settings, customer_id: str, partition: int) -> bool:
-    newest = None
-    for value in states_of(settings, customer_id, partition):
-        newest = value
-    return newest is not None
-
-
 def _verify(settings: Settings, warehouse: Warehouse, customer_id: str, receipt: tuple[str, datetime, str]) -> None:
     partition = partition_of(customer_id.encode(), settings.partitions)
-    left = erasure.count(warehouse, customer_id) | {CHANGELOG: int(_has_state(settings, customer_id, partition))}
+    left = erasure.count(warehouse, customer_id) | {CHANGELOG: int(bool(keys_of(settings, customer_id, partition)))}
     known = erasure.noted(warehouse, receipt[0])
     erasure.note(
         warehouse, receipt, [Noted(entry.place, entry.found, left.get(entry.place, 0)) for entry in known]

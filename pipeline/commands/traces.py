@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
+from pipeline.core.marks import customer_of, is_piece
 from pipeline.core.suppression import named_in, referrer_in
 from pipeline.errors import Unreachable
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
@@ -26,7 +27,7 @@ class Trace(NamedTuple):
     records: int
     until: datetime | None
     has_state: bool
-    """Whether the newest record of their key is a state (only in the changelog)."""
+    """Whether the newest record of one of their keys is a state or a piece of one (only in the changelog)."""
 
 
 def traces(settings: Settings, customer_id: str) -> list[Trace]:
@@ -40,7 +41,7 @@ def traces(settings: Settings, customer_id: str) -> list[Trace]:
     bounds = kafka.end_offsets(settings, KEPT)
     held = kafka.topic_settings(settings, KEPT)
     name = customer_id.encode()
-    records, newest, has_state = Counter[str](), Counter[str](), False
+    records, newest, held_keys = Counter[str](), Counter[str](), set[bytes]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader, output.bar("records") as bar:
         task = bar.add_task("Reading the log", total=sum(end - first for first, end in bounds.values()))
         for record in _everything(reader, {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}):
@@ -49,11 +50,11 @@ def traces(settings: Settings, customer_id: str) -> list[Trace]:
             if _names(topic, record, name):
                 records[topic.name] += 1
                 newest[topic.name] = max(newest[topic.name], record.timestamp()[1])
-                if topic is STATES and record.key() == name:
-                    has_state = record.value() is not None
+                if topic is STATES and _is_of(record.key(), name):
+                    (held_keys.discard if record.value() is None else held_keys.add)(record.key())
     return [
         Trace(topic.name, records[topic.name], _until(topic, newest[topic.name], held[topic.name]),
-              has_state and topic is STATES)
+              bool(held_keys) and topic is STATES)
         for topic in KEPT if records[topic.name]
     ]  # fmt: skip
 
@@ -79,11 +80,16 @@ def _everything(reader: Consumer, bounds: dict[tuple[str, int], tuple[int, int]]
 
 def _names(topic: Topic, record: Message, name: bytes) -> bool:
     value = record.value() or b""
-    if record.key() == name:
+    if _is_of(record.key(), name):
         return True
     if topic is STATES:
         return name in value and referrer_in(value) == name.decode()
     return (name in value or b"\\" in value) and name in named_in(value)
+
+
+def _is_of(key: bytes | None, name: bytes) -> bool:
+    """Whether a record's key is a customer's, or that of a piece of their state."""
+    return key == name or (key is not None and is_piece(key) and customer_of(key) == name)
 
 
 def _until(topic: Topic, newest_ms: int, held: dict[str, str]) -> datetime | None:
@@ -100,9 +106,16 @@ def _until(topic: Topic, newest_ms: int, held: dict[str, str]) -> datetime | Non
         return None  # set to "never" with a very large number
 
 
-def states_of(settings: Settings, customer_id: str, partition: int) -> Iterator[bytes | None]:
-    """Every value of a customer's key in the changelog, in order; ``None`` is an erasure."""
+def keys_of(settings: Settings, customer_id: str, partition: int) -> list[bytes]:
+    """What the changelog holds of a customer: the keys of their state and its pieces that are not erased."""
+    name, found = customer_id.encode(), dict[bytes, None]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
         for record in kafka.records(reader, settings.topic(STATES.name), partition, 0):
-            if record.key() == customer_id.encode():
-                yield record.value()
+            key = record.key()
+            if key is None or not _is_of(key, name):
+                continue
+            if record.value() is None:
+                found.pop(key, None)
+            else:
+                found[key] = None
+    return list(found)

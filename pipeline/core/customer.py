@@ -28,9 +28,9 @@ ANSWERS_KEPT: Final = 32
 OUTCOMES_KEPT: Final = 32
 CATEGORIES_KEPT: Final = 64
 RECENT_IDS: Final = 128
-"""An event that is produced twice is recognised among this many events of its customer, as they arrived."""
+"""So many events of a customer have their marks outside of the state's pieces at most (:mod:`pipeline.core.marks`)."""
 MARK_BYTES: Final = 8
-"""What is kept of an event id."""
+"""What is kept of an event's topic and id."""
 
 
 Status = Literal["open", "resolved", "closed", "withdrawn"]
@@ -107,7 +107,7 @@ class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
     applied: dict[str, int] = {}
     """The last offset applied, by topic."""
     recent: bytes = b""
-    """Marks of the newest events, :data:`MARK_BYTES` each, oldest first."""
+    """Marks of the newest events, :data:`MARK_BYTES` each, oldest first, as they arrived."""
 
     # facts: the whole
     events: int = 0
@@ -142,6 +142,10 @@ class Customer(Struct, kw_only=True, array_like=True, omit_defaults=True):
     """The last moment at which open alerts were looked at again because time had passed."""
     # facts: what only some sources know
     stated: Stated | None = None
+    # delivery
+    moved: int = -1
+    """How many marks have moved out of ``recent`` into pieces; the complement (``~n``) where marks from before topics
+    were part of them are, or may be, among all of them."""
 
     @property
     def is_prospect(self) -> bool:

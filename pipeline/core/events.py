@@ -5,7 +5,7 @@ every broken example through both. Fields that are declared are strict; unknown 
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -35,8 +35,10 @@ Consent = Literal["granted", "withdrawn", "existing_customer"]
 
 
 class Common(Struct, frozen=True, kw_only=True):
-    """What every event carries. ``event_id`` is the identity of an event; its content never is."""
+    """What every event carries. Its topic and ``event_id`` are the identity of an event; its content never is."""
 
+    topic_code: ClassVar[bytes] = b"\x00"
+    """What stands for the event's topic (:data:`pipeline.core.marks.TOPIC_OF`)."""
     event_id: Text
     customer_id: Text
     occurred_at: Instant
@@ -66,6 +68,7 @@ class Binding(Struct, frozen=True, kw_only=True):
 class Purchase(Common, frozen=True, kw_only=True):
     """A purchase, or a refund: a negative amount that names the order it refers to."""
 
+    topic_code: ClassVar[bytes] = b"\x01"
     order_id: Text
     amount: Amount
     currency: Currency
@@ -84,6 +87,7 @@ class Purchase(Common, frozen=True, kw_only=True):
 class ServiceContact(Common, frozen=True, kw_only=True):
     """One stage of a contact. Contacts about the same issue share ``issue_id``; each stage says all that is known."""
 
+    topic_code: ClassVar[bytes] = b"\x02"
     contact_id: Text
     issue_id: Text
     stage: Stage
@@ -106,6 +110,7 @@ class ServiceContact(Common, frozen=True, kw_only=True):
 class SurveyResponse(Common, frozen=True, kw_only=True):
     """One answer. ``csat`` and ``repurchase_intent`` state their scale; the others have a fixed one."""
 
+    topic_code: ClassVar[bytes] = b"\x03"
     instrument: Instrument
     score: Annotated[int, Meta(ge=0, le=100)]
     scale_min: Annotated[int, Meta(ge=0, le=100)] | None = None
@@ -119,6 +124,7 @@ class SurveyResponse(Common, frozen=True, kw_only=True):
 class AlertOutcome(Common, frozen=True, kw_only=True):
     """What the desk did about an alert, and what came of it."""
 
+    topic_code: ClassVar[bytes] = b"\x04"
     alert_id: Text
     action: Action
     result: Result

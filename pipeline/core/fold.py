@@ -5,7 +5,6 @@ own: it changes that customer in place, and nothing where it raises.
 """
 
 from copy import copy
-from hashlib import blake2b
 from typing import Final, NamedTuple, assert_never
 
 from pipeline.core.affected import affected
@@ -18,9 +17,7 @@ from pipeline.core.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
     DAY_MS,
-    MARK_BYTES,
     OUTCOMES_KEPT,
-    RECENT_IDS,
     Answer,
     Contact,
     Customer,
@@ -28,6 +25,7 @@ from pipeline.core.customer import (
     with_occasion,
 )
 from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.marks import Older, is_recent, mark, remember, was_moved
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.moments import day, milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy
@@ -61,21 +59,12 @@ Applied = tuple[Customer, Affected | None, bool, bool]
 redelivery or a duplicate; a plain tuple, for there are many."""
 
 
-def mark(event_id: str) -> bytes:
-    """64 bits that stand for an event id among a customer's recent ones."""
-    return blake2b(event_id.encode(), digest_size=MARK_BYTES).digest()
-
-
-def is_recent(marked: bytes, recent: bytes) -> bool:
-    """Whether a mark is among the recent ones; bytes that only look like it across two marks do not count."""
-    found = recent.find(marked)
-    while found >= 0 and found % MARK_BYTES:
-        found = recent.find(marked, found + 1)
-    return found >= 0
-
-
-def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PRIORS) -> Step:
+def step(
+    customer: Customer, event: Event, where: Where, policy: RiskPolicy = PRIORS, older: Older | None = None
+) -> Step:
     """Apply one event to one customer and look again at the issues it concerns: :func:`apply` and :func:`look_again`.
+
+    With ``older`` the customer stays bounded, and what leaves them goes there: the only thing that is changed in place.
 
     Raises
     ------
@@ -84,7 +73,7 @@ def step(customer: Customer, event: Event, where: Where, policy: RiskPolicy = PR
     """
     if where.offset <= customer.applied.get(where.topic, -1):
         return Step(customer, redelivered=True)
-    after, concerned, _, duplicate = apply(_own(customer), event, where.topic, where.offset)
+    after, concerned, _, duplicate = apply(_own(customer), event, where.topic, where.offset, older)
     if concerned is None:
         return Step(after, duplicate=duplicate)
     return Step(after, look_again(after, concerned, event.event_id, policy))
@@ -101,29 +90,30 @@ def _own(customer: Customer) -> Customer:
     return after
 
 
-def apply(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
+def apply(customer: Customer, event: Event, topic: str, offset: int, older: Older | None = None) -> Applied:
     """Add the facts of one event to a customer that is the caller's own; what the desk should hear is not looked at.
 
-    A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event id
-    seen among the customer's recent ones is a duplicate and changes nothing but the applied offset.
+    A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event that
+    was counted before (:mod:`pipeline.core.marks`; ``older`` holds what has left the state) is a duplicate and changes
+    nothing but the applied offset.
 
     Raises
     ------
     BadEvent
         The customer's total money would no longer fit into the state; the customer is as before.
     """
-    applied, recent = customer.applied, customer.recent
+    applied = customer.applied
     if offset <= applied.get(topic, -1):
         return customer, None, True, False
-    marked = mark(event.event_id)
-    if is_recent(marked, recent):
+    marked = mark(event)
+    if is_recent(marked, customer.recent) or (customer.moved and was_moved(customer, event, marked, offset, older)):
         applied[topic] = offset
         return customer, None, False, True
     at = milliseconds(event.occurred_at)
     before = copy(customer) if customer.contacts else customer
     _fold(customer, event, at)
     applied[topic] = offset
-    customer.recent = recent[-(RECENT_IDS - 1) * MARK_BYTES :] + marked
+    remember(customer, marked, older)
     return customer, affected(before, customer, event, at) if customer.contacts else None, False, False
 
 

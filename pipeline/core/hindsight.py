@@ -12,6 +12,7 @@ from pipeline.core.cases import Assessment
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event, ServiceContact
 from pipeline.core.fold import apply, look_again
+from pipeline.core.marks import Older
 from pipeline.core.messages import Contribution
 from pipeline.core.moments import milliseconds
 from pipeline.core.risk import PRIORS, RiskPolicy, assess, case_of, contributions
@@ -38,9 +39,10 @@ def retold(events: Sequence[Event], policy: RiskPolicy | None = None) -> Iterato
     With a ``policy`` the alerts are kept up as well. What the worker could not fold either is left out.
     """
     customer = Customer(customer_id=events[0].customer_id) if events else Customer(customer_id="")
+    older = Older()
     for number, event in enumerate(events):
         try:
-            customer, concerned, _, _ = apply(customer, event, "log", number)
+            customer, concerned, _, _ = apply(customer, event, "log", number, older)
         except BadEvent:
             continue
         if policy is not None and concerned is not None:

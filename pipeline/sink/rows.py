@@ -13,6 +13,7 @@ from pipeline.core.currencies import to_amount, to_units
 from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.marks import is_piece
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
@@ -211,7 +212,9 @@ def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
 
 
 def state(place: Place, record: Record) -> list[tuple[str, Row]]:
-    """The newest state of a customer, or their erasure."""
+    """The newest state of a customer, or their erasure; pieces of states are for workers alone and make no row."""
+    if record.key is not None and is_piece(record.key):
+        return []
     if record.value is None:
         customer, deleted = Customer(customer_id=(record.key or b"").decode()), 1
     else:

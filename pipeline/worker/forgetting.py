@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from pipeline.core.customer import decode_state, encode_state
+from pipeline.core.marks import customer_of
 from pipeline.core.suppression import digest_of, referrer_in, without_referrer
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import Store, Values
@@ -25,6 +26,7 @@ class Forgotten(NamedTuple):
     """What goes into the changelog: no state for who was erased, and states of others without their name."""
 
     erased: list[bytes]
+    """Customers and their pieces, also such as their states know nothing of."""
     changed: dict[bytes, bytes]
 
 
@@ -39,11 +41,12 @@ async def forgotten(store: Store, suppressed: Collection[bytes]) -> Forgotten:
                 found.changed[key] = encode_state(without_referrer(decode_state(value)))
         if number % PIECE == 0:
             await asyncio.sleep(0)
+    found.erased.extend([key for key, _ in store.pieces() if digest_of(customer_of(key)) in suppressed])
     return found
 
 
 async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed: Collection[bytes]) -> list[bytes]:
-    """Forget erased customers in a partition that the caller holds for itself; returns those that had a state."""
+    """Forget erased customers in a partition that the caller holds for itself; returns the keys they had."""
     found = await forgotten(store, suppressed)
     values: Values = {**dict.fromkeys(found.erased), **found.changed}
     if values:

@@ -22,6 +22,7 @@ from confluent_kafka import Message
 from pipeline import letters, watched
 from pipeline.config import Settings
 from pipeline.core.customer import applied_of
+from pipeline.core.marks import is_piece
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News
@@ -70,6 +71,14 @@ class KafkaOutputs:
         if news:
             await self._check(ALERTS, partition, batch, len(news))
 
+    async def pieces(self, partition: int, values: Mapping[bytes, bytes | None]) -> int:
+        """Send pieces to the changelog's same partition, as :meth:`states` does customers."""
+        batch = _Batch()
+        await self._confirmed(lambda sending: self._send_values(sending, partition, values, batch))
+        self._crash.reached(Point.PIECES_CONFIRMED)
+        await self._check(STATES, partition, batch, len(values))
+        return batch.last
+
     async def states(self, partition: int, values: Mapping[bytes, bytes | None]) -> int:
         """Send changed customers to the changelog's same partition; return the last offset once all are there.
 
@@ -100,9 +109,14 @@ class KafkaOutputs:
     def _send_states(
         self, sending: Sending, partition: int, values: Mapping[bytes, bytes | None], batch: "_Batch"
     ) -> None:
+        self._send_values(sending, partition, values, batch)
+        self._crash.reached(Point.STATES_SENT)
+
+    def _send_values(
+        self, sending: Sending, partition: int, values: Mapping[bytes, bytes | None], batch: "_Batch"
+    ) -> None:
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in values.items()]
         sending.send_batch(self._topics[STATES], partition, messages, batch.confirmed)
-        self._crash.reached(Point.STATES_SENT)
 
     async def _confirmed(self, send: Callable[[Sending], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -148,7 +162,8 @@ class KafkaOutputs:
 
 def is_state(record: Message) -> bool:
     """Whether a record of ``customer-states`` was written by a worker."""
-    return record.value() is None or applied_of(record.value()) is not None
+    value = record.value()
+    return value is None or is_piece(record.key() or b"") or applied_of(value) is not None
 
 
 class _Batch:

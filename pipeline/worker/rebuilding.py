@@ -16,7 +16,7 @@ same records; run again, it finishes. The desk hears only what differs from what
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from pipeline import kafka, logs
 from pipeline.config import Settings
 from pipeline.core.customer import Customer, decode_state, encode_state, is_newer
 from pipeline.core.decode import Decoder
+from pipeline.core.marks import customer_of, is_piece, is_readable, marks_of, merged
 from pipeline.core.risk import RiskPolicy
 from pipeline.core.suppression import Suppressed, digest_of
 from pipeline.core.told import Told
@@ -101,6 +102,10 @@ class Refolded:
         value = self.store.get(customer_id)
         return None if value is None else decode_state(value)
 
+    def piece(self, _partition: int, key: bytes) -> bytes | None:
+        """A piece as it is folded so far."""
+        return self.store.get(key)
+
     def write(self, _partition: int, values: Mapping[bytes, bytes], _last: int) -> None:
         """Take folded customers."""
         self.store.put(values, 0)
@@ -109,7 +114,7 @@ class Refolded:
         """Fold the next records of a topic."""
         slices = [Slice(topic, self.partition, self._partitions, records)]
         outcome = fold(slices, self._decoders, self, self._told, self.processed, self._policy, suppressed)
-        self.write(self.partition, outcome.changed, 0)
+        self.write(self.partition, outcome.pieces | outcome.changed, 0)
 
     def settle(self, settings: Settings, live: Mapping[bytes, bytes]) -> tuple[list[News], set[bytes]]:
         """Bring the states together with what the desk was told: what is news to it, and who cannot be judged yet.
@@ -132,37 +137,65 @@ class Refolded:
 
 
 class Differences(NamedTuple):
-    """What has to be sent so that the live states are the folded ones."""
+    """What has to be sent so that the live states are the folded ones, in this order but for ``erased``."""
 
     erased: list[bytes]
     """No event makes them."""
     anew: list[bytes]
-    """Erased before they are written: a worker would take the old one for the newer."""
+    """Erased before they are written: a worker would take the old one for the newer, or put both together."""
     changed: dict[bytes, bytes]
+    pieces: dict[bytes, bytes]
+    """Sent before the states that need them."""
+    left: list[bytes]
+    """Pieces that nobody needs; erased last."""
 
 
 def differences(folded: Store, live: Mapping[bytes, bytes], kept: set[bytes], suppressed: Suppressed) -> Differences:
-    """Compare; the order in which events of several topics arrived makes no difference."""
-    found = Differences([key for key in live if folded.get(key) is None and key not in kept], [], {})
+    """Compare; ``live`` holds pieces as well. The order in which events of several topics arrived is no difference."""
+    states = {key: value for key, value in live.items() if not is_piece(key)}
+    pieces, before = _by_customer(folded.pieces()), _by_customer(item for item in live.items() if is_piece(item[0]))
+    found = Differences([key for key in states if folded.get(key) is None and key not in kept], [], {}, {}, [])
     for key, value in folded.items():
-        before = live.get(key)
-        if value == before or key in kept or digest_of(key) in suppressed:
-            continue
-        if before is not None:
-            if _same(value, before):
-                continue
-            if not is_newer(value, before):
-                found.anew.append(key)
-        found.changed[key] = value
+        if value == states.get(key) and pieces.get(key) == before.get(key):
+            before.pop(key, None)
+        elif key not in kept and digest_of(key) not in suppressed:
+            _compare(found, key, value, states.get(key), pieces.get(key, {}), before)
+    found.left.extend(piece for name, keys in before.items() if name not in kept for piece in keys)
     return found
 
 
-def _same(value: bytes, before: bytes) -> bool:
-    new, old = decode_state(value), _readable(before)
-    if old is None:
+Pieces = dict[bytes, bytes]
+"""The pieces of one customer by their keys."""
+
+
+def _compare(
+    found: Differences, key: bytes, value: bytes, live: bytes | None, pieces: Pieces, before: dict[bytes, Pieces]
+) -> None:
+    """Note what has to be sent because of one customer; takes those of ``before`` out that stay or are written."""
+    there = before.pop(key, {})
+    if live is not None and _same(value, live, pieces, there):
+        return
+    if live is not None and not is_newer(value, live):
+        found.anew.append(key)
+    found.changed[key] = value
+    found.pieces.update(pieces)
+    found.anew.extend([name for name, piece in pieces.items() if merged(there.get(name, b""), piece) != piece])
+    found.left.extend(there.keys() - pieces.keys())
+
+
+def _same(value: bytes, live: bytes, pieces: Pieces, before: Pieces) -> bool:
+    new, old = decode_state(value), _readable(live)
+    if old is None or marks_of(new, pieces.values()) != marks_of(old, before.values()):
         return False
-    new.recent = old.recent  # stands in the order of arrival
+    new.recent, new.moved = old.recent, old.moved  # stand in the order of arrival
     return new == old
+
+
+def _by_customer(pieces: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Pieces]:
+    found: dict[bytes, Pieces] = {}
+    for key, piece in pieces:
+        found.setdefault(customer_of(key), {})[key] = piece
+    return found
 
 
 def _looked_at(value: bytes | None) -> int:
@@ -339,7 +372,7 @@ class _Swap:
             await outputs.effects(part.partition, told, [])
         self._crash.reached(Point.REFOLD_TOLD)
         gone: Values = dict.fromkeys([*found.erased, *found.anew])
-        for values in (gone, found.changed):
+        for values in (gone, found.pieces, found.changed, dict.fromkeys(found.left)):
             await self._send(part.partition, values, outputs)
         return Rebuilt(len(part.store), len(found.changed), len(found.erased), len(told), len(kept))
 
@@ -351,7 +384,7 @@ class _Swap:
             self._crash.reached(Point.REFOLD_SENT)
 
     def _live(self, partition: int) -> dict[bytes, bytes]:
-        """The live states of a partition, read from the changelog."""
+        """The live states and pieces of a partition, read from the changelog."""
         live: dict[bytes, bytes] = {}
         for record in kafka.records(self._reader, self._settings.topic(STATES.name), partition, 0):
             key, value = record.key(), record.value()
@@ -359,6 +392,9 @@ class _Swap:
                 continue
             if value is None:
                 live.pop(key, None)
+            elif is_piece(key):
+                if is_readable(value):
+                    live[key] = merged(live.get(key, b""), value)
             elif key not in live or is_newer(value, live[key]):
                 live[key] = value
         return live

@@ -1,12 +1,14 @@
 """Where a partition's encoded states are kept: in memory, or on disk when there are more than memory holds.
 
 A store is a copy of one partition of ``customer-states`` up to an offset, which it keeps together with the values. What
-it has lost, the changelog gives back.
+it has lost, the changelog gives back. Beside customers it holds pieces (:mod:`pipeline.core.marks`), which are put and
+got by their keys in the same way, but neither counted nor listed as customers.
 """
 
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +16,12 @@ import msgspec
 import structlog
 
 from pipeline.config import Settings
+from pipeline.core.marks import OWN, is_piece
 from pipeline.errors import Refused, Transient
 from pipeline.topics import STATES
 
 Values = Mapping[bytes, bytes | None]
-"""Encoded states by customer; ``None`` is an erasure."""
+"""Encoded states by customer, and pieces by their keys; ``None`` is an erasure."""
 
 
 class Store(Protocol):
@@ -27,7 +30,7 @@ class Store(Protocol):
     last: int
     """The last offset of the changelog that is in it; -1 for none."""
     superseded: set[bytes]
-    """Customers behind whose state an old one lies in the changelog. Kept with the next ``put``."""
+    """Keys behind whose value an old one lies in the changelog. Kept with the next ``put``."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -37,7 +40,13 @@ class Store(Protocol):
         """Every customer with the encoded state; nothing may be put meanwhile."""
         ...
 
-    def __len__(self) -> int: ...
+    def pieces(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every piece with its key; nothing may be put meanwhile."""
+        ...
+
+    def __len__(self) -> int:
+        """How many customers there are."""
+        ...
 
     def close(self) -> None: ...
 
@@ -53,24 +62,31 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
+        self._pieces: set[bytes] = set()
         self.last = -1
         self.superseded: set[bytes] = set()
         self.get = self._values.get
 
     def put(self, values: Values, last: int) -> None:
         """Take values that are in the changelog up to ``last``."""
+        self._pieces.update(key for key in values if key.startswith(OWN))
         self._values.update(values)  # type: ignore[arg-type]
         if None in values.values():
             for key in [key for key, value in values.items() if value is None]:
                 del self._values[key]
+                self._pieces.discard(key)
         self.last = last
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Every customer with the encoded state."""
-        return iter(self._values.items())
+        return (item for item in self._values.items() if not item[0].startswith(OWN))
+
+    def pieces(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every piece with its key."""
+        return ((key, self._values[key]) for key in self._pieces)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._values) - len(self._pieces)
 
     def scrub(self) -> None:
         """Memory keeps nothing of it."""
@@ -81,14 +97,15 @@ class MemoryStore:
     def drop(self) -> None:
         """Forget everything."""
         self._values.clear()
+        self._pieces.clear()
         self.superseded.clear()
         self.last = -1
 
 
 DAMAGED = "DAMAGED"
 """The file that says that the others cannot be read."""
-_META = b"\x00"
-"""The key of the store's own record: no customer id begins with a control character."""
+_META = OWN
+"""The key of the store's own record; no piece has it, nor that of ``_SUPERSEDED``."""
 _SUPERSEDED = b"\x00superseded"
 """The key of its record of ``Store.superseded``."""
 _NONE = msgspec.msgpack.encode([])
@@ -181,6 +198,9 @@ class DiskStore:
         """Take values that are in the changelog up to ``last``."""
         batch = self._rocks.WriteBatch(raw_mode=True)
         for key, value in values.items():
+            if key.startswith(OWN):
+                batch.delete(key) if value is None else batch.put(key, value)
+                continue
             known = bool(self._db.key_may_exist(key)) and self.get(key) is not None
             if value is None:
                 batch.delete(key)
@@ -195,7 +215,12 @@ class DiskStore:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Every customer with the encoded state, in the order of their ids."""
-        return ((key, value) for key, value in self._db.items() if not key.startswith(_META))
+        return ((key, value) for key, value in self._db.items() if not key.startswith(OWN))
+
+    def pieces(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every piece with its key; they lie in front of all customers."""
+        own = takewhile(lambda item: item[0].startswith(OWN), self._db.items())
+        return (item for item in own if is_piece(item[0]))
 
     def __len__(self) -> int:
         return self._count

@@ -7,8 +7,10 @@ Rules
 - Each partition has a store of encoded states that knows up to which offset of the changelog it is right. A partition
   that stays after a rebalance, or lies on disk, is brought up to date from there instead of from the beginning.
 - Customers are kept encoded, so memory is bounded by the encoded states, or by the store's cache.
+- Beside customers it holds pieces (:mod:`pipeline.core.marks`), under keys that are nobody's.
 - A worker that was frozen may have written an old state after a newer one. The applied offsets inside tell which is
   newer: recovery keeps that one, whatever their order, and ``Partition.superseded`` names what must be written again.
+  Of two versions of a piece it keeps what either holds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +23,7 @@ from faust.stores import memory
 from faust.types import TP
 
 from pipeline.core.customer import Customer, decode_state, is_newer
+from pipeline.core.marks import OWN, is_piece, is_readable, merged
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
 from pipeline.exits import Exit, end_process
@@ -41,11 +44,11 @@ class Partition:
 
     @property
     def superseded(self) -> set[bytes]:
-        """Customers whose state must be written again: the newest record of theirs in the changelog is an older one."""
+        """What must be written again: keys whose newest record in the changelog is an older one."""
         return self.store.superseded
 
     def written_again(self, values: Mapping[bytes, bytes], last: int) -> None:
-        """Their states are in the changelog once more, the last of them at the offset ``last``."""
+        """They are in the changelog once more, the last of them at the offset ``last``."""
         self.superseded.clear()
         self.store.put(values, last)
 
@@ -62,15 +65,27 @@ class Partition:
             if record.offset <= last:
                 continue
             last, key, value = record.offset, record.key, record.value
-            if key is None:
+            if key is None or (key.startswith(OWN) and not _is_ours(key, value)):
                 continue
             before = values[key] if key in values else self.store.get(key)
-            if before is not None and value is not None and not is_newer(value, before):
+            values[key] = kept = value if before is None or value is None else _kept(key, value, before)
+            if kept == value:
+                self.superseded.discard(key)
+            else:
                 self.superseded.add(key)
-                continue
-            values[key] = value
-            self.superseded.discard(key)
         self.store.put(values, last)
+
+
+def _is_ours(key: bytes, value: bytes | None) -> bool:
+    """Whether a record that is no customer's is a piece; somebody else's could have the key of a store's own record."""
+    return is_piece(key) and (value is None or is_readable(value))
+
+
+def _kept(key: bytes, value: bytes, before: bytes) -> bytes:
+    """What holds of two records with the same key."""
+    if is_piece(key):
+        return merged(before, value)
+    return value if is_newer(value, before) else before
 
 
 class Customers(memory.Store):  # type: ignore[misc]
@@ -144,8 +159,12 @@ class CustomerTable(faust.Table):  # type: ignore[misc]
         """A customer of a partition; ``None`` when nothing is known of them *there*, whatever is known elsewhere."""
         return self.customers.partition(partition).read(customer_id)
 
+    def piece(self, partition: int, key: bytes) -> bytes | None:
+        """A piece of a partition."""
+        return self.customers.partition(partition).store.get(key)
+
     def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
-        """Show confirmed customers."""
+        """Show confirmed customers or pieces."""
         self.customers.partition(partition).store.put(values, last)
 
     def on_key_set(self, key: Any, value: Any) -> None:

@@ -19,6 +19,7 @@ from pipeline.core.events import (
     SurveyResponse,
 )
 from pipeline.core.fold import Step, Where, step
+from pipeline.core.marks import Older
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUSTOMER = "c-1"
@@ -144,17 +145,17 @@ histories: st.SearchStrategy[list[Event]] = st.lists(
 
 def replay(events: list[Event]) -> tuple[Customer, list[Step]]:
     """The customer after ``events`` as they arrive, each at the next offset of its topic, and every step."""
-    customer, steps, offsets = Customer(customer_id=CUSTOMER), [], dict.fromkeys(TOPIC_OF.values(), 0)
+    customer, steps, offsets, older = Customer(customer_id=CUSTOMER), [], dict.fromkeys(TOPIC_OF.values(), 0), Older()
     for event in events:
         topic = TOPIC_OF[next(kind for kind in TOPIC_OF if isinstance(event, kind))]
-        result = step(customer, event, Where(topic, offsets[topic]))
+        result = step(customer, event, Where(topic, offsets[topic]), older=older)
         offsets[topic] += 1
         customer = result.customer
         steps.append(result)
     return customer, steps
 
 
-DELIVERY = {"applied", "recent"}
+DELIVERY = {"applied", "recent", "moved"}
 
 
 def facts(customer: Customer) -> dict[str, object]:

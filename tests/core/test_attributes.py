@@ -60,7 +60,7 @@ def test_a_named_state_of_the_warehouse_from_before_is_read() -> None:
 def test_a_customer_of_whom_nothing_is_stated_pays_one_byte() -> None:
     customer, _ = replay([bought(1), bought(2, day=3)])
     assert customer.stated is None
-    assert encode_state(customer).endswith(b"\xc0")
+    assert encode_state(customer).endswith(b"\xc0\x00")
 
 
 CONSENTS: dict[str, tuple[list[tuple[float, Consent]], Consent]] = {

@@ -31,7 +31,7 @@ KNOWN = terms.definitions()
 EVENTS = (events.Purchase, events.ServiceContact, events.SurveyResponse, events.AlertOutcome, events.Binding)
 SAID = {name for event in EVENTS for name in event.__struct_fields__}
 """Fields of events; their JSON Schemas describe them."""
-DELIVERY = {"version", "applied", "recent", "events", "synthetic_events", "last_event_at", "looked_at"}
+DELIVERY = {"version", "applied", "recent", "moved", "events", "synthetic_events", "last_event_at", "looked_at"}
 """About the record, not about the customer."""
 SUMS = {
     "first_purchase_at", "last_purchase_at", "refunds", "incentivised", "obligated", "spent", "refunded", "channels",

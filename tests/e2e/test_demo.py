@@ -16,7 +16,7 @@ from pipeline.topics import BY_NAME
 from tests.e2e.conftest import Demo
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
-DELIVERY = {"applied", "recent"}
+DELIVERY = {"applied", "recent", "moved"}
 
 
 def facts(customer: Customer) -> dict[str, object]:

@@ -7,13 +7,14 @@ from pipeline.config import from_env
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event
 from pipeline.core.fold import Applied, apply
+from pipeline.core.marks import Older
 from pipeline.worker.app import run
 
 
-def forgetful(customer: Customer, event: Event, topic: str, offset: int) -> Applied:
-    """Apply an event to a customer whose applied offsets and recent events are not known."""
+def forgetful(customer: Customer, event: Event, topic: str, offset: int, _older: Older | None = None) -> Applied:
+    """Apply an event to a customer whose applied offsets and counted events are not known."""
     before = copy(customer)
-    before.applied, before.recent = {}, b""
+    before.applied, before.recent, before.moved = {}, b"", 0
     return apply(before, event, topic, offset)
 
 

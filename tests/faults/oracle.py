@@ -21,6 +21,7 @@ from pipeline.core.affected import ALL
 from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
 from pipeline.core.fold import TICK, Where, look_again, step
+from pipeline.core.marks import is_piece
 from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent, Reason
@@ -128,6 +129,7 @@ def pass_time(expected: Expected, stored: dict[bytes, Customer]) -> None:
 def stored_states(settings: Settings) -> dict[bytes, Customer]:
     """The newest state of every customer in ``customer-states``."""
     newest = {record.key or b"": record.value for record in read_log(settings, STATES)}
+    newest = {key: value for key, value in newest.items() if not is_piece(key)}
     return {key: decode_state(value) for key, value in newest.items() if value is not None}
 
 
@@ -149,7 +151,7 @@ def told_letters(settings: Settings) -> set[Letter]:
 
 def plain(customer: Customer) -> dict[str, object]:
     """A state without the order of its recent ids, which is the order of arrival."""
-    return {name: getattr(customer, name) for name in customer.__struct_fields__ if name != "recent"}
+    return {name: getattr(customer, name) for name in customer.__struct_fields__ if name not in {"recent", "moved"}}
 
 
 def _content(alert: ChurnAlert) -> dict[str, object]:
@@ -192,14 +194,14 @@ def check_alerts(told: dict[str, ChurnAlert], expected: Expected) -> None:
 
 def plain_totals(records: Sequence[tuple[str, Logged]]) -> dict[str, dict[str, Any]]:
     """Customers' purchases, money, contact stages and answers, without a line of the product; valid records only."""
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     totals: dict[str, dict[str, Any]] = defaultdict(lambda: {"purchases": 0, "spent": Decimal(0), "contacts": 0,
                                                              "answers": 0})  # fmt: skip
     for topic, record in records:
         event = json.loads(record.value or b"", parse_float=Decimal)
-        if (event["customer_id"], event["event_id"]) in seen:
+        if (event["customer_id"], topic, event["event_id"]) in seen:
             continue
-        seen.add((event["customer_id"], event["event_id"]))
+        seen.add((event["customer_id"], topic, event["event_id"]))
         total = totals[event["customer_id"]]
         if topic == "purchases" and "refund_of" not in event:
             total["purchases"] += 1

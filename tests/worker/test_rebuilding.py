@@ -25,26 +25,26 @@ def found(folded: dict[bytes, bytes], live: dict[bytes, bytes], kept: frozenset[
 def test_what_differs_is_written_and_what_no_event_makes_is_erased() -> None:
     new = {b"same": state(1), b"wrong": state(2), b"missing": state(3)}
     live = {b"same": state(1), b"wrong": state(9), b"ghost": state(1)}
-    assert found(new, live) == Differences([b"ghost"], [], {b"wrong": state(2), b"missing": state(3)})
+    assert found(new, live) == Differences([b"ghost"], [], {b"wrong": state(2), b"missing": state(3)}, {}, [])
 
 
 def test_the_order_in_which_events_arrived_is_no_difference() -> None:
-    assert found({b"c": state(1)}, {b"c": state(1, recent=b"2" * 8 + b"1" * 8)}) == Differences([], [], {})
+    assert found({b"c": state(1)}, {b"c": state(1, recent=b"2" * 8 + b"1" * 8)}) == Differences([], [], {}, {}, [])
 
 
 @pytest.mark.parametrize("live", [state(1, applied=9), state(1, topic="surveys")])
 def test_a_state_that_workers_would_take_for_the_older_one_is_erased_first(live: bytes) -> None:
-    assert found({b"c": state(2)}, {b"c": live}) == Differences([], [b"c"], {b"c": state(2)})
+    assert found({b"c": state(2)}, {b"c": live}) == Differences([], [b"c"], {b"c": state(2)}, {}, [])
 
 
 def test_a_live_state_that_cannot_be_read_is_written_over() -> None:
-    assert found({b"c": state(2)}, {b"c": b"not ours"}) == Differences([], [], {b"c": state(2)})
+    assert found({b"c": state(2)}, {b"c": b"not ours"}) == Differences([], [], {b"c": state(2)}, {}, [])
 
 
 def test_kept_states_and_erased_customers_are_left_alone() -> None:
     assert found(
         {b"c": state(2), b"gone": state(1)}, {b"c": state(1), b"d": state(1)}, frozenset({b"c", b"d"})
-    ) == Differences([], [], {})
+    ) == Differences([], [], {}, {}, [])
 
 
 def test_whoever_could_not_say_for_a_while_that_it_swaps_must_not_write() -> None:
