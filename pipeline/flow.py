@@ -379,7 +379,7 @@ class Folding:
 
     def _bad(self, number: int, record: Arrived, bad: BadEvent) -> None:
         seen, slice_ = self._outcome.seen[number], self._slices[number]
-        if names_suppressed(record.key, record.value, self._suppressed):
+        if names_suppressed(record.key, record.value, self._suppressed, record.headers):
             seen.suppressed += 1
             return
         kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)

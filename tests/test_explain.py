@@ -1,11 +1,14 @@
 """Why a risk is what it is: from the events alone, complete, at any moment, in words."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from math import isclose, log
+from typing import NamedTuple
 
+import orjson
 import pytest
 
-from pipeline.commands.explain import Explained, Found, _lines, explained
+from pipeline.commands.explain import Explained, Found, _event, _lines, explained
 from pipeline.core.customer import Customer
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event, SurveyResponse
@@ -77,6 +80,30 @@ def test_before_anything_had_happened_there_is_nothing_to_explain() -> None:
     first = min(event.occurred_at for event in LIVES[TROUBLED[0]])
     with pytest.raises(NotFound, match="nothing had happened by"):
         explanation(TROUBLED[0], first - timedelta(seconds=1))
+
+
+class Logged(NamedTuple):
+    """A record of the log, as far as it is asked for."""
+
+    data: bytes
+
+    def value(self) -> bytes:
+        return self.data
+
+    def timestamp(self) -> tuple[int, int]:
+        return 0, 1_790_000_000_000
+
+
+def test_an_event_is_found_however_its_customer_is_written_and_nobody_elses_is() -> None:
+    name, event = "Jürgen", {"event_id": "1", "occurred_at": "2026-03-01T10:00:00Z", "order_id": "1",
+                             "amount": "1", "currency": "EUR"}  # fmt: skip
+    for text in (json.dumps, orjson.dumps):
+        written = text(event | {"customer_id": name})
+        data = written if isinstance(written, bytes) else written.encode()
+        found = _event(Logged(data), DECODERS["purchases"], name)
+        assert found is not None
+        assert found.event_id == "1"
+        assert _event(Logged(data), DECODERS["purchases"], "Jürge") is None
 
 
 def test_what_a_person_reads() -> None:

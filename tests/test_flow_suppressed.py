@@ -9,9 +9,10 @@ from pipeline.core.decode import Decoder
 from pipeline.core.partition import partition_of
 from pipeline.core.suppression import digest_of
 from pipeline.core.told import Told
-from pipeline.flow import Outcome, Slice, process
+from pipeline.flow import Outcome, Record, Slice, process
 from tests.fakes import MemoryStates, RecordingOutputs
 from tests.test_flow import PARTITIONS, cancellation, purchase, slice_of
+from tests.written import ALL, NAME, NUMBER, OTHERS, Written
 
 HOME = partition_of(b"c-1", PARTITIONS)
 OTHER = next(f"o-{n}" for n in range(99) if partition_of(f"o-{n}".encode(), PARTITIONS) == HOME)
@@ -52,6 +53,24 @@ def test_nothing_of_an_erased_customer_is_sent_to_anybody(slice_: Slice) -> None
     assert sent.steps
     run(slice_, states, kept)
     assert not kept.steps
+
+
+@pytest.mark.parametrize(("customer", "record"), [(c, r) for c, _, r in ALL], ids=[way for _, way, _ in ALL])
+def test_a_record_that_names_an_erased_customer_in_any_way_is_no_dead_letter(customer: str, record: Written) -> None:
+    slice_ = Slice("purchases", HOME, PARTITIONS, [Record(7, 0, *record)])
+    states, sent, kept = MemoryStates(), RecordingOutputs(), RecordingOutputs()
+    run(slice_, states, sent, GONE)
+    assert sent.steps
+    assert run(slice_, states, kept, {digest_of(customer.encode())}).seen[0].suppressed == 1
+    assert not kept.steps
+
+
+@pytest.mark.parametrize("record", OTHERS.values(), ids=OTHERS)
+def test_a_dead_letter_of_somebody_else_stays_one(record: Written) -> None:
+    outputs = RecordingOutputs()
+    slice_ = Slice("purchases", HOME, PARTITIONS, [Record(7, 0, *record)])
+    run(slice_, MemoryStates(), outputs, {digest_of(name.encode()) for name in (NUMBER, NAME)})
+    assert outputs.steps
 
 
 def test_what_another_customer_says_of_an_erased_one_is_dropped_and_the_rest_is_kept() -> None:

@@ -9,7 +9,8 @@ The order carries the guarantee. Killed at any step and run again, it goes on an
    they had recorded before. Where none runs, nothing is waited for: they read the list when they start
 4. without a worker, the changelog is told to forget the customer from here
 5. the warehouse forgets them, table by table
-6. everything is counted again; only when nothing is left there is a receipt
+6. the engine removes the parts that were written again from its disk
+7. everything is counted again; only when nothing is left there is a receipt
 
 What lies in the topics cannot be taken out record by record. Nobody uses it any more, and the receipt says until when
 it lies there.
@@ -75,7 +76,7 @@ def check_known(found: Found, *, even_if_unknown: bool) -> None:
 
 
 def erase(settings: Settings, found: Found, why: Why, say: Callable[[str], None]) -> Receipt:
-    """Steps 1 to 6; ``say`` is told each.
+    """Steps 1 to 7; ``say`` is told each.
 
     Raises
     ------
@@ -100,11 +101,12 @@ def erase(settings: Settings, found: Found, why: Why, say: Callable[[str], None]
         say(f"Taken out of {place}.")
         crash.reached(Point.ERASE_MID_DELETION)
     crash.reached(Point.ERASE_DELETED)
-    _verify(settings, warehouse, found.customer_id, receipt)  # 6
+    on_disk = erasure.cleaned(warehouse)  # 6
+    _verify(settings, warehouse, found.customer_id, receipt)  # 7
     crash.reached(Point.ERASE_VERIFIED)
     places = [entry for entry in erasure.noted(warehouse, said.receipt_id) if entry.found]
     remains = traces(settings, found.customer_id)
-    return Receipt(*receipt, places, remains, erasure.replaced_parts_seconds(warehouse))
+    return Receipt(*receipt, places, remains, on_disk)
 
 
 def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[str, int]) -> None:

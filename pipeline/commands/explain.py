@@ -16,6 +16,7 @@ from pipeline.core.events import Event
 from pipeline.core.evidence import evidence, known
 from pipeline.core.hindsight import in_order, retold
 from pipeline.core.moments import milliseconds
+from pipeline.core.naming import may_name
 from pipeline.core.partition import partition_of
 from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
 from pipeline.core.words import history, sentence
@@ -116,7 +117,7 @@ def _of(bounds: dict[tuple[str, int], tuple[int, int]], partition: int) -> Itera
 
 def _event(record: Any, decoder: Decoder | None, customer_id: str) -> Event | None:
     value = record.value()
-    if decoder is None or not value or customer_id.encode() not in value:
+    if decoder is None or not value or not may_name(customer_id.encode(), value):
         return None
     try:
         event = decoder(value, datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC)).event

@@ -86,10 +86,11 @@ def _letters(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
             "offset": letter.offset,
             "key": letter.key.decode(errors="backslashreplace"),
             "value": letter.value.decode(errors="backslashreplace"),
+            "headers": {name: content.decode(errors="backslashreplace") for name, content in letter.headers},
         }
         for place in erasure.places(warehouse)
-        if not place.condition
-        for letter in erasure.letters(warehouse, place.table, customer_id)
+        if place.record is not None and place.name == place.table
+        for letter in erasure.letters(warehouse, place, customer_id)
     ]
 
 

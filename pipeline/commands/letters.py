@@ -180,7 +180,7 @@ def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
     for letter in read(settings):
         if not (wanted(letter) and letter.topic in known):
             continue
-        if names_suppressed(letter.key, letter.value, suppressions.digests):
+        if names_suppressed(letter.key, letter.value, suppressions.digests, letter.headers):
             of_erased += 1
         else:
             headers = [*letter.headers, (REPLAYED, letter.identity.encode())]

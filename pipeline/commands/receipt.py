@@ -9,6 +9,7 @@ from pipeline.commands.erased import receipt_id_of
 from pipeline.commands.traces import Trace
 from pipeline.core.moments import to_the_second
 from pipeline.sink.erasure import Noted
+from pipeline.sink.leftovers import OnDisk
 from pipeline.suppressed import Suppression
 from pipeline.topics import STATES
 
@@ -42,8 +43,8 @@ class Receipt(NamedTuple):
     reason: str
     places: Sequence[Noted]
     remains: Sequence[Trace]
-    replaced_parts_seconds: int
-    """How long the warehouse's disk may still hold the parts that were written again."""
+    on_disk: OnDisk
+    """What the warehouse's disk was found to hold behind its rows."""
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
@@ -53,7 +54,7 @@ class Receipt(NamedTuple):
             "reason": self.reason,
             "places": [{"place": n.place, "before": n.found, "after": n.left} for n in self.places],
             "remains": [remaining(trace) for trace in self.remains],
-            "replaced_parts_seconds": self.replaced_parts_seconds,
+            "on_disk": self.on_disk._asdict(),
         }
 
 
@@ -99,10 +100,23 @@ def show_receipt(receipt: Receipt) -> None:
     since = to_the_second(receipt.suppressed_at)
     output.say(f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {since}.")
     output.table(["place", "before", "after"], [[n.place, n.found, n.left] for n in receipt.places])
-    output.say(
-        f"The warehouse's disk may hold the parts that were written again for {receipt.replaced_parts_seconds} s."
-    )
+    _show_on_disk(receipt.on_disk)
     _show_remains(receipt.remains)
+
+
+def _show_on_disk(found: OnDisk) -> None:
+    if found.old_parts:
+        output.say(
+            f"The warehouse's disk still holds {found.old_parts} of the parts that were written again; the server "
+            "removes them when its old_parts_lifetime is over. Run it again then to see that they are gone."
+        )
+    else:
+        output.say("The parts that were written again are gone from the warehouse's disk.")
+    if found.detached_parts:
+        output.say(
+            f"{found.detached_parts} detached parts lie beside the tables, and nobody can erase from those: look at "
+            "system.detached_parts, and drop what is not needed."
+        )
 
 
 def _show_remains(remains: Sequence[Trace]) -> None:

@@ -12,7 +12,8 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.marks import customer_of, is_piece
-from pipeline.core.suppression import named_in, referrer_in
+from pipeline.core.naming import names
+from pipeline.core.suppression import referrer_in
 from pipeline.errors import Unreachable
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
@@ -79,12 +80,10 @@ def _everything(reader: Consumer, bounds: dict[tuple[str, int], tuple[int, int]]
 
 
 def _names(topic: Topic, record: Message, name: bytes) -> bool:
-    value = record.value() or b""
-    if _is_of(record.key(), name):
-        return True
     if topic is STATES:
-        return name in value and referrer_in(value) == name.decode()
-    return (name in value or b"\\" in value) and name in named_in(value)
+        value = record.value() or b""
+        return _is_of(record.key(), name) or (name in value and referrer_in(value) == name.decode())
+    return names(name, record.key(), record.value(), kafka.headers_of(record))
 
 
 def _is_of(key: bytes | None, name: bytes) -> bool:

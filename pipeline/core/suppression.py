@@ -4,7 +4,6 @@ The list of erased customers holds the SHA-256 of each id. It keeps nobody from 
 which is what the list is for; it cannot be read backwards into a list of customers.
 """
 
-import re
 from collections.abc import Collection
 from copy import copy
 from hashlib import sha256
@@ -14,13 +13,11 @@ import msgspec
 
 from pipeline.core.customer import Customer
 from pipeline.core.events import Event, Purchase
+from pipeline.core.naming import Headers, named
 from pipeline.core.stated import Stated
 
 Suppressed = Collection[bytes]
 """Digests of erased customers; empty where nobody was erased, which must cost nothing."""
-
-_NAMED = re.compile(rb'"(?:customer_id|referred_by)"\s*+:\s*+("(?:[^"\\]|\\.)*+")', re.DOTALL)
-"""Fields that name a customer, in bytes that need not be JSON; possessive, so that no input is read twice."""
 
 
 def digest_of(customer_id: bytes) -> bytes:
@@ -28,24 +25,9 @@ def digest_of(customer_id: bytes) -> bytes:
     return sha256(customer_id).digest()
 
 
-def named_in(value: bytes) -> set[bytes]:
-    """The customers that a record's bytes name, also where they are no event: an id that was cut off is not found."""
-    found = set()
-    for text in _NAMED.findall(value):
-        try:
-            found.add(msgspec.json.decode(text, type=str).encode())
-        except ValueError:  # not UTF-8, or half of a surrogate pair
-            continue
-    return found
-
-
-def names_suppressed(key: bytes | None, value: bytes | None, suppressed: Suppressed) -> bool:
-    """Whether a record that is no event names an erased customer, in its key or in its bytes."""
-    if not suppressed:
-        return False
-    if key is not None and digest_of(key) in suppressed:
-        return True
-    return any(digest_of(name) in suppressed for name in named_in(value or b""))
+def names_suppressed(key: bytes | None, value: bytes | None, suppressed: Suppressed, headers: Headers = ()) -> bool:
+    """Whether a record that is no event names an erased customer, in whatever way."""
+    return bool(suppressed) and any(digest_of(name) in suppressed for name in named(key, value, headers))
 
 
 def without_referral(event: Event, suppressed: Suppressed) -> Event:

@@ -4,19 +4,21 @@ Which tables and columns can name a customer is read from the warehouse's own sc
 :mod:`pipeline.sink.forgetting` knows: a table that is added later needs no line here.
 
 What the rows added to aggregates is taken out of them first. Then ``ALTER TABLE … DELETE`` writes the parts that hold
-such rows again without them; the old parts leave the disk a little later. The engine keeps the text of such statements,
-so they name the SHA-256 of the id, never the id.
+such rows again without them; :mod:`pipeline.sink.leftovers` sees to the old parts. The engine keeps the text of such
+statements, so they name the SHA-256 of the id, never the id.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.core.suppression import digest_of, named_in
+from pipeline.core.naming import names
+from pipeline.core.suppression import digest_of
 from pipeline.errors import NotFound, Refused
 from pipeline.sink import fills, migrations
 from pipeline.sink.forgetting import RAW_REFERRAL, REFERRAL
+from pipeline.sink.leftovers import OnDisk, removed
 from pipeline.sink.warehouse import Warehouse
 
 _REFERRER = "JSONExtractString(state, 'stated', 5, 3)"
@@ -26,21 +28,36 @@ _COLUMNS = """
         (SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree')
     GROUP BY table ORDER BY table
 """
-_LETTERS_AT_ONCE = 500
-LETTER = ("source_topic", "source_partition", "source_offset", "key", "value")
+_AT_ONCE = 500
+_LETTER = {"source_topic", "source_partition", "source_offset", "key", "value"}
 """The columns of a table of records as they came, with the place they came from."""
+_MAY_NAME = r"(position({at}, {c:String}) > 0 OR match({at}, '[\\\\\\x00%]|[0-9][eE][-+0-9]') OR NOT isValidUTF8({at}))"
+"""What :func:`pipeline.core.naming.may_name` says of the expression ``{at}``."""
+
+
+class AsItCame(NamedTuple):
+    """Columns that hold a record as it came, so that its rows have to be looked at one by one."""
+
+    place: tuple[str, str, str]
+    """Topic, partition and offset of the record."""
+    key: str
+    value: str
+    headers: str
+    others: str
+    """A condition that leaves out rows that are taken out in another way."""
 
 
 class Place(NamedTuple):
     """Where a customer can be named, how that is counted, and what takes it out.
 
-    ``takes_out`` holds ``{digest}``; it is empty where the rows have to be looked at one by one.
+    ``takes_out`` holds ``{digest}``; where ``record`` is given, it is followed by which records.
     """
 
     name: str
     table: str
     condition: str
     takes_out: str
+    record: AsItCame | None = None
 
 
 def places(warehouse: Warehouse) -> list[Place]:
@@ -49,23 +66,29 @@ def places(warehouse: Warehouse) -> list[Place]:
     return [place for table, names in rows for place in _of_table(str(table), set(names))]
 
 
-def _of_table(table: str, names: set[str]) -> Iterator[Place]:
-    if "customer_id" in names:
+def _of_table(table: str, columns: set[str]) -> Iterator[Place]:
+    if "customer_id" in columns:
         yield Place(table, table, "customer_id = {c:String}", "DELETE WHERE SHA256(customer_id) = unhex('{digest}')")
-    if "referred_by" in names:
-        raw = f"raw = replaceRegexpAll(raw, {_literal(RAW_REFERRAL)}, '\\\\1\"\"'), " if "raw" in names else ""
+    if "referred_by" in columns:
+        raw = f"raw = replaceRegexpAll(raw, {_literal(RAW_REFERRAL)}, '\\\\1\"\"'), " if "raw" in columns else ""
         yield Place(
             f"{table}.referred_by", table, "referred_by = {c:String}",
             f"UPDATE {raw}referred_by = '' WHERE SHA256(referred_by) = unhex('{{digest}}')",
         )  # fmt: skip
-    if "state" in names:
+    if "state" in columns:
         yield Place(
             f"{table}.state", table, f"{_REFERRER} = {{c:String}}",
             f"UPDATE state = replaceRegexpOne(state, {_literal(REFERRAL)}, '\\\\1null') "
             f"WHERE SHA256({_REFERRER}) = unhex('{{digest}}')",
         )  # fmt: skip
-    if set(LETTER) <= names:
-        yield Place(table, table, "", "")
+    if columns >= _LETTER:
+        headers = "headers" if "headers" in columns else "[]"
+        record = AsItCame(("source_topic", "source_partition", "source_offset"), "key", "value", headers, "1")
+        yield Place(table, table, "", "DELETE", record)
+    if {"raw", "customer_id", "_topic", "_partition", "_offset"} <= columns:
+        others = "customer_id != {c:String}" + (" AND referred_by != {c:String}" if "referred_by" in columns else "")
+        record = AsItCame(("_topic", "_partition", "_offset"), "''", "raw", "[]", f"raw != '' AND {others}")
+        yield Place(f"{table}.raw", table, "", "UPDATE raw = ''", record)
 
 
 def _literal(text: str) -> str:
@@ -79,8 +102,8 @@ def count(warehouse: Warehouse, customer_id: str) -> dict[str, int]:
 
 
 def _count(warehouse: Warehouse, place: Place, customer_id: str) -> int:
-    if not place.condition:
-        return len(letters(warehouse, place.table, customer_id))
+    if place.record is not None:
+        return sum(1 for _ in letters(warehouse, place, customer_id))
     found = warehouse.value(
         f"SELECT count() FROM {{t:Identifier}} WHERE {place.condition}",  # noqa: S608 - conditions of this module
         {"t": place.table, "c": customer_id},
@@ -89,28 +112,49 @@ def _count(warehouse: Warehouse, place: Place, customer_id: str) -> int:
 
 
 class Letter(NamedTuple):
-    """A record that could not be used and names the customer: its place and its bytes."""
+    """A record as it came that names the customer: where it came from, and its bytes."""
 
     topic: str
     partition: int
     offset: int
     key: bytes
     value: bytes
+    headers: list[tuple[str, bytes]]
 
 
-def letters(warehouse: Warehouse, table: str, customer_id: str) -> list[Letter]:
-    """The dead letters that name a customer. ClickHouse finds those that may, what they say is read here."""
-    rows = warehouse.query(
-        "SELECT source_topic, source_partition, source_offset, base64Encode(key), base64Encode(value) "
-        "FROM {t:Identifier} WHERE key = {c:String} OR position(value, {c:String}) > 0 OR position(value, '\\\\') > 0",
-        {"t": table, "c": customer_id},
-    ).rows
-    found = (
-        Letter(str(topic), int(partition), int(offset), base64.b64decode(key), base64.b64decode(value))
-        for topic, partition, offset, key, value in rows
+def letters(warehouse: Warehouse, place: Place, customer_id: str) -> Iterator[Letter]:
+    """The records of a place that name the customer. ClickHouse finds those that may, what they say is read here."""
+    record, name = place.record, customer_id.encode()
+    if record is None:
+        return
+    sql, after = _candidates(record), ("", 0, 0)
+    while rows := warehouse.query(sql, {"t": place.table, "c": customer_id, **_behind(after)}).rows:
+        for topic, partition, offset, key, value, headers in rows:
+            after = str(topic), int(partition), int(offset)
+            found = [(str(k), base64.b64decode(v)) for k, v in headers]
+            letter = Letter(*after, base64.b64decode(key), base64.b64decode(value), found)
+            if names(name, letter.key, letter.value, letter.headers):
+                yield letter
+
+
+def _candidates(record: AsItCame) -> str:
+    """The next records that may name the customer, in the order of their places."""
+    key, value, place = record.key, record.value, ", ".join(record.place)
+    may_name = f"{_MAY_NAME.replace('{at}', value)} OR {_MAY_NAME.replace('{at}', key)} OR match({key}, '[^ -~]')"
+    return (
+        f"SELECT {place}, base64Encode({key}), base64Encode({value}), "  # noqa: S608 - names of this module
+        f"arrayMap(h -> (h.1, base64Encode(h.2)), {_typed(record.headers)}) FROM {{t:Identifier}} "
+        f"WHERE ({place}) > ({{topic:String}}, {{partition:UInt16}}, {{offset:Int64}}) AND ({record.others}) "
+        f"AND ({may_name} OR notEmpty({_typed(record.headers)})) ORDER BY {place} LIMIT {_AT_ONCE}"
     )
-    name = customer_id.encode()
-    return [letter for letter in found if letter.key == name or name in named_in(letter.value)]
+
+
+def _typed(headers: str) -> str:
+    return headers if headers != "[]" else "CAST([], 'Array(Tuple(String, String))')"
+
+
+def _behind(after: tuple[str, int, int]) -> Mapping[str, Any]:
+    return dict(zip(("topic", "partition", "offset"), after, strict=True))
 
 
 def erase(warehouse: Warehouse, customer_id: str) -> Iterator[str]:
@@ -141,13 +185,20 @@ def _take_out_of_sums(warehouse: Warehouse, customer_id: str, digest: str) -> No
 
 
 def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: str) -> Iterator[str]:
-    if place.takes_out:
+    if place.record is None:
         yield place.takes_out.replace("{digest}", digest)
         return
-    found = [(letter.topic, letter.partition, letter.offset) for letter in letters(warehouse, place.table, customer_id)]
-    for start in range(0, len(found), _LETTERS_AT_ONCE):
-        piece = ", ".join(f"({_literal(topic)}, {n}, {at})" for topic, n, at in found[start : start + _LETTERS_AT_ONCE])
-        yield f"DELETE WHERE (source_topic, source_partition, source_offset) IN ({piece})"
+    found = sorted(
+        {(letter.topic, letter.partition, letter.offset) for letter in letters(warehouse, place, customer_id)}
+    )
+    for start in range(0, len(found), _AT_ONCE):
+        piece = ", ".join(f"({_literal(topic)}, {n}, {at})" for topic, n, at in found[start : start + _AT_ONCE])
+        yield f"{place.takes_out} WHERE ({', '.join(place.record.place)}) IN ({piece})"
+
+
+def cleaned(warehouse: Warehouse) -> OnDisk:
+    """Have no old part left of any table that can name a customer; says what is left all the same."""
+    return removed(warehouse, {place.table for place in places(warehouse)})
 
 
 def open_alerts(warehouse: Warehouse, customer_id: str) -> list[str]:
@@ -157,16 +208,6 @@ def open_alerts(warehouse: Warehouse, customer_id: str) -> list[str]:
         {"c": customer_id},
     ).rows
     return [str(alert_id) for (alert_id,) in rows]
-
-
-CLEANING_SECONDS = 60
-"""How long the engine may take to notice that old parts are due; measured: 45 s in the embedded one."""
-
-
-def replaced_parts_seconds(warehouse: Warehouse) -> int:
-    """How long parts that were written again may still lie on the warehouse's disk, where no table says otherwise."""
-    held = warehouse.value("SELECT toUInt64(value) FROM system.merge_tree_settings WHERE name = 'old_parts_lifetime'")
-    return int(held) + CLEANING_SECONDS
 
 
 def left_over(warehouse: Warehouse) -> dict[str, int]:

@@ -1,14 +1,15 @@
 """Rows without what they hold of erased customers, told by the names of columns: a new table needs no line here.
 
 - ``customer_id``: the row is the customer's, and is not written
-- ``key`` with ``value``: a record as it came; where it names the customer, it is not written
+- ``key`` with ``value`` (and ``headers``): a record as it came; where it names the customer, it is not written
 - ``referred_by``: somebody else's row that names them; it is written without the name
+- ``raw``: somebody else's event as it came; where it names them anywhere else, the event's fields are kept without it
 - ``state``: somebody else's state that says who recommended us to them; likewise
 """
 
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.core.suppression import digest_of, names_suppressed, referrer_named
 
@@ -34,6 +35,7 @@ class _Places(NamedTuple):
     state: int
     key: int
     value: int
+    headers: int
 
 
 class Forgetting:
@@ -56,34 +58,37 @@ class Forgetting:
         at = self._places[table]
         if at.customer_id >= 0 and self._has(row[at.customer_id]):
             return None
-        if (
-            at.key >= 0
-            and at.value >= 0
-            and names_suppressed(_bytes(row[at.key]), _bytes(row[at.value]), self._suppressed)
-        ):
+        if at.key >= 0 and at.value >= 0 and self._is_named_in(row, at):
             return None
         if at.referred_by >= 0 and row[at.referred_by] and self._has(row[at.referred_by]):
             row = self._unreferred(row, at)
+        if at.raw >= 0 and row[at.raw] and names_suppressed(None, _bytes(row[at.raw]), self._suppressed):
+            row = _replaced(row, at.raw, b"")
         return self._with_quiet_state(row, at) if at.state >= 0 else row
 
     def _has(self, customer_id: object) -> bool:
         return digest_of(_bytes(customer_id)) in self._suppressed
 
+    def _is_named_in(self, row: Row, at: _Places) -> bool:
+        """Whether a record as it came names an erased customer."""
+        headers: Any = row[at.headers] if at.headers >= 0 else ()
+        return names_suppressed(_bytes(row[at.key]), _bytes(row[at.value]), self._suppressed, headers)
+
     def _unreferred(self, row: Row, at: _Places) -> Row:
-        values = list(row)
-        values[at.referred_by] = ""
         if at.raw >= 0 and row[at.raw]:
-            values[at.raw] = _raw_referral.sub(rb'\1""', _bytes(row[at.raw]))
-        return tuple(values)
+            row = _replaced(row, at.raw, _raw_referral.sub(rb'\1""', _bytes(row[at.raw])))
+        return _replaced(row, at.referred_by, "")
 
     def _with_quiet_state(self, row: Row, at: _Places) -> Row:
         state = _bytes(row[at.state])
         referrer = referrer_named(state)
         if referrer is None or not self._has(referrer):
             return row
-        values = list(row)
-        values[at.state] = _referral.sub(rb"\1null", state, count=1)
-        return tuple(values)
+        return _replaced(row, at.state, _referral.sub(rb"\1null", state, count=1))
+
+
+def _replaced(row: Row, at: int, value: object) -> Row:
+    return (*row[:at], value, *row[at + 1 :])
 
 
 def _places(names: list[str]) -> _Places:

@@ -22,6 +22,7 @@ from pipeline.flow import Record
 from pipeline.letters import errors_of
 from pipeline.sink import states
 from pipeline.suppressed import suppression_in
+from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -241,6 +242,7 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
         errors.get("version", ""),
         record.key or b"",
         record.value or b"",
+        [(k, v or b"") for k, v in record.headers if not k.startswith(ERROR_HEADERS)],
         *_log(place, record),
     )
     return [("dead_letters", row)]

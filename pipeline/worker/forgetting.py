@@ -50,6 +50,7 @@ async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed
     found = await forgotten(store, suppressed)
     values: Values = {**dict.fromkeys(found.erased), **found.changed}
     if values:
+        store.superseded.difference_update(found.erased)  # kept with the next put, by name
         store.put(values, await outputs.states(partition, values))
         await asyncio.to_thread(store.scrub)
         structlog.get_logger().info("erased customers were forgotten", partition=partition, states=len(values))

@@ -34,7 +34,7 @@ from tests.faults.oracle import (
     stored_states,
     told_alerts,
 )
-from tests.faults.rows import check_rows
+from tests.faults.rows import check_rows, is_of
 from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
@@ -63,13 +63,17 @@ def naming(customer: str) -> Iterator[Sent]:
     yield "purchases", OTHER.encode(), purchase("r-1", OTHER, referred_by=customer, colour={"of": "the box"})
     yield "purchases", customer.encode(), b'{"event_id":"broken"'
     yield "purchases", b"nobody", purchase("broken", customer, amount="much")
+    escaped = "".join(f"\\u{ord(c):04x}" for c in customer).encode()
+    yield "purchases", b"nobody", b'{"event_id":"escaped","customer_id":["%b"]}' % escaped
 
 
 def misplaced(field: Field, customer: str) -> None:
-    """An event of theirs in a partition that is not theirs."""
+    """An event of theirs in a partition that is not theirs, and one that names them in a header alone."""
     wrong = (partition_of(customer.encode(), field.settings.partitions) + 1) % field.settings.partitions
     producer = kafka.producer(field.settings, "stranger")
     producer.produce(field.settings.topic("purchases"), purchase("w-1", customer), customer.encode(), wrong)
+    header = {"x-customer": customer.encode()}
+    producer.produce(field.settings.topic("purchases"), b'{"event_id":"h-1"', None, wrong, headers=header)
     kafka.flush(producer)
 
 
@@ -79,8 +83,7 @@ def everything_done(field: Field) -> None:
 
 
 def of(customer: str, records: list[Logged]) -> list[Logged]:
-    name = customer.encode()
-    return [r for r in records if r.key == name or b'"customer_id":"%b"' % name in (r.value or b"")]
+    return [record for record in records if is_of(record, customer.encode())]
 
 
 def count_of(field: Field, customer: str) -> dict[str, int]:
@@ -104,6 +107,20 @@ def mentions(field: Field, text: str, database: str | None = None) -> dict[str, 
         (row,) = field.rows(f"SELECT count() AS n FROM {name}.`{table}` WHERE {' OR '.join(tests)}")
         found[table] = int(row["n"])
     return {table: count for table, count in found.items() if count}
+
+
+def files_with(field: Field, text: str) -> list[str]:
+    """Files of the field's tables and of its workers' states that hold a text anywhere."""
+    name = field.settings.database
+    tables = field.rows(f"SELECT arrayJoin(data_paths) AS path FROM system.tables WHERE database = '{name}'")
+    folders = [row["path"] for row in tables if Path(row["path"]).is_dir()]
+    states = field.settings.directory / "state"
+    assert folders
+    done = subprocess.run(
+        ["grep", "-rlaF", text, *folders, *([str(states)] if states.is_dir() else [])],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.splitlines()
 
 
 def erased(field: Field, customer: str) -> dict[str, Any]:
@@ -152,7 +169,7 @@ def check_export(field: Field, customer: str, directory: Path) -> None:
     keyed = [table for table in mentions(field, customer) if table not in ("dead_letters", "erasures")]
     assert document["tables"].keys() == set(keyed)
     assert {row["customer_id"] for rows in document["tables"].values() for row in rows} == {customer}
-    assert len(document["dead_letters"]) == 3
+    assert len(document["dead_letters"]) == 5
     assert {entry["topic"] for entry in document["topics"]} >= {"purchases", "churn-alerts", "dead-letters"}
     assert document["recipients"][0]["recipient"] == "service desk"
     assert loyalty(field, "export", customer, "--out", str(out)).returncode == 4
@@ -171,6 +188,7 @@ def test_erased_and_replayed_nothing_of_a_customer_comes_back(filled: Field, cra
     misplaced(field, customer)
     everything_done(field)
     held = mentions(field, customer)
+    assert files_with(field, customer)
     assert {"raw_purchases", "raw_alert_outcomes", "alert_states", "customer_states", "dead_letters"} <= held.keys()
     check_export(field, customer, field.directory)
     told = count_of(field, customer)
@@ -191,13 +209,15 @@ def test_erased_and_replayed_nothing_of_a_customer_comes_back(filled: Field, cra
     assert {entry["place"]: entry["before"] for entry in receipt["places"]}.items() >= before.items()
     assert erased(field, customer) == receipt
     assert customer not in json.dumps(receipt)
+    assert receipt["on_disk"] == {"old_parts": 0, "detached_parts": 0}
     assert not mentions(field, customer)
+    assert not files_with(field, customer)
 
     field.send(iter(own))
     field.send(naming(customer))
     misplaced(field, customer)
     everything_done(field)
-    assert letters.replay(field.settings, lambda _letter: True).of_erased == 3
+    assert letters.replay(field.settings, lambda _letter: True).of_erased == 5
     assert worker.metric("loyalty_events_suppressed_total") >= len(own)
     assert worker.stop() == 0
     done = loyalty(field, "rebuild", "--states", "--yes")

@@ -15,6 +15,7 @@ from pipeline.core.suppression import digest_of
 from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
 from pipeline.sink import erasure
+from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
@@ -22,6 +23,7 @@ from pipeline.sink.writing import columns
 from pipeline.topics import ERROR_HEADERS
 from tests.conftest import ROOT
 from tests.warehouses import embedded
+from tests.written import NAME, NAMES, NUMBER, NUMBERS, OTHERS, Written
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 GONE, OTHER = "erased-customer-77", "another-customer-78"
@@ -123,13 +125,12 @@ def own_rows(warehouse: Warehouse) -> dict[str, Any]:
     }
 
 
-def files_with(settings: Settings, warehouse: Warehouse, text: str) -> list[str]:
-    """Files of the engine that hold a text, but for the parts that it removes a little later."""
+def files_with(settings: Settings, text: str) -> list[str]:
+    """Files of the engine that hold a text."""
     done = subprocess.run(
         ["grep", "-rlaF", text, str(settings.directory / "warehouse")], capture_output=True, text=True, check=False
     )
-    old = [str(path) for (path,) in warehouse.query("SELECT path FROM system.parts WHERE NOT active").rows]
-    return [name for name in done.stdout.splitlines() if not any(name.startswith(path) for path in old)]
+    return done.stdout.splitlines()
 
 
 def test_a_customer_is_erased_from_every_table_and_the_others_stay_as_they_were(
@@ -139,13 +140,14 @@ def test_a_customer_is_erased_from_every_table_and_the_others_stay_as_they_were(
     assert len(erasure.open_alerts(warehouse, GONE)) == 1
     named = {table for table, names in tables(warehouse).items() if {"customer_id", "key"} & set(names)}
     assert FILLED <= holding(warehouse, GONE).keys() <= named
-    assert files_with(settings, warehouse, GONE)
+    assert files_with(settings, GONE)
     before, count = own_rows(warehouse), erasure.count(warehouse, GONE)
     assert {place.split(".")[0] for place, rows in count.items() if rows} == holding(warehouse, GONE).keys()
     assert set(erasure.erase(warehouse, GONE)) == {place for place, rows in count.items() if rows}
     assert not any(erasure.count(warehouse, GONE).values())
     assert holding(warehouse, GONE) == {}
-    assert not files_with(settings, warehouse, GONE)
+    assert erasure.cleaned(warehouse) == (0, 0)
+    assert not files_with(settings, GONE)
     after = own_rows(warehouse)
     assert {table: len(rows) for table, rows in after.items()} == {table: len(rows) for table, rows in before.items()}
     without = {table: [row.replace(GONE, "") for row in rows] for table, rows in before.items()}
@@ -154,6 +156,60 @@ def test_a_customer_is_erased_from_every_table_and_the_others_stay_as_they_were(
     assert {"raw_purchases", "customer_states", "tomorrow"} <= changed <= naming
     assert after["raw_purchases"] == without["raw_purchases"]
     assert list(erasure.erase(warehouse, GONE)) == []
+
+
+def test_a_table_that_keeps_old_parts_for_long_keeps_none_of_an_erased_customer(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    fill(warehouse)
+    warehouse.command("ALTER TABLE raw_purchases MODIFY SETTING old_parts_lifetime = 480")
+    warehouse.command("ALTER TABLE tomorrow DETACH PARTITION tuple()")
+    list(erasure.erase(warehouse, GONE))
+    assert erasure.cleaned(warehouse) == (0, 2)
+    assert {name for name in files_with(settings, GONE) if "/detached/" not in name} == set()
+    assert "old_parts_lifetime = 480" in str(warehouse.query("SHOW CREATE TABLE raw_purchases").rows)
+
+
+def letter(number: int, record: Written) -> tuple[str, Record]:
+    place = {"topic": "purchases", "partition": "0", "offset": str(number), "reason": "unparseable"}
+    errors = [(ERROR_HEADERS + k, v.encode()) for k, v in place.items()]
+    return "dead-letters", Record(number, AT, record.key, record.value, [*record.headers, *errors])
+
+
+def test_letters_go_however_they_name_the_customer_and_those_of_others_stay(warehouse: Warehouse) -> None:
+    for customer, mine in ((NUMBER, NUMBERS), (NAME, NAMES)):
+        warehouse.command("TRUNCATE TABLE dead_letters SYNC")
+        rows: list[Any] = []
+        for number, record in enumerate((*mine.values(), *OTHERS.values())):
+            topic, made = letter(number, record)
+            rows += [row for _, row in by_topic()[topic](Place(topic, 0, 4), made)]
+        warehouse.insert("dead_letters", columns(warehouse, "dead_letters"), rows, f"letters-{customer}")
+        assert erasure.count(warehouse, customer)["dead_letters"] == len(mine)
+        list(erasure.erase(warehouse, customer))
+        left = warehouse.query("SELECT source_offset FROM dead_letters ORDER BY 1").rows
+        assert [int(offset) for (offset,) in left] == list(range(len(mine), len(mine) + len(OTHERS)))
+        assert erasure.count(warehouse, customer)["dead_letters"] == 0
+        kept = Forgetting({"dead_letters": columns(warehouse, "dead_letters")}, {digest_of(customer.encode())})
+        assert kept.kept_of("dead_letters", rows) == rows[len(mine) :]
+
+
+def test_what_others_events_carry_of_the_customer_beside_the_contract_goes_too(warehouse: Warehouse) -> None:
+    rows: list[Any] = []
+    for number, more in enumerate((b'"context":{"customerId":"J\\u00fcrgen"}', b'"colour":"red"')):
+        value = example("purchases", OTHER)[:-1] + b"," + more + b"}"
+        record = Record(number, AT, OTHER.encode(), value, [])
+        rows += [
+            row for _, row in by_topic()["purchases"](Place("purchases", partition_of(OTHER.encode(), 4), 4), record)
+        ]
+    fields = columns(warehouse, "raw_purchases")
+    warehouse.insert("raw_purchases", fields, rows, "raw")
+    assert erasure.count(warehouse, NAME)["raw_purchases.raw"] == 1
+    list(erasure.erase(warehouse, NAME))
+    left = [str(raw) for (raw,) in warehouse.query("SELECT raw FROM raw_purchases ORDER BY _offset").rows]
+    assert [bool(raw) for raw in left] == [False, True]
+    kept = Forgetting({"raw_purchases": fields}, {digest_of(NAME.encode())}).kept_of("raw_purchases", rows)
+    at = list(fields).index("raw")
+    assert [row[at] for row in kept] == [b"", rows[1][at]]
 
 
 def test_what_the_engine_keeps_of_the_statements_names_nobody(warehouse: Warehouse) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.core.customer import Customer, decode_state, encode_state
 from pipeline.core.stated import ReferralState, Stated
 from pipeline.core.suppression import digest_of
-from pipeline.worker.forgetting import forgotten
+from pipeline.worker.forgetting import forget, forgotten
 from pipeline.worker.stores import DiskStore, MemoryStore
 
 GONE = b"the-erased-one"
@@ -42,3 +42,20 @@ def test_what_was_erased_from_a_store_on_disk_is_in_none_of_its_files(tmp_path: 
     store.close()
     assert GONE not in bytes_under(tmp_path)
     assert b"neighbour" in bytes_under(tmp_path)
+
+
+class Confirmed:
+    """An output that confirms everything."""
+
+    async def states(self, _partition: int, _values: object) -> int:
+        return 9
+
+
+def test_an_erased_customer_is_in_no_list_of_what_is_to_be_written_again(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    store.superseded |= {GONE, b"a"}
+    store.put({GONE: b"1", b"a": b"2"}, 3)
+    assert asyncio.run(forget(0, store, Confirmed(), {digest_of(GONE)})) == [GONE]  # type: ignore[arg-type]
+    assert store.superseded == {b"a"}
+    store.close()
+    assert GONE not in bytes_under(tmp_path)
