@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from pipeline.core.decode import EVENTS, Kind
+from pipeline.core.events import Line
 from pipeline.errors import BadEvent, Reason
 from pipeline.importing.mapping import EPOCHS, Source
 
@@ -29,7 +30,7 @@ _WORDS = {"true": True, "1": True, "false": False, "0": False}
 def readers(kind: Kind, sources: dict[str, Source]) -> dict[str, Read]:
     """How each field of a kind of event is read."""
     types = {f.name: f.type for f in msgspec.inspect.type_info(EVENTS[kind]).fields}  # type: ignore[attr-defined]
-    types["quantity"] = msgspec.inspect.IntType()
+    types |= {f.name: f.type for f in msgspec.inspect.type_info(Line).fields}  # type: ignore[attr-defined]
     return {name: _reader(name, source, types.get(name)) for name, source in sources.items()}
 
 
@@ -41,7 +42,7 @@ def _reader(name: str, source: Source, declared: Any) -> Read:
         text = value.strip() if isinstance(value, str) else value
         if text is None or text == "":
             return None
-        known = chosen.get(str(text), otherwise)
+        known = chosen.get(str(_text(text)), otherwise)
         return read(text) if known is None else known
 
     return translated
@@ -81,11 +82,14 @@ def _whole(value: Any) -> Any:
 
 
 def _truth(value: Any) -> Any:
-    return _WORDS.get(value.lower(), value) if isinstance(value, str) else value
+    return _WORDS.get(str(value).lower(), value) if isinstance(value, str | int) else value
 
 
 def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A number, or true and false, as JSON and CSV write them; a list or an object is no text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
 
 
 _PLAIN: tuple[tuple[type, Read], ...] = (
