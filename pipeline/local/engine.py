@@ -7,6 +7,8 @@ Rules
 - Inserts and reads have pools of their own: a long scan never delays an insert.
 - Rows are inserted from a file. The engine's own way to take them from memory says that they were written even when a
   constraint, a materialized view or the disk refused them.
+- A query bears a name of ours in its ``log_comment``, by which it can be ended from another connection: the engine does
+  not see that whoever asked is gone.
 """
 
 import re
@@ -14,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ STREAMED = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSON
 """Formats whose blocks can be sent one after the other; the others have a head and a foot."""
 LIMITS = {"max_memory_usage": "2000000000", "max_result_bytes": "500000000"}
 """What a statement may take of this machine's memory, and how large its answer may be; a request may say otherwise."""
+QUERY = "loyalty-query:"
+"""What the names of queries begin with."""
 _OUTFILE = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
 _INTO = re.compile(r"(\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?)\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
@@ -63,6 +67,11 @@ class Statement:
         return self.data is not None
 
     @property
+    def is_query(self) -> bool:
+        """Whether it only reads rows."""
+        return not self.is_insert and bool(_SELECT.match(_COMMENTS.sub("", self.sql)))
+
+    @property
     def result_format(self) -> str | None:
         """The format of the rows it returns, ``None`` when it returns none."""
         if not _ROWS.match(_COMMENTS.sub("", self.sql)):
@@ -95,6 +104,7 @@ class Engine:
         self._incoming = _emptied(path / "incoming")
         self.writers = ThreadPoolExecutor(3, "write")
         self.readers = ThreadPoolExecutor(4, "read")
+        self._ended: set[str] = set()
 
     def insert(self, statement: Statement) -> int:
         """Insert the rows that come with a statement, all or nothing per block; returns how many were written."""
@@ -110,8 +120,15 @@ class Engine:
             )
             return int(done.rows_written())
 
-    def stream(self, statement: Statement) -> Iterator[bytes]:
-        """Run a statement and yield its result in chunks; the first chunk comes after the engine accepted it."""
+    def stream(self, statement: Statement, name: str = "") -> Iterator[bytes]:
+        """Run a statement and yield its result in chunks; the first chunk comes after the engine accepted it.
+
+        ``name``, for a query, begins with :data:`QUERY`; :meth:`end` ends it by that.
+        """
+        if name in self._ended:
+            raise EngineError("Code: 394. whoever asked is gone (QUERY_WAS_CANCELLED)")
+        if name:
+            statement = replace(statement, settings=_named(statement.settings, name))
         chosen = statement.result_format
         if _OUTFILE.search(_STRINGS.sub("''", statement.sql)):
             raise EngineError(
@@ -124,6 +141,25 @@ class Engine:
                 )
                 return
             yield from _chunks(connection.send_query(statement.sql, chosen, params=dict(statement.params)))
+
+    def end(self, name: str) -> None:
+        """End the query of a name, or all whose names begin so; one that has not begun does not begin.
+
+        It may take a moment until the query has noticed, and one that begins just now may be missed: whoever wants to
+        be sure asks again.
+        """
+        self._ended.add(name)
+        connection = self._connect(self._path)
+        try:
+            connection.query(f"KILL QUERY WHERE startsWith(Settings['log_comment'], {_quoted(name)}) ASYNC")
+        except RuntimeError as failed:
+            raise EngineError(str(failed)) from None
+        finally:
+            connection.close()
+
+    def forget(self, name: str) -> None:
+        """The query of a name is over."""
+        self._ended.discard(name)
 
     def _connection(self, statement: Statement) -> "_Connection":
         return _Connection(self._connect(self._path), statement)
@@ -142,6 +178,12 @@ def _emptied(directory: Path) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory
+
+
+def _named(settings: Mapping[str, str], name: str) -> dict[str, str]:
+    """Settings with a name in front of the comment; first, for others may forbid to change any more."""
+    comment = f"{name} {settings.get('log_comment', '')}".strip()
+    return {"log_comment": comment} | {key: value for key, value in settings.items() if key != "log_comment"}
 
 
 def _chunks(result: Any) -> Iterator[bytes]:

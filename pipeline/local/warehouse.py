@@ -24,8 +24,12 @@ from aiohttp import web
 from pipeline import logs, metrics
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.local.engine import Engine, EngineError, Statement
+from pipeline.local.engine import QUERY, Engine, EngineError, Statement
 
+LOOK_SECONDS = 0.25
+"""How often it is looked whether whoever asked is still there."""
+GRACE_SECONDS = 3.0
+"""How long queries may go on once the warehouse is told to stop."""
 MAX_BODY = 512 * 1024 * 1024
 _TRANSPORT = frozenset(
     {
@@ -69,10 +73,13 @@ class Server:
         self._engine = engine
         self._facts = facts
         self._hosts = _LOOPBACK | {host.strip("[]")}
+        self._queries: set[str] = set()
+        """Those that run, by their names."""
 
     def application(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._guard])
+        app.on_shutdown.append(self._end_queries)
         app.router.add_get("/ping", self._ping)
         app.router.add_get("/", self._statement)
         app.router.add_post("/", self._statement)
@@ -129,8 +136,20 @@ class Server:
         does, and the connection is closed before the answer is complete: no client takes it for the whole result.
         """
         tag = secrets.token_hex(8)
-        step = partial(asyncio.get_running_loop().run_in_executor, self._engine.readers)
-        chunks: Iterator[bytes] = self._engine.stream(statement)
+        name = f"{QUERY}{tag}" if statement.is_query else ""
+        step = partial(self._while_asked, request, name)
+        chunks: Iterator[bytes] = self._engine.stream(statement, name)
+        self._queries |= {name} - {""}
+        try:
+            return await self._answer(request, statement, tag, chunks, step)
+        finally:
+            await step(chunks.close)  # type: ignore[attr-defined]
+            self._queries.discard(name)
+            self._engine.forget(name)
+
+    async def _answer(
+        self, request: web.Request, statement: Statement, tag: str, chunks: Iterator[bytes], step: Callable[..., Any]
+    ) -> web.StreamResponse:
         first = await step(next, chunks, None)
         headers = _headers(statement.result_format, {}) | {"X-ClickHouse-Exception-Tag": tag}
         response = web.StreamResponse(headers=headers)
@@ -147,9 +166,24 @@ class Server:
             await response.write(f"\r\n__exception__\r\n{tag}\r\n{text}{len(text)} {tag}\r\n__exception__\r\n".encode())
             if request.transport is not None:
                 request.transport.close()
-        finally:
-            await step(chunks.close)  # type: ignore[attr-defined]
         return response
+
+    async def _end_queries(self, _app: web.Application) -> None:
+        """Once it is told to stop, end what still asks for rows after a while; what writes is let finish."""
+        end = time.monotonic() + GRACE_SECONDS
+        while self._queries:
+            if time.monotonic() > end:
+                await asyncio.get_running_loop().run_in_executor(None, self._engine.end, QUERY)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _while_asked(self, request: web.Request, name: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Do a step of a statement; a query is ended when whoever asked is gone."""
+        loop = asyncio.get_running_loop()
+        step = loop.run_in_executor(self._engine.readers, call, *arguments)
+        while not (await asyncio.wait({step}, timeout=LOOK_SECONDS))[0]:
+            if name and (request.transport is None or request.transport.is_closing()):
+                await loop.run_in_executor(None, self._engine.end, name)
+        return step.result()
 
 
 def _hostname(host: str) -> str | None:
@@ -189,7 +223,7 @@ def _unzstd(body: bytes) -> bytes:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then let running statements finish.
+    """Serve until SIGTERM or SIGINT, then let running statements finish, queries for a few seconds only.
 
     Raises
     ------

@@ -28,7 +28,7 @@ from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
 from pipeline.sink.writing import columns
 from tests.conftest import ROOT
 from tests.faults.warehouses import Embedded
-from tests.stacks import free_ports
+from tests.stacks import eventually, free_ports
 from tests.warehouses import embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")
@@ -141,6 +141,62 @@ def test_an_insert_does_not_wait_behind_a_long_scan(settings: Settings, client: 
     assert scan.is_alive()
     assert took < 1
     scan.join(20)
+
+
+ENDLESS = {
+    "before the first row": "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) % 7 = 0",
+    "with a head and a foot": "SELECT sum(sipHash64(number)) FROM numbers(1000000000000) FORMAT JSONCompact",
+    "in the middle of its rows": "SELECT number FROM numbers(1000000000000)",
+}
+
+
+def asking(settings: Settings, sql: str) -> socket.socket:
+    """Somebody who has asked and waits for the answer."""
+    host, port = settings.clickhouse.removeprefix("http://").split(":")
+    made = socket.create_connection((host, int(port)))
+    body = sql.encode()
+    made.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    return made
+
+
+def running(settings: Settings) -> int:
+    """How many queries of so many numbers the engine works on."""
+    asked = b"SELECT count() FROM system.processes WHERE position(query, '1' || '000000000000') > 0"
+    return int(get(settings, "/", asked)[1])
+
+
+@pytest.mark.parametrize("sql", ENDLESS.values(), ids=ENDLESS)
+def test_a_query_ends_when_whoever_asked_is_gone(settings: Settings, sql: str) -> None:
+    with asking(settings, sql) as client:
+        eventually(lambda: running(settings) == 1, 20, "it runs")
+        if "SELECT number" in sql:
+            assert client.recv(1_000)
+    eventually(lambda: running(settings) == 0, 20, "it has ended")
+
+
+def test_queries_that_wait_for_their_turn_do_not_begin_when_whoever_asked_is_gone(settings: Settings) -> None:
+    clients = [asking(settings, ENDLESS["before the first row"]) for _ in range(3)]
+    eventually(lambda: running(settings) == 3, 20, "they run")
+    waiting = [asking(settings, ENDLESS["with a head and a foot"]) for _ in range(4)]
+    for client in (*waiting, *clients):
+        client.close()
+    eventually(lambda: running(settings) == 0, 30, "all have ended")
+    assert get(settings, "/", b"SELECT 1") == (200, "1\n")
+
+
+def test_a_time_limit_of_a_request_holds(settings: Settings) -> None:
+    sql = ENDLESS["before the first row"].encode()
+    assert get(settings, "/?max_execution_time=1", sql)[1].startswith("Code: 159.")
+    assert get(settings, "/?log_comment=mine", b"SELECT getSetting('log_comment')")[1].endswith(" mine\n")
+
+
+def test_a_warehouse_that_is_told_to_stop_does_not_wait_for_a_query(tmp_path: Path) -> None:
+    with embedded(tmp_path) as alone:
+        client = asking(alone, ENDLESS["before the first row"])
+        eventually(lambda: running(alone) == 1, 20, "it runs")
+        started = time.monotonic()
+    assert time.monotonic() - started < 15
+    client.close()
 
 
 def test_a_failure_in_the_middle_of_an_answer_is_no_complete_answer(client: Client) -> None:
