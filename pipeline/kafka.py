@@ -9,7 +9,7 @@ from functools import partial
 from operator import methodcaller
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from pipeline import credentials
@@ -421,6 +421,41 @@ def said(commit: TopicPartition) -> str:
         return opened(commit.metadata)
     except UnicodeDecodeError:
         return ""
+
+
+def end_offset(settings: Settings, topic: Topic, partition: int) -> int:
+    """The next offset of a partition.
+
+    Raises
+    ------
+    Unreachable
+        Kafka does not answer.
+    """
+    reader = consumer(settings, "offsets", settings.group("offsets"))
+    try:
+        found = reader.get_watermark_offsets(TopicPartition(settings.topic(topic.name), partition), timeout=10)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+    return int(found[1])
+
+
+def topic_id(settings: Settings, topic: Topic) -> str:
+    """What tells a topic from any other that had, or will have, its name.
+
+    Raises
+    ------
+    Unreachable
+        Kafka does not answer.
+    """
+    client = admin(settings)  # must outlive its futures
+    name = settings.topic(topic.name)
+    try:
+        described = client.describe_topics(TopicCollection([name]), request_timeout=10)[name].result(11)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not describe topic {name}: {failed.args[0].str()}") from None
+    return str(described.topic_id)
 
 
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:

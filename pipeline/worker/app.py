@@ -97,7 +97,12 @@ def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
             maxsize=131_072,
         ),
     )
-    table.open_store = partial(open_store, settings)
+    table.open_store = partial(
+        open_store,
+        settings,
+        topic_id=kafka.topic_id(settings, STATES),
+        end_of=partial(kafka.end_offset, settings, STATES),
+    )
     table.recovery_buffer_size = 2  # in slices
     table.crash = app.crash
     return table

@@ -7,7 +7,7 @@ got by their keys in the same way, but neither counted nor listed as customers.
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,14 +142,15 @@ class DiskStore:
                 raise Refused(
                     f"the local state in {self._path} is in use by another worker; give each its own LOYALTY_INSTANCE"
                 ) from None
-            self._rebuild(f"damaged: {damaged}")
+            self.rebuild(f"damaged: {damaged}")
         else:
             if identity not in (b"", self._identity):
-                self._rebuild("of another topic")
+                self.rebuild("of another topic")
             else:
                 self.last, self._count, self.superseded = last, count, superseded
 
-    def _rebuild(self, why: str) -> None:
+    def rebuild(self, why: str) -> None:
+        """Forget everything, and say why: the changelog gives it back."""
         structlog.get_logger().warning("local state is rebuilt from the changelog", path=str(self._path), why=why[:200])
         self.drop()
 
@@ -253,10 +254,24 @@ class DiskStore:
         self._open()
 
 
-def open_store(settings: Settings, partition: int, place: str = "state") -> Store:
-    """The store of a partition, as the settings say; one on disk lies in the folder ``place`` of the data directory."""
+def open_store(
+    settings: Settings,
+    partition: int,
+    place: str = "state",
+    topic_id: str = "",
+    end_of: Callable[[int], int] | None = None,
+) -> Store:
+    """The store of a partition, as the settings say; one on disk lies in the folder ``place`` of the data directory.
+
+    It is a copy of the topic ``topic_id``, not of any other that had its name, and no longer one where it holds more
+    than the topic: ``end_of`` says the next offset of a partition there.
+    """
     if settings.store == "memory":
         return MemoryStore()
     topic = settings.topic(STATES.name)
     folder = settings.directory / place / settings.group("worker") / (settings.instance or "worker")
-    return DiskStore(folder / f"{topic}-{partition}", topic, settings.store_cache_mb * 1_000_000 // settings.partitions)
+    cache = settings.store_cache_mb * 1_000_000 // settings.partitions
+    store = DiskStore(folder / f"{topic}-{partition}", f"{topic}/{topic_id}" if topic_id else topic, cache)
+    if end_of is not None and store.last >= 0 and store.last >= end_of(partition):
+        store.rebuild("ahead of the topic, which has lost its end")
+    return store

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.kafka import end_offsets
+from pipeline.kafka import end_offsets, topic_id
 from pipeline.topics import STATES
 from pipeline.worker.stores import open_store
 from tests.faults.field import Field, traffic
@@ -53,7 +53,7 @@ def test_a_worker_that_is_stopped_leaves_its_states_on_disk(field: Field) -> Non
     settings = field.settings.with_changes(instance="worker-0", store="disk")
     ends = end_offsets(settings, [STATES])
     for (_, partition), (_, end) in ends.items():
-        store = open_store(settings, partition)
+        store = open_store(settings, partition, topic_id=topic_id(settings, STATES))
         assert store.last == end - 1
         store.close()
 

@@ -1,6 +1,7 @@
 """``loyalty up``: it goes on where it stood, leaves nothing running, and says clearly why it cannot start."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,9 +110,51 @@ def test_a_full_disk_is_one_clear_line(stack: Stack) -> None:
 def test_a_foreign_file_in_the_data_directory_survives_a_reset(stack: Stack) -> None:
     mine = stack.directory / "letter.txt"
     mine.write_text("mine")
-    (stack.directory / "warehouse").mkdir()
+    for folder in ("warehouse", "state/mine", "rebuild/a/b/c-0", "logs", "loyalty-worker-data"):
+        (stack.directory / folder).mkdir(parents=True)
+    kept = [mine, *(stack.directory / name for name in ("state/mine/x.txt", "rebuild/a/b/c-0/y.txt", "logs/z.txt"))]
+    for path in kept:
+        path.write_text("mine")
+    for name in ("logs/sink.log", "logs/sink.log.1", "stack.json.part"):
+        (stack.directory / name).write_text("ours")
     assert stack.run("reset", "--yes").returncode == 0
-    assert [path.name for path in stack.directory.iterdir()] == ["letter.txt"]
+    assert {path for path in stack.directory.rglob("*") if path.is_file()} == set(kept)
+
+
+def test_what_a_link_leads_to_survives_a_reset(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "worker.log").write_text("perhaps another's")
+    (stack.directory / "logs").symlink_to(elsewhere)
+    (stack.directory / "kafka").mkdir()
+    done = stack.run("reset", "--yes")
+    assert done.returncode == 4
+    assert str(elsewhere) in done.stderr
+    assert (elsewhere / "worker.log").exists()
+
+
+def test_after_a_reset_nothing_is_left_and_states_that_come_back_are_not_taken_for_ours(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As where the folder of states was kept, or restored from a copy."""
+    stack.settings = {"LOYALTY_STORE": "disk"}
+    stack.start()
+    assert stack.run("replay", "cdnow", "--sample").returncode == 0
+    eventually(lambda: purchases(stack) == 6_919, 30, "the sample folded")
+    assert stack.stop() == 0
+    copy = tmp_path_factory.mktemp("copy") / "state"
+    shutil.copytree(stack.directory / "state", copy)
+    assert any(copy.rglob("*.sst"))
+    assert stack.run("reset", "--yes").returncode == 0
+    assert list(stack.directory.iterdir()) == []
+
+    shutil.copytree(copy, stack.directory / "state")
+    stack.start()
+    assert stack.rows("SELECT count() AS n FROM customers") == [{"n": 0}]
+    assert stack.run("replay", "cdnow", "--sample").returncode == 0
+    eventually(lambda: purchases(stack) == 6_919, 30, "the sample folded, and nothing hid it")
+    assert stack.stop() == 0
+    assert stack.run("reset", "--yes").returncode == 0
+    assert list(stack.directory.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "value", "remedy"), [

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
+from pipeline.config import Settings
 from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import BadEvent, Refused, Transient
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
+from pipeline.worker.stores import open_store as open_store_of
 from pipeline.worker.table import Partition
 
 
@@ -80,6 +82,33 @@ def test_files_of_another_topic_are_built_again(tmp_path: Path) -> None:
     store.close()
     again = on_disk(tmp_path)
     assert (again.last, again.get(b"a")) == (-1, None)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("topic_id", "end", "last"),
+    [("a", 9, 7), ("a", 8, 7), ("b", 9, -1), ("a", 7, -1), ("a", 0, -1)],
+    ids=["the same", "at its end", "made again under its name", "without its last record", "without any record"],
+)
+def test_files_that_have_outlived_what_they_mirror_are_built_again(
+    tmp_path: Path, topic_id: str, end: int, last: int
+) -> None:
+    settings = Settings(data_dir=str(tmp_path), store="disk")
+    store = open_store_of(settings, 0, topic_id="a", end_of=lambda _partition: 8)
+    store.put({b"a": b"1"}, 7)
+    store.close()
+    again = open_store_of(settings, 0, topic_id=topic_id, end_of=lambda _partition: end)
+    assert (again.last, again.get(b"a")) == (last, b"1" if last >= 0 else None)
+    again.close()
+
+
+def test_files_of_a_version_that_knew_a_topic_by_its_name_alone_are_built_again(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path), store="disk")
+    store = open_store_of(settings, 0)
+    store.put({b"a": b"1"}, 7)
+    store.close()
+    again = open_store_of(settings, 0, topic_id="a")
+    assert again.last == -1
     again.close()
 
 
