@@ -1,5 +1,6 @@
 """What tests share: the built wheel in an empty environment, a stack, and a Kafka of three brokers."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -10,6 +11,7 @@ import pytest
 
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
+from tests.faults.volume import Volume, grow, kept
 from tests.stacks import Stack
 
 ROOT = Path(__file__).parent.parent
@@ -58,12 +60,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
         yield brokers
 
 
+@pytest.fixture(scope="session")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    """A log of some size with its alerts, states and commits: see :mod:`tests.faults.volume`."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    return kept(shared)
+
+
 @pytest.fixture
-def cluster_field(cluster: Brokers, tmp_path: Path) -> Iterator[Field]:
-    """Processes and traffic on the three brokers, all of which run and agree."""
+def cluster_field(cluster: Brokers, volume: Volume, tmp_path: Path) -> Iterator[Field]:
+    """Processes and traffic on the three brokers, all of which run and agree, on a log of some size."""
     cluster.mend()
     made = Field(tmp_path, cluster.bootstrap, replication=3)
     try:
-        yield made
+        yield grow(made, volume)
     finally:
         made.end()

@@ -11,7 +11,7 @@ from pipeline.core.marks import Older
 from pipeline.worker.app import run
 
 
-def forgetful(customer: Customer, event: Event, topic: str, offset: int, _older: Older | None = None) -> Applied:
+def forgetful(customer: Customer, event: Event, topic: str, offset: int, older: Older | None = None) -> Applied:
     """Apply an event to a customer whose applied offsets and counted events are not known."""
     before = copy(customer)
     before.applied, before.recent, before.moved = {}, b"", 0

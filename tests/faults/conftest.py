@@ -7,6 +7,7 @@ import pytest
 
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
+from tests.faults.volume import Volume, grow
 from tests.faults.warehouses import Embedded
 
 
@@ -46,3 +47,15 @@ def filled(broker: Brokers, embedded: Embedded, tmp_path: Path) -> Iterator[Fiel
     finally:
         made.end()
         embedded.forget(made.settings.database)
+
+
+@pytest.fixture
+def grown(field: Field, volume: Volume) -> Field:
+    """A field whose log has some size, for whoever kills, freezes or rebalances."""
+    return grow(field, volume)
+
+
+@pytest.fixture
+def grown_filled(filled: Field, volume: Volume) -> Field:
+    """The same with a database."""
+    return grow(filled, volume)

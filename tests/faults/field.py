@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from pipeline import kafka
 from pipeline.commands.progress import wait_until_done
 from pipeline.config import Settings
 from pipeline.core.alerts import alert_id
+from pipeline.crashpoints import VARIABLE
 from pipeline.errors import LoyaltyError
-from pipeline.simulate.population import simulated
+from pipeline.simulate.population import FIRST_DAY, simulated
 from tests.stacks import eventually, free_ports
 
 Sent = tuple[str, bytes, bytes]
@@ -38,9 +40,17 @@ class Running:
     """One process of the program."""
 
     def __init__(
-        self, kind: str, env: Mapping[str, str], log: Path, metrics: int, gauge: str, program: Sequence[str] = ()
+        self,
+        kind: str,
+        env: Mapping[str, str],
+        log: Path,
+        metrics: int,
+        gauge: str,
+        program: Sequence[str] = (),
+        before_fault: Callable[[], None] = lambda: None,
     ) -> None:
         self.kind, self.log, self.metrics = kind, log, metrics
+        self._before_fault = before_fault
         self._program = program or ("-m", "pipeline", kind)
         self._env, self._gauge = dict(env), gauge
         self.starts = 0
@@ -49,6 +59,8 @@ class Running:
     def start(self, **more: str) -> "Running":
         """Start it (again), with more in its environment."""
         self.starts += 1
+        if (self._env | more).get(VARIABLE):
+            self._before_fault()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self._program],
@@ -75,6 +87,7 @@ class Running:
 
     def kill(self) -> None:
         """End it without a word."""
+        self._before_fault()
         self.signal(signal.SIGKILL)
         self.process.wait(10)
 
@@ -85,6 +98,8 @@ class Running:
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
+        if number == signal.SIGSTOP:
+            self._before_fault()
         if self.alive:
             os.kill(self.process.pid, number)
 
@@ -140,6 +155,8 @@ class Field:
             clickhouse=clickhouse or None, data_dir=str(directory), **more,
         )  # fmt: skip
         self.running: list[Running] = []
+        self.grown = False
+        """Whether a log of some size lies in the topics, see :mod:`tests.faults.volume`."""
         kafka.create_topics(self.settings)
 
     def worker(self, instance: str = "", program: Sequence[str] = (), **more: str) -> Running:
@@ -162,8 +179,14 @@ class Field:
         log = self.directory / f"{kind}-{len(self.running)}.log"
         own = self.settings.with_changes(instance=instance, **{f"{kind}_metrics_port": port}).as_env()
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.running.append(Running(kind, kept | own | dict(more), log, port, gauge, program))
+        if any(other.kind == kind and other.alive for other in self.running):
+            self._check_grown()  # there will be a rebalance
+        self.running.append(Running(kind, kept | own | dict(more), log, port, gauge, program, self._check_grown))
         return self.running[-1]
+
+    def _check_grown(self) -> None:
+        """Nobody is killed, frozen or made to share on a toy's log: much does not go wrong there."""
+        assert self.grown, "this happens on a log of some size only; take a fixture that is `grown`"
 
     def send(self, events: Iterator[Sent], rate: float | None = None, stop: threading.Event | None = None) -> int:
         """Send records as any producer with Kafka's partitioner would; returns how many."""
@@ -216,11 +239,17 @@ class Field:
         """Leave nothing running."""
         for running in self.running:
             if running.alive:
-                running.kill()
+                running.process.kill()
+                running.process.wait(10)
 
 
 def traffic(
-    customers: int, seed: int = 1, days: int = 400, repeated: float = 0.02, broken: float = 0.005
+    customers: int,
+    seed: int = 1,
+    days: int = 400,
+    repeated: float = 0.02,
+    broken: float = 0.005,
+    first_day: date = FIRST_DAY,
 ) -> Iterator[Sent]:
     """The full event mix of a synthetic population in time order, with outcomes, repeated events and broken ones.
 
@@ -228,7 +257,7 @@ def traffic(
     """
     chance = random.Random(seed)
     later: list[Sent] = []
-    for number, (topic, event) in enumerate(simulated(customers, days, seed)):
+    for number, (topic, event) in enumerate(simulated(customers, days, seed, first_day)):
         key = str(event["customer_id"]).encode()
         record = (topic, key, orjson.dumps(event))
         yield record

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.core.marks import is_piece
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
 from tests.faults.field import Field
-from tests.faults.oracle import Logged, read_log, reference
+from tests.faults.oracle import Logged, parsed, read_log, reference
 from tests.faults.sums import check_sums
 
 TABLES = {
@@ -73,7 +73,7 @@ def _check_raw(field: Field, topic: str, records: list[Logged]) -> None:
     _once(TABLES[topic], [(row["_partition"], int(row["_offset"])) for row in found], records)
     by_place = {(row["_partition"], int(row["_offset"])): row for row in found}
     for record in records:
-        row, event = by_place[record.partition, record.offset], json.loads(record.value or b"", parse_float=Decimal)
+        row, event = by_place[record.partition, record.offset], parsed(record.value or b"")
         assert _moment(row["occurred_at"]) == _moment(event["occurred_at"])
         said = {name: _plain(row[name]) for name in columns}
         assert said == {name: _plain(event[name]) for name in columns}, (topic, record.partition, record.offset)

@@ -12,7 +12,7 @@ from pipeline.sink import repeats
 from pipeline.sink.warehouse import connect
 from pipeline.topics import TOPICS
 from tests.faults.field import Field
-from tests.faults.oracle import Logged
+from tests.faults.oracle import Logged, parsed
 
 Key = tuple[str, ...]
 Sums = dict[Key, tuple[Decimal, ...]]
@@ -86,7 +86,7 @@ def expected(records: Mapping[str, Sequence[Logged]]) -> dict[str, Sums]:
 def _events(records: Sequence[Logged]) -> list[dict[str, Any]]:
     first: dict[tuple[str, str], dict[str, Any]] = {}
     for record in sorted(records, key=lambda r: (r.partition, r.offset)):
-        event = json.loads(record.value or b"", parse_float=Decimal)
+        event = parsed(record.value or b"")
         first.setdefault((event["customer_id"], event["event_id"]), event)
     return list(first.values())
 

@@ -13,7 +13,7 @@ from tests.faults.oracle import check_kafka
 from tests.faults.rows import check_rows
 from tests.faults.warehouse import with_warehouse
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cluster")]
 
 
 def test_every_topic_has_three_replicas_of_which_two_must_confirm(cluster: Brokers, cluster_field: Field) -> None:

@@ -16,11 +16,12 @@ from tests.faults.field import Field, Running, traffic
 from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka, told_letters
 from tests.faults.rows import check_rows
+from tests.faults.volume import Volume, grow
 from tests.faults.warehouse import with_warehouse
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
 
 
 def last_words(process: Running) -> str:
@@ -72,18 +73,18 @@ def test_records_of_a_foreign_partitioner_become_dead_letters_and_nothing_is_fol
     assert len(wrong) > 200
 
 
-def test_of_two_workers_with_one_name_one_ends_with_one_clear_line(field: Field) -> None:
+def test_of_two_workers_with_one_name_one_ends_with_one_clear_line(grown: Field) -> None:
     """One that saw the other write into its states starts again from the log (3); who lost the name ends (4)."""
-    both = [field.worker("same").wait_ready()]
-    with under_load(field):
+    both = [grown.worker("same").wait_ready()]
+    with under_load(grown):
         time.sleep(1)
-        both.append(field.worker("same").wait_ready())
+        both.append(grown.worker("same").wait_ready())
         eventually(lambda: any(supervised(worker) == 4 for worker in both), 30, "one of the two ended")
         time.sleep(1)
     [loser] = [worker for worker in both if supervised(worker) == 4]
-    field.wait_done()
+    grown.wait_done()
     assert "give every worker a LOYALTY_INSTANCE of its own" in last_words(loser)
-    check_kafka(field.settings)
+    check_kafka(grown.settings)
 
 
 def supervised(worker: Running) -> int | None:
@@ -103,9 +104,9 @@ def own_broker(tmp_path: Path) -> Iterator[Brokers]:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seconds", [12, 60])
-def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, tmp_path: Path, seconds: int) -> None:
+def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, volume: Volume, tmp_path: Path, seconds: int) -> None:
     """Worker and sink come back by themselves; the session of a group is over after ten seconds."""
-    field = Field(tmp_path, own_broker.bootstrap)
+    field = grow(Field(tmp_path, own_broker.bootstrap), volume)
     try:
         with_warehouse(field)
         running = [field.worker(), field.sink()]
@@ -128,9 +129,9 @@ def test_a_broker_that_is_away_is_waited_for(own_broker: Brokers, tmp_path: Path
 
 @pytest.mark.soak
 def test_a_sink_that_is_told_to_stop_while_the_broker_hangs_ends_in_time_and_the_next_finishes(
-    own_broker: Brokers, embedded: Embedded, tmp_path: Path
+    own_broker: Brokers, embedded: Embedded, volume: Volume, tmp_path: Path
 ) -> None:
-    field = Field(tmp_path, own_broker.bootstrap, clickhouse=embedded.url)
+    field = grow(Field(tmp_path, own_broker.bootstrap, clickhouse=embedded.url), volume)
     node = own_broker.nodes[0].process
     assert node is not None
     try:
@@ -149,9 +150,9 @@ def test_a_sink_that_is_told_to_stop_while_the_broker_hangs_ends_in_time_and_the
         field.end()
 
 
-def test_a_worker_that_is_told_to_stop_under_load_leaves_almost_nothing_to_be_done_again(field: Field) -> None:
-    worker = field.worker().wait_ready()
-    with under_load(field):
+def test_a_worker_that_is_told_to_stop_under_load_leaves_almost_nothing_to_be_done_again(grown: Field) -> None:
+    worker = grown.worker().wait_ready()
+    with under_load(grown):
         time.sleep(3)
         started = time.monotonic()
         assert worker.stop() == 0
@@ -159,21 +160,21 @@ def test_a_worker_that_is_told_to_stop_under_load_leaves_almost_nothing_to_be_do
         assert "cut short" not in worker.tail()
         worker.start().wait_ready()
         time.sleep(1)
-    field.wait_done()
+    grown.wait_done()
     assert worker.metric("loyalty_events_redelivered_total") == 0
-    check_kafka(field.settings)
+    check_kafka(grown.settings)
 
 
-def test_a_worker_that_wakes_up_after_another_took_over_writes_nothing(field: Field) -> None:
+def test_a_worker_that_wakes_up_after_another_took_over_writes_nothing(grown: Field) -> None:
     """What it had fetched and folded is older than what the other has written since."""
-    asleep = field.worker().wait_ready()
-    with under_load(field):
+    asleep = grown.worker().wait_ready()
+    with under_load(grown):
         time.sleep(2)
         asleep.signal(signal.SIGSTOP)
-        field.worker().wait_ready(40)  # after the other's session
+        grown.worker().wait_ready(40)  # after the other's session
         time.sleep(1)
         asleep.signal(signal.SIGCONT)
         assert asleep.wait_dead(10) == 72
     assert "another may have its partitions" in last_words(asleep)
-    field.wait_done()
-    check_kafka(field.settings)
+    grown.wait_done()
+    check_kafka(grown.settings)

@@ -21,7 +21,7 @@ from tests.faults.field import Field, Running, supervised, traffic
 from tests.faults.oracle import check_kafka, plain, read_log, stored_states
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-worker")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
 BROKEN = 20
 STEPS = [Point.REFOLD_DONE, Point.REFOLD_ALONE, Point.REFOLD_TOLD, Point.REFOLD_SENT]
 
@@ -56,73 +56,73 @@ def worked(field: Field) -> Running:
     return worker
 
 
-def test_what_was_wrong_is_right_and_nobody_is_told_anything(field: Field) -> None:
-    worker = worked(field)
-    told, before = len(read_log(field.settings, ALERTS)), stored_states(field.settings)
-    broken(field)
+def test_what_was_wrong_is_right_and_nobody_is_told_anything(grown: Field) -> None:
+    worker = worked(grown)
+    told, before = len(read_log(grown.settings, ALERTS)), stored_states(grown.settings)
+    broken(grown)
     with pytest.raises(AssertionError):
-        check_kafka(field.settings)
+        check_kafka(grown.settings)
     worker.start().wait_ready()
     with supervised(worker):
-        done = rebuild(field)
+        done = rebuild(grown)
         assert done.returncode == 0, done.stderr
         assert f"Folded {len(before)} states again: {BROKEN} differed and were put into place, 1 of" in done.stdout
         eventually(lambda: worker.metric("loyalty_ready") == 1, 60, "the worker goes on")
-        check_kafka(field.settings)
-        assert len(read_log(field.settings, ALERTS)) == told
-        assert {k: plain(c) for k, c in stored_states(field.settings).items()} == {
+        check_kafka(grown.settings)
+        assert len(read_log(grown.settings, ALERTS)) == told
+        assert {k: plain(c) for k, c in stored_states(grown.settings).items()} == {
             k: plain(c) for k, c in before.items()
         }
 
-        written = len(read_log(field.settings, STATES))
-        done = rebuild(field)
+        written = len(read_log(grown.settings, STATES))
+        done = rebuild(grown)
         assert "all equal the live ones. Nobody was told anything." in done.stdout
-        assert len(read_log(field.settings, STATES)) == written
-        field.send(traffic(100, seed=9))
-        field.wait_done()
-    check_kafka(field.settings)
-    assert len(read_log(field.settings, ALERTS)) > told
+        assert len(read_log(grown.settings, STATES)) == written
+        grown.send(traffic(100, seed=9))
+        grown.wait_done()
+    check_kafka(grown.settings)
+    assert len(read_log(grown.settings, ALERTS)) > told
 
 
 @pytest.mark.parametrize("steps", [STEPS[1::2], pytest.param(STEPS, marks=pytest.mark.soak)], ids=["two", "all"])
-def test_under_traffic_and_killed_at_a_step_nothing_is_lost(field: Field, steps: list[Point]) -> None:
-    worker = worked(field)
-    broken(field)
+def test_under_traffic_and_killed_at_a_step_nothing_is_lost(grown: Field, steps: list[Point]) -> None:
+    worker = worked(grown)
+    broken(grown)
     worker.start().wait_ready()
-    other = field.worker().wait_ready()
+    other = grown.worker().wait_ready()
     stop = threading.Event()
     events = chain.from_iterable(traffic(50, seed=seed) for seed in count(2))
-    sending = threading.Thread(target=field.send, args=(events, 100, stop), daemon=True)
+    sending = threading.Thread(target=grown.send, args=(events, 100, stop), daemon=True)
     sending.start()
     try:
         with supervised(worker, other):
             for step in steps:
-                done = rebuild(field, **{VARIABLE: f"{step}:2" if step is Point.REFOLD_SENT else f"{step}:1"})
+                done = rebuild(grown, **{VARIABLE: f"{step}:2" if step is Point.REFOLD_SENT else f"{step}:1"})
                 assert done.returncode == -9, (step, done.stdout, done.stderr)
-            done = rebuild(field)
+            done = rebuild(grown)
             assert done.returncode == 0, done.stderr
             stop.set()
             sending.join(60)
-            field.wait_done()
+            grown.wait_done()
     finally:
         stop.set()
-    check_kafka(field.settings)
+    check_kafka(grown.settings)
 
 
-def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swapped_was_killed(field: Field) -> None:
-    field.send(traffic(20))
-    with Announced(field.settings):
-        worker = field.worker()
+def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swapped_was_killed(grown: Field) -> None:
+    grown.send(traffic(20))
+    with Announced(grown.settings):
+        worker = grown.worker()
         time.sleep(6)
         assert worker.metric("loyalty_ready") == 0
-        assert kafka.members(field.settings, field.settings.group("worker")) == 0
+        assert kafka.members(grown.settings, grown.settings.group("worker")) == 0
     worker.wait_ready()
     killed = subprocess.Popen(
-        [sys.executable, "-c", ANNOUNCING], env=os.environ | field.settings.as_env(), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ANNOUNCING], env=os.environ | grown.settings.as_env(), stdout=subprocess.PIPE, text=True
     )
     assert killed.stdout is not None
     assert killed.stdout.readline() == "said\n"
-    with pytest.raises(Refused, match="another rebuild"), Announced(field.settings):
+    with pytest.raises(Refused, match="another rebuild"), Announced(grown.settings):
         pass
     assert worker.wait_dead(30) == 3, "it leaves, and wants to be started again"
     killed.kill()
@@ -130,8 +130,8 @@ def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swappe
     started = time.monotonic()
     worker.start().wait_ready()
     assert time.monotonic() - started > 5
-    field.wait_done()
-    check_kafka(field.settings)
+    grown.wait_done()
+    check_kafka(grown.settings)
 
 
 ANNOUNCING = """

@@ -19,6 +19,7 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field, supervised, traffic
 from tests.faults.oracle import read_log
 from tests.faults.rows import check_rows
+from tests.faults.volume import Volume, grow
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
@@ -28,10 +29,13 @@ NEXT_TO_THE_SWAP = [Point.REBUILD_CARRIED, Point.REBUILD_EXCHANGED]
 
 
 @pytest.fixture(scope="module")
-def filled(broker: Brokers, embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+def filled(
+    broker: Brokers, embedded: Embedded, volume: Volume, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Field]:
     """One pipeline for the module, with everything in its tables."""
     made = Field(tmp_path_factory.mktemp("rebuild"), broker.bootstrap, clickhouse=embedded.url)
     try:
+        grow(made, volume)
         made.send(traffic(60))
         made.worker(LOYALTY_TICK_SECONDS="86400").wait_ready()  # nothing happens by itself
         made.sink().wait_ready()

@@ -12,6 +12,7 @@ import pytest
 from pipeline.crashpoints import VARIABLE, Point
 from tests.faults.field import Field, Running, traffic
 from tests.faults.rows import check_rows
+from tests.faults.volume import EVENTS
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-sink")]
 STEPS = [point for point in Point if point.startswith("sink-")]
@@ -32,25 +33,25 @@ def steady_traffic(field: Field, rate: float) -> Iterator[None]:
         sending.join(60)
 
 
-def test_without_any_fault_the_tables_equal_the_log(filled: Field) -> None:
-    filled.send(traffic(300))
-    filled.worker().wait_ready()
-    filled.sink().wait_ready()
-    filled.wait_done()
-    filled.wait_done("sink")
-    assert check_rows(filled) > 1_000
+def test_without_any_fault_the_tables_equal_the_log(grown_filled: Field) -> None:
+    grown_filled.send(traffic(300))
+    grown_filled.worker().wait_ready()
+    grown_filled.sink().wait_ready()
+    grown_filled.wait_done()
+    grown_filled.wait_done("sink")
+    assert check_rows(grown_filled) > 4 * EVENTS
 
 
 @pytest.mark.parametrize("step", [pytest.param(s, marks=() if s in ESSENTIAL else pytest.mark.soak) for s in STEPS])
-def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(filled: Field, step: Point) -> None:
-    filled.worker().wait_ready()
-    sink = filled.sink("0", **{VARIABLE: f"{step}:2"}).wait_ready()
-    with steady_traffic(filled, 300):  # so that what is read again could end elsewhere
+def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(grown_filled: Field, step: Point) -> None:
+    grown_filled.worker().wait_ready()
+    with steady_traffic(grown_filled, 300):  # so that what is read again could end elsewhere
+        sink = grown_filled.sink("0", **{VARIABLE: f"{step}:2"})  # it may be dead before anybody sees that it is ready
         assert sink.wait_dead() == -9
         sink.start(**{VARIABLE: ""}).wait_ready()
-    filled.wait_done()
-    filled.wait_done("sink")
-    check_rows(filled)
+    grown_filled.wait_done()
+    grown_filled.wait_done("sink")
+    check_rows(grown_filled)
 
 
 def harass(sink: Running, times: int, seed: int) -> None:
@@ -80,34 +81,37 @@ def rows_after_kills(field: Field, sink: Running, times: int, seed: int, rate: f
 
 
 @pytest.mark.soak
-def test_a_sink_killed_again_and_again_writes_every_row_once(filled: Field) -> None:
-    assert rows_after_kills(filled, filled.sink("0"), times=12, seed=3) > 1_000
+def test_a_sink_killed_again_and_again_writes_every_row_once(grown_filled: Field) -> None:
+    assert rows_after_kills(grown_filled, grown_filled.sink("0"), times=12, seed=3) > 4 * EVENTS
 
 
 @pytest.mark.soak
-def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(filled: Field) -> None:
-    sink = filled.sink("0", program=("-m", "tests.faults.forgetful"))
+def test_the_same_kills_double_rows_when_tokens_are_worth_nothing(grown_filled: Field) -> None:
+    sink = grown_filled.sink("0", program=("-m", "tests.faults.forgetful"))
     with pytest.raises(AssertionError, match="rows stand there more than once"):
-        rows_after_kills(filled, sink, times=12, seed=3)
+        rows_after_kills(grown_filled, sink, times=12, seed=3)
 
 
 @pytest.mark.soak
-def test_an_aggregate_that_lost_its_window_counts_a_repeated_batch_twice(filled: Field) -> None:
-    sink = filled.sink("0").wait_ready()
-    filled.send(traffic(60))
-    filled.wait_done("sink")
+def test_an_aggregate_that_lost_its_window_counts_a_repeated_batch_twice(grown_filled: Field) -> None:
+    sink = grown_filled.sink("0").wait_ready()
+    grown_filled.send(traffic(60))
+    grown_filled.wait_done("sink")
     sink.stop()
-    filled.rows("ALTER TABLE survey_answers_daily MODIFY SETTING non_replicated_deduplication_window = 0")
-    sink = filled.sink("0", program=("-m", "tests.faults.unchecked"), **{VARIABLE: f"{Point.SINK_INSERTED}:1"})
-    filled.send(traffic(60, seed=2))
+    grown_filled.rows("ALTER TABLE survey_answers_daily MODIFY SETTING non_replicated_deduplication_window = 0")
+    sink = grown_filled.sink("0", program=("-m", "tests.faults.unchecked"), **{VARIABLE: f"{Point.SINK_INSERTED}:1"})
+    grown_filled.send(traffic(60, seed=2))
     assert sink.wait_dead() == -9
     sink.start(**{VARIABLE: ""}).wait_ready()
-    filled.wait_done("sink")
+    grown_filled.wait_done("sink")
     with pytest.raises(AssertionError, match=r"survey_answers_by_day: .* rows differ"):
-        check_rows(filled)
+        check_rows(grown_filled)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
-def test_a_sink_killed_two_hundred_times_writes_every_row_once(filled: Field) -> None:
-    assert rows_after_kills(filled, filled.sink("0"), times=200, seed=random.randrange(10**6), rate=300) > 50_000
+def test_a_sink_killed_two_hundred_times_writes_every_row_once(grown_filled: Field) -> None:
+    assert (
+        rows_after_kills(grown_filled, grown_filled.sink("0"), times=200, seed=random.randrange(10**6), rate=300)
+        > 50_000
+    )

@@ -14,9 +14,10 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.rows import check_rows
 from tests.faults.test_sink_kills import steady_traffic
+from tests.faults.volume import EVENTS
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
 
 
 def finished(field: Field) -> int:
@@ -26,17 +27,17 @@ def finished(field: Field) -> int:
     return check_rows(field)
 
 
-def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once(filled: Field) -> None:
-    filled.worker().wait_ready()
-    with steady_traffic(filled, 300):
-        first = filled.sink().wait_ready()
-        others = [filled.sink().wait_ready() for _ in range(2)]
+def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once(grown_filled: Field) -> None:
+    grown_filled.worker().wait_ready()
+    with steady_traffic(grown_filled, 300):
+        first = grown_filled.sink().wait_ready()
+        others = [grown_filled.sink().wait_ready() for _ in range(2)]
         time.sleep(2)
         first.stop()
         time.sleep(2)
         others[0].stop()
         time.sleep(2)
-    assert finished(filled) > 1_000
+    assert finished(grown_filled) > 4 * EVENTS
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once
         pytest.param("a", Point.SINK_MID_INSERT, marks=pytest.mark.soak),
     ],
 )
-def test_what_a_dead_sink_had_recorded_another_finishes(filled: Field, instance: str, step: Point) -> None:
-    filled.worker().wait_ready()
-    with steady_traffic(filled, 200):
-        dying = filled.sink(instance, **{VARIABLE: f"{step}:3"})
-        other = filled.sink("b" if instance else "").wait_ready()
+def test_what_a_dead_sink_had_recorded_another_finishes(grown_filled: Field, instance: str, step: Point) -> None:
+    grown_filled.worker().wait_ready()
+    with steady_traffic(grown_filled, 200):
+        dying = grown_filled.sink(instance, **{VARIABLE: f"{step}:3"})
+        other = grown_filled.sink("b" if instance else "").wait_ready()
         assert dying.wait_dead() == -9
         eventually(lambda: _taken_over(other.said()), 40, "the other has all partitions")
-    assert finished(filled) > 500
+    assert finished(grown_filled) > 4 * EVENTS
 
 
 def _taken_over(said: list[dict[str, object]]) -> bool:
@@ -64,28 +65,30 @@ def _taken_over(said: list[dict[str, object]]) -> bool:
     )
 
 
-def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(filled: Field) -> None:
-    filled.worker().wait_ready()
-    with steady_traffic(filled, 300):
-        frozen = filled.sink().wait_ready()
-        other = filled.sink().wait_ready()
+def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(grown_filled: Field) -> None:
+    grown_filled.worker().wait_ready()
+    with steady_traffic(grown_filled, 300):
+        frozen = grown_filled.sink().wait_ready()
+        other = grown_filled.sink().wait_ready()
         time.sleep(2)
         frozen.signal(signal.SIGSTOP)
         eventually(lambda: _taken_over(other.said()), 40, "the other has all partitions")
         time.sleep(2)
         frozen.signal(signal.SIGCONT)
         time.sleep(4)
-    assert finished(filled) > 1_000
+    assert finished(grown_filled) > 4 * EVENTS
     assert frozen.alive
 
 
 @pytest.mark.parametrize(
     "gently", [pytest.param(True, id="restarted", marks=pytest.mark.soak), pytest.param(False, id="killed")]
 )
-def test_a_broker_that_goes_away_and_comes_back_costs_no_row(filled: Field, broker: Brokers, gently: bool) -> None:
-    filled.worker().wait_ready()
-    sink = filled.sink().wait_ready()
-    with steady_traffic(filled, 300):
+def test_a_broker_that_goes_away_and_comes_back_costs_no_row(
+    grown_filled: Field, broker: Brokers, gently: bool
+) -> None:
+    grown_filled.worker().wait_ready()
+    sink = grown_filled.sink().wait_ready()
+    with steady_traffic(grown_filled, 300):
         time.sleep(2)
         node = broker.nodes[0]
         node.stop() if gently else node.kill()
@@ -93,14 +96,14 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_row(filled: Field, brok
         node.start()
         broker.wait_ready()
         time.sleep(2)
-    assert finished(filled) > 1_000
+    assert finished(grown_filled) > 4 * EVENTS
     assert sink.alive
 
 
-def test_whoever_migrates_sees_that_a_sink_runs_and_that_it_left(filled: Field) -> None:
-    checks.nobody_writes(filled.settings, 0.0)
-    sink = filled.sink("0").wait_ready()
+def test_whoever_migrates_sees_that_a_sink_runs_and_that_it_left(grown_filled: Field) -> None:
+    checks.nobody_writes(grown_filled.settings, 0.0)
+    sink = grown_filled.sink("0").wait_ready()
     with pytest.raises(Refused, match="1 sinks are running"):
-        checks.nobody_writes(filled.settings, 0.5)
+        checks.nobody_writes(grown_filled.settings, 0.5)
     sink.kill()
-    checks.nobody_writes(filled.settings)  # a killed one is waited for
+    checks.nobody_writes(grown_filled.settings)  # a killed one is waited for

@@ -9,11 +9,13 @@ import pytest
 from pipeline.sink.app import STOP_SECONDS
 from tests.faults.field import Field, traffic
 from tests.faults.rows import check_rows
+from tests.faults.test_sink_kills import steady_traffic
 from tests.faults.test_sink_refusals import purchase
+from tests.faults.volume import EVENTS
 from tests.faults.warehouses import Complaining, Embedded, Proxy
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
 
 
 @pytest.fixture
@@ -36,37 +38,36 @@ def rows_in(field: Field) -> int:
     return int(field.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
 
 
-def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(filled: Field, embedded: Embedded) -> None:
-    filled.worker().wait_ready()
-    filled.sink().wait_ready()
-    coming = filled.sending(traffic(400), rate=500)
-    for _ in range(2):
-        before = rows_in(filled)
-        eventually(lambda: rows_in(filled) > before, 20, "rows arrive")  # noqa: B023 - called at once
-        embedded.kill()
-        embedded.start()
-    coming.join()
-    filled.wait_done()
-    filled.wait_done("sink")
-    assert check_rows(filled) > 1_000
+def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(grown_filled: Field, embedded: Embedded) -> None:
+    grown_filled.worker().wait_ready()
+    grown_filled.sink().wait_ready()
+    with steady_traffic(grown_filled, 300):
+        for _ in range(2):
+            before = rows_in(grown_filled)
+            eventually(lambda: rows_in(grown_filled) > before, 40, "rows arrive")  # noqa: B023 - called at once
+            embedded.kill()
+            embedded.start()
+    grown_filled.wait_done()
+    grown_filled.wait_done("sink")
+    assert check_rows(grown_filled) > 4 * EVENTS
 
 
-def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(filled: Field, embedded: Embedded) -> None:
-    sink = filled.sink().wait_ready()
-    filled.send(traffic(50))
-    filled.wait_done("sink")
+def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(grown_filled: Field, embedded: Embedded) -> None:
+    sink = grown_filled.sink().wait_ready()
+    grown_filled.send(traffic(50))
+    grown_filled.wait_done("sink")
     embedded.kill()
     try:
-        filled.send(traffic(1_500, seed=3))
+        grown_filled.send(traffic(1_500, seed=3))
         eventually(lambda: sink.metric("loyalty_sink_paused") == 1, 30, "the sink waits")
         before = psutil.Process(sink.process.pid).memory_info().rss
-        filled.send(traffic(1_500, seed=4))
+        grown_filled.send(traffic(1_500, seed=4))
         time.sleep(14)  # longer than a session of the group
         assert psutil.Process(sink.process.pid).memory_info().rss - before < 100_000_000
     finally:
         embedded.start()
-    filled.wait_done("sink")
-    assert check_rows(filled) > 10_000
+    grown_filled.wait_done("sink")
+    assert check_rows(grown_filled) > 4 * EVENTS
     assigned = [line for line in sink.said() if line["event"] == "partitions assigned"]
     assert len(assigned) == 1, "it left its group"
 

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.faults.warehouse import with_warehouse
 
 pytestmark = [pytest.mark.timeout(1_500), pytest.mark.xdist_group("faults-worker"), pytest.mark.soak]
 SECONDS = 600.0
+CONTROL_SECONDS = 60.0
 
 
 def kill_until(process: Running, end: float, seed: int, kills: list[str]) -> None:
@@ -25,12 +27,11 @@ def kill_until(process: Running, end: float, seed: int, kills: list[str]) -> Non
         kills.append(process.kind)
 
 
-def test_ten_minutes_of_random_kills_of_workers_and_sinks_end_equal_to_the_reference(field: Field) -> None:
-    with_warehouse(field)
-    sender = field.sending(traffic(30_000), rate=290)
-    processes = [field.worker("worker-0"), field.worker("worker-1"), field.sink("sink-0"), field.sink("sink-1")]
+def killed_at_random(field: Field, processes: Sequence[Running], customers: int, seconds: float) -> list[str]:
+    """Kill everybody again and again under load, and let them finish; who was killed."""
+    sender = field.sending(traffic(customers), rate=290)
     kills: list[str] = []
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     killers = [threading.Thread(target=kill_until, args=(p, end, n, kills)) for n, p in enumerate(processes)]
     for killer in killers:
         killer.start()
@@ -41,6 +42,25 @@ def test_ten_minutes_of_random_kills_of_workers_and_sinks_end_equal_to_the_refer
         process.wait_ready()
     field.wait_done(seconds=300)
     field.wait_done("sink", seconds=300)
-    check_kafka(field.settings)
-    check_rows(field)
+    return kills
+
+
+def test_ten_minutes_of_random_kills_of_workers_and_sinks_end_equal_to_the_reference(grown: Field) -> None:
+    with_warehouse(grown)
+    processes = [grown.worker("worker-0"), grown.worker("worker-1"), grown.sink("sink-0"), grown.sink("sink-1")]
+    kills = killed_at_random(grown, processes, 30_000, SECONDS)
+    check_kafka(grown.settings)
+    check_rows(grown)
     print(f"{len(kills)} kills: {kills.count('worker')} of workers, {kills.count('sink')} of sinks")
+
+
+def test_the_control_arm_without_the_protections_ends_wrong_on_both_sides(grown: Field) -> None:
+    """A worker that forgets what it applied, and a sink whose tokens are worth nothing: the oracle must notice both."""
+    with_warehouse(grown)
+    careless, forgetful = ("-m", "tests.faults.careless_worker"), ("-m", "tests.faults.forgetful")
+    processes = [grown.worker("worker-0", program=careless), grown.sink("sink-0", program=forgetful)]
+    killed_at_random(grown, processes, 3_000, CONTROL_SECONDS)
+    with pytest.raises(AssertionError, match="states differ"):
+        check_kafka(grown.settings)
+    with pytest.raises(AssertionError, match="rows stand there more than once"):
+        check_rows(grown)

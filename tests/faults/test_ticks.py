@@ -12,7 +12,7 @@ from tests.faults.field import Field, Sent
 from tests.faults.oracle import check_kafka, read_log, stored_states
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("faults-worker")]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-worker")]
 FIRST_DAYS, LAST_DAYS = 60, 200
 SOON = {"LOYALTY_TICK_SECONDS": "1"}
 
@@ -37,22 +37,22 @@ def open_alerts(field: Field) -> int:
 
 
 @pytest.mark.parametrize("crash", ["effects-confirmed:3", pytest.param("states-confirmed:3", marks=pytest.mark.soak)])
-def test_an_open_alert_ends_when_time_has_passed(field: Field, crash: str) -> None:
-    field.send(lives(range(FIRST_DAYS)))
-    worker = field.worker(**SOON).wait_ready()
-    field.wait_done()
-    before = open_alerts(field)
+def test_an_open_alert_ends_when_time_has_passed(grown: Field, crash: str) -> None:
+    grown.send(lives(range(FIRST_DAYS)))
+    worker = grown.worker(**SOON).wait_ready()
+    grown.wait_done()
+    before = open_alerts(grown)
     assert before
     worker.kill()
     worker.start(CRASH_AT=crash)
-    field.send(lives(range(LAST_DAYS)))
+    grown.send(lives(range(LAST_DAYS)))
     worker.wait_dead(30)
     worker.start(CRASH_AT="")
     worker.wait_ready()
-    field.wait_done()
+    grown.wait_done()
     eventually(lambda: worker.metric("loyalty_ticks_total") > 0, 20, "open alerts were looked at again")
-    eventually(lambda: not open_alerts(field), 20, "all of them have faded")
-    told = ticks(field)
+    eventually(lambda: not open_alerts(grown), 20, "all of them have faded")
+    told = ticks(grown)
     assert len({message.alert_id for message in told if message.status == "resolved"}) >= before
     worker.stop()
-    check_kafka(field.settings)
+    check_kafka(grown.settings)

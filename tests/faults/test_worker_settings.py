@@ -12,14 +12,14 @@ from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
 from tests.faults.test_operations import last_words
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
 
 
-def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_each_other(field: Field) -> None:
-    on_disk, in_memory = [field.worker(LOYALTY_STORE=store) for store in ("disk", "memory")]
+def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_each_other(grown: Field) -> None:
+    on_disk, in_memory = [grown.worker(LOYALTY_STORE=store) for store in ("disk", "memory")]
     for worker in (on_disk, in_memory):
         worker.wait_ready()
-    with under_load(field):
+    with under_load(grown):
         time.sleep(1)
         assert in_memory.stop() == 0
         time.sleep(1)
@@ -28,29 +28,29 @@ def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_eac
         time.sleep(1)
         on_disk.start().wait_ready()
         time.sleep(1)
-    field.wait_done()
-    check_kafka(field.settings)
+    grown.wait_done()
+    check_kafka(grown.settings)
 
 
-def test_a_worker_that_comes_back_with_another_store_goes_on(field: Field) -> None:
-    worker = field.worker("worker-0", LOYALTY_STORE="disk")
-    with under_load(field):
+def test_a_worker_that_comes_back_with_another_store_goes_on(grown: Field) -> None:
+    worker = grown.worker("worker-0", LOYALTY_STORE="disk")
+    with under_load(grown):
         for store in ("memory", "disk"):
             worker.wait_ready()
             time.sleep(0.5)
             assert worker.stop() == 0
             worker.start(LOYALTY_STORE=store)
         worker.wait_ready()
-    field.wait_done()
-    check_kafka(field.settings)
+    grown.wait_done()
+    check_kafka(grown.settings)
 
 
-def test_a_worker_that_is_stopped_leaves_its_states_on_disk(field: Field) -> None:
-    worker = field.worker("worker-0", LOYALTY_STORE="disk").wait_ready()
-    field.send(traffic(200))
-    field.wait_done()
+def test_a_worker_that_is_stopped_leaves_its_states_on_disk(grown: Field) -> None:
+    worker = grown.worker("worker-0", LOYALTY_STORE="disk").wait_ready()
+    grown.send(traffic(200))
+    grown.wait_done()
     assert worker.stop() == 0
-    settings = field.settings.with_changes(instance="worker-0", store="disk")
+    settings = grown.settings.with_changes(instance="worker-0", store="disk")
     ends = end_offsets(settings, [STATES])
     for (_, partition), (_, end) in ends.items():
         store = open_store(settings, partition, topic_id=topic_id(settings, STATES))
@@ -58,9 +58,9 @@ def test_a_worker_that_is_stopped_leaves_its_states_on_disk(field: Field) -> Non
         store.close()
 
 
-def test_of_two_workers_on_the_same_files_the_second_ends_with_one_clear_line(field: Field) -> None:
-    first = field.worker(LOYALTY_STORE="disk").wait_ready()
-    second = field.worker(LOYALTY_STORE="disk")
+def test_of_two_workers_on_the_same_files_the_second_ends_with_one_clear_line(grown: Field) -> None:
+    first = grown.worker(LOYALTY_STORE="disk").wait_ready()
+    second = grown.worker(LOYALTY_STORE="disk")
     assert second.wait_dead(20) == 4
     assert "is in use by another worker; give each its own LOYALTY_INSTANCE" in last_words(second)
     assert first.alive

@@ -9,16 +9,16 @@ from tests.faults.field import Field, Running, traffic
 from tests.faults.oracle import Logged, check_kafka, read_log
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
 REPORTED = "records that no worker wrote lie in a topic of ours; they change nothing"
 
 
 @pytest.fixture
-def idle(field: Field) -> Running:
+def idle(grown: Field) -> Running:
     """A worker that has worked and has nothing to do."""
-    worker = field.worker("worker-0").wait_ready()
-    field.send(traffic(100))
-    field.wait_done()
+    worker = grown.worker("worker-0").wait_ready()
+    grown.send(traffic(100))
+    grown.wait_done()
     return worker
 
 
@@ -49,30 +49,30 @@ def reports(worker: Running) -> list[tuple[str, int, int, int]]:
 
 @pytest.mark.parametrize("topic", [STATES, ALERTS], ids=["customer-states", "churn-alerts"])
 def test_a_strangers_record_behind_our_last_one_is_reported_once_and_changes_nothing(
-    field: Field, idle: Running, topic: Topic
+    grown: Field, idle: Running, topic: Topic
 ) -> None:
-    last = newest(field, topic)
-    write(field, topic, last._replace(value=b"a stranger's", headers={}))
+    last = newest(grown, topic)
+    write(grown, topic, last._replace(value=b"a stranger's", headers={}))
     eventually(lambda: bool(reports(idle)), 15, "it is reported")
-    field.send(traffic(100, seed=2))
-    field.send(traffic(100))
-    field.wait_done()
+    grown.send(traffic(100, seed=2))
+    grown.send(traffic(100))
+    grown.wait_done()
     assert idle.alive
     assert reports(idle) == [(topic.name, last.partition, last.offset + 1, last.offset + 1)]
-    check_kafka(field.settings)
+    check_kafka(grown.settings)
 
 
 @pytest.mark.parametrize("topic", [STATES, ALERTS], ids=["customer-states", "churn-alerts"])
-def test_another_workers_record_behind_our_last_one_ends_the_worker(field: Field, idle: Running, topic: Topic) -> None:
-    last = newest(field, topic)
-    write(field, topic, last)
+def test_another_workers_record_behind_our_last_one_ends_the_worker(grown: Field, idle: Running, topic: Topic) -> None:
+    last = newest(grown, topic)
+    write(grown, topic, last)
     assert idle.wait_dead(15) == 3
     assert f"another worker writes into {topic.name}, partition {last.partition}" in idle.tail()
     assert "Traceback" not in idle.tail()
     idle.start().wait_ready()
-    field.send(traffic(100, seed=2))
-    field.wait_done()
-    check_kafka(field.settings)
+    grown.send(traffic(100, seed=2))
+    grown.wait_done()
+    check_kafka(grown.settings)
 
 
 def stopped_and_overwritten(field: Field, store: str) -> tuple[Running, Logged]:
@@ -98,23 +98,23 @@ def send_others(field: Field) -> None:
 
 
 @pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.soak)])
-def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again(field: Field, store: str) -> None:
-    worker, good = stopped_and_overwritten(field, store)
+def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again(grown: Field, store: str) -> None:
+    worker, good = stopped_and_overwritten(grown, store)
     worker.start().wait_ready()
-    send_others(field)
+    send_others(grown)
     assert "states were overwritten by older ones; written again" in worker.tail()
-    again = [record for record in read_log(field.settings, STATES) if record.key == good.key][-1]
+    again = [record for record in read_log(grown.settings, STATES) if record.key == good.key][-1]
     assert (again.value, again.offset > good.offset) == (good.value, True)
-    check_kafka(field.settings)
+    check_kafka(grown.settings)
 
 
 @pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.soak), "disk"])
 def test_a_state_is_written_again_also_when_the_worker_had_nothing_to_do_before_its_next_start(
-    field: Field, store: str
+    grown: Field, store: str
 ) -> None:
-    worker, _ = stopped_and_overwritten(field, store)
+    worker, _ = stopped_and_overwritten(grown, store)
     worker.start().wait_ready()
     assert worker.stop() == 0
     worker.start().wait_ready()
-    send_others(field)
-    check_kafka(field.settings)
+    send_others(grown)
+    check_kafka(grown.settings)

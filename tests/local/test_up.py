@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.volume import QUIET, Volume, live_through
 from tests.stacks import Stack, children_of, eventually
 
 pytestmark = pytest.mark.timeout(240)
@@ -33,10 +34,17 @@ def purchases(stack: Stack) -> int:
     return int(stack.rows("SELECT sum(purchases) AS n FROM customers")[0]["n"])
 
 
-def test_it_goes_on_where_it_stood_after_every_way_to_stop(stack: Stack) -> None:
+def records(stack: Stack) -> int:
+    return int(stack.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
+
+
+def test_it_goes_on_where_it_stood_after_every_way_to_stop(stack: Stack, volume: Volume) -> None:
+    stack.settings = QUIET
     stack.start()
+    live_through(volume, stack.kafka)
+    wanted, stored = purchases(stack) + 6_919, records(stack)
     assert stack.run("replay", "cdnow", "--sample").returncode == 0
-    eventually(lambda: purchases(stack) == 6_919, 30, "the sample folded")
+    eventually(lambda: purchases(stack) == wanted, 30, "the sample folded")
     before = stack.rows("SELECT customer_id, state FROM customer_states FINAL ORDER BY customer_id")
     assert "already runs" in refused(stack)
 
@@ -47,10 +55,8 @@ def test_it_goes_on_where_it_stood_after_every_way_to_stop(stack: Stack) -> None
     assert not any("created" in line for line in stack.lines)
     assert stack.rows("SELECT customer_id, state FROM customer_states FINAL ORDER BY customer_id") == before
     assert stack.run("replay", "cdnow", "--sample").returncode == 0
-    eventually(
-        lambda: int(stack.rows("SELECT count() AS n FROM raw_purchases")[0]["n"]) == 2 * 6_919, 30, "the second replay"
-    )
-    assert purchases(stack) == 6_919
+    eventually(lambda: records(stack) == stored + 2 * 6_919, 30, "the second replay")
+    assert purchases(stack) == wanted
 
     assert stack.process is not None
     os.kill(stack.process.pid, signal.SIGKILL)
@@ -58,7 +64,7 @@ def test_it_goes_on_where_it_stood_after_every_way_to_stop(stack: Stack) -> None
     eventually(lambda: nothing_runs(stack), 30, "children of a killed stack are gone")
 
     stack.start()
-    assert purchases(stack) == 6_919
+    assert purchases(stack) == wanted
     assert "stop it first" in stack.run("reset", "--yes").stderr
     assert stack.stop(signal.SIGHUP) == 0
     assert nothing_runs(stack)
