@@ -188,13 +188,16 @@ class _Asker:
                 return self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic())))
             except KafkaException as failed:
                 error = failed.args[0]
-            if error.code() in _MISSING:
+            if error.code() in _MISSING and not self._exists():  # a client says so of a broker that is away, too
                 raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
             if time.monotonic() > end:
                 raise Unreachable(f"Kafka does not say where the list of erased customers ends: {error.str()}")
             time.sleep(0.2)
             if time.monotonic() - self._made > STALE_SECONDS:
                 self.close()
+
+    def _exists(self) -> bool:
+        return self._topic in kafka.metadata(self._settings).topics
 
     def _ends(self, seconds: float) -> dict[int, int]:
         if self._client is None:

@@ -327,8 +327,16 @@ def doctor_(
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
+def _take_closed_places() -> None:
+    """Where standard output or error is closed, open nothing there: else a file or a socket gets what is printed."""
+    while (place := os.open(os.devnull, os.O_RDWR)) <= 2:  # standard error, the last of the three
+        pass
+    os.close(place)
+
+
 def main() -> None:
     """Run the command; every failure is one clear line, but for a bug, which is told in full."""
+    _take_closed_places()
     try:
         cli(prog_name="loyalty")
     except LoyaltyError as failed:

@@ -31,7 +31,7 @@ def _stderr() -> Any:
 
 _beside = cast(IO[str], Unfailing(_stderr))
 """Standard error: nobody's life depends on what is said beside the work."""
-out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPED_WIDTH)
 err = _Console(file=_beside, highlight=False, soft_wrap=True, width=None if _beside.isatty() else 120)
 
 

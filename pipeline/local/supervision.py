@@ -140,11 +140,7 @@ class Supervision:
         child.due = None
         try:
             child.start()
-        except (
-            OSError,
-            SubprocessError,
-            LoyaltyError,
-        ) as failed:  # no room for its log or its settings; no memory for a process
+        except (OSError, SubprocessError, LoyaltyError) as failed:  # no room for its log, no memory for a process
             self._failed(child, now, f"cannot be started: {watched.reason_of(failed)}", refused=False)
             return
         child.restarts += 1

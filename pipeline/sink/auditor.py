@@ -27,7 +27,14 @@ NEWEST = 20_000
 class Auditor:
     """Looks at what was written lately, again and again."""
 
-    def __init__(self, settings: Settings, facts: metrics.SinkMetrics, connecting: Callable[[], Warehouse]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        facts: metrics.SinkMetrics,
+        connecting: Callable[[], Warehouse],
+        seconds: float = SECONDS,
+    ) -> None:
+        self._seconds = seconds
         self._settings = settings
         self._facts = facts
         self._connecting = connecting
@@ -44,7 +51,7 @@ class Auditor:
         self._stopping.set()
 
     def _work(self) -> None:
-        while not self._stopping.wait(SECONDS):
+        while not self._stopping.wait(self._seconds):
             try:
                 self.search()
                 self.round()
