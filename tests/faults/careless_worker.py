@@ -13,6 +13,7 @@ from pipeline.worker.app import run
 
 def forgetful(customer: Customer, event: Event, topic: str, offset: int, older: Older | None = None) -> Applied:
     """Apply an event to a customer whose applied offsets and counted events are not known."""
+    del older
     before = copy(customer)
     before.applied, before.recent, before.moved = {}, b"", 0
     return apply(before, event, topic, offset)

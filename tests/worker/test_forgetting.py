@@ -26,17 +26,25 @@ def test_the_states_of_erased_customers_and_what_others_say_of_them_are_found() 
     assert asyncio.run(forgotten(store, {digest_of(b"nobody")})) == ([], {})
 
 
+def test_the_pieces_of_erased_customers_are_found_also_where_no_state_knows_them() -> None:
+    piece = b"\x00\x01\x02\x00\x00\x00\x07"
+    store = MemoryStore()
+    store.put({piece + GONE: bytes(14), piece + b"a": bytes(14), b"a": referred("a", b"b")}, 3)
+    assert asyncio.run(forgotten(store, {digest_of(GONE)})) == ([piece + GONE], {})
+
+
 def bytes_under(path: Path) -> bytes:
     return b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
 
 
 def test_what_was_erased_from_a_store_on_disk_is_in_none_of_its_files(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
-    store.put({GONE: b"1", b"neighbour": b"2"}, 1)
+    piece = b"\x00\x01\x02\x00\x00\x00\x07" + GONE
+    store.put({GONE: b"1", piece: bytes(14), b"neighbour": b"2"}, 1)
     store.close()
     store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
     assert GONE in bytes_under(tmp_path)
-    store.put({GONE: None}, 2)
+    store.put({GONE: None, piece: None}, 2)
     store.scrub()
     assert (store.get(GONE), store.get(b"neighbour"), len(store)) == (None, b"2", 1)
     store.close()

@@ -41,6 +41,31 @@ def test_a_live_state_that_cannot_be_read_is_written_over() -> None:
     assert found({b"c": state(2)}, {b"c": b"not ours"}) == Differences([], [], {b"c": state(2)}, {}, [])
 
 
+def piece(customer: bytes, *marks: bytes, bucket: int = 0) -> tuple[bytes, bytes]:
+    key = b"\x00\x01\x00" + bucket.to_bytes(4, "big") + customer
+    return key, b"".join(mark * 8 + bytes(6) for mark in marks)
+
+
+def test_pieces_may_differ_where_they_come_to_the_same_marks() -> None:
+    new = dict([(b"c", state(1, recent=b"1" * 8)), piece(b"c", b"2", b"3")])
+    live = dict([(b"c", state(1, recent=b"3" * 8)), piece(b"c", b"2"), piece(b"c", b"1", bucket=1)])
+    assert found(new, live) == Differences([], [], {}, {}, [])
+
+
+def test_pieces_that_lost_a_mark_are_written_before_their_state_and_what_nobody_needs_is_erased() -> None:
+    new = dict([(b"c", state(1)), piece(b"c", b"2", b"3")])
+    live = dict([(b"c", state(1)), piece(b"c", b"2"), piece(b"c", b"2", bucket=1), piece(b"ghost", b"4")])
+    left = [piece(b"c", bucket=1)[0], piece(b"ghost")[0]]
+    assert found(new, live) == Differences([], [], {b"c": state(1)}, dict([piece(b"c", b"2", b"3")]), left)
+
+
+def test_a_piece_with_a_mark_that_no_event_makes_is_erased_before_it_is_written() -> None:
+    new = dict([(b"c", state(1)), piece(b"c", b"2")])
+    live = dict([(b"c", state(1)), piece(b"c", b"2", b"9")])
+    key = piece(b"c")[0]
+    assert found(new, live) == Differences([], [key], {b"c": state(1)}, dict([piece(b"c", b"2")]), [])
+
+
 def test_kept_states_and_erased_customers_are_left_alone() -> None:
     assert found(
         {b"c": state(2), b"gone": state(1)}, {b"c": state(1), b"d": state(1)}, frozenset({b"c", b"d"})

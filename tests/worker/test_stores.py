@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.core.customer import Customer, encode_state
+from pipeline.core.marks import entries
 from pipeline.errors import BadEvent, Refused, Transient
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
 from pipeline.worker.stores import open_store as open_store_of
@@ -56,6 +57,67 @@ def test_an_erasure_leaves_nothing(open_store: Callable[[], Store]) -> None:
     store.put({b"a": b"1", b"b": b"2"}, 1)
     store.put({b"a": None, b"unknown": None}, 2)
     assert (store.get(b"a"), len(store), store.last) == (None, 1, 2)
+
+
+PIECE, OTHER_PIECE = b"\x00\x01\x00\x00\x00\x00\x00a", b"\x00\x01\x01\x00\x00\x00\x03b"
+
+
+def entry(mark: bytes, bound: int) -> bytes:
+    return mark * 8 + bound.to_bytes(6, "big")
+
+
+def test_pieces_are_kept_beside_customers_and_are_none(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    store.put({PIECE: b"1", OTHER_PIECE: b"2", b"a": b"3", b"b": b"4"}, 3)
+    store.put({PIECE: b"5", b"b": None}, 5)
+    assert (len(store), store.get(PIECE), dict(store.items())) == (1, b"5", {b"a": b"3"})
+    assert dict(store.pieces()) == {PIECE: b"5", OTHER_PIECE: b"2"}
+    store.put({PIECE: None, OTHER_PIECE: None, b"\x00\x01\x00\x00\x00\x00\x00unknown": None}, 6)
+    assert (len(store), store.get(PIECE), list(store.pieces())) == (1, None, [])
+
+
+def test_pieces_on_disk_come_back(tmp_path: Path) -> None:
+    store = on_disk(tmp_path)
+    store.put({PIECE: b"1", b"a": b"3"}, 3)
+    store.close()
+    again = on_disk(tmp_path)
+    assert (len(again), dict(again.pieces()), again.last) == (1, {PIECE: b"1"}, 3)
+    again.drop()
+    assert list(again.pieces()) == []
+    again.close()
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one slice", "in two slices"])
+@pytest.mark.parametrize(
+    ("first", "second", "superseded"),
+    [
+        (entry(b"a", 1), entry(b"a", 1) + entry(b"b", 2), False),
+        (entry(b"a", 1) + entry(b"b", 2), entry(b"a", 1), True),
+        (entry(b"a", 1), entry(b"b", 2), True),
+        (entry(b"b", 2) + entry(b"a", 3), entry(b"a", 1) + entry(b"b", 2), False),
+    ],
+    ids=["more", "less", "other", "earlier"],
+)
+def test_of_two_versions_of_a_piece_what_either_holds_stays(
+    open_store: Callable[[], Store], first: bytes, second: bytes, superseded: bool, apart: bool
+) -> None:
+    partition = Partition(open_store())
+    records = [Logged(0, PIECE, first), Logged(1, PIECE, second)]
+    for part in [records[:1], records[1:]] if apart else [records]:
+        partition.replay(part)
+    held = dict(entries(partition.store.get(PIECE) or b""))
+    assert held.keys() == dict(entries(first + second)).keys()
+    assert partition.superseded == ({PIECE} if superseded else set())
+
+
+@pytest.mark.parametrize("key", [b"\x00", b"\x00superseded", b"\x00\x01\x00\x00\x00\x00\x00", PIECE])
+def test_what_somebody_else_writes_under_a_key_that_is_nobodys_changes_nothing(
+    open_store: Callable[[], Store], key: bytes
+) -> None:
+    store = open_store()
+    store.put({b"a": state("a", purchases=1)}, 0)
+    Partition(store).replay([Logged(1, key, b"somebody else's")])
+    assert (store.last, len(store), list(store.pieces()), store.superseded) == (1, 1, [], set())
 
 
 def test_a_dropped_store_is_empty_and_usable(open_store: Callable[[], Store]) -> None:
