@@ -17,12 +17,13 @@ from pipeline.commands import audit, customers, explain, export, letters
 from pipeline.commands import erase as erasing
 from pipeline.commands import receipt as receipts
 from pipeline.core.customer import Customer
+from pipeline.core.marks import customer_of, is_piece
 from pipeline.core.partition import partition_of
 from pipeline.core.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import NotFound
 from pipeline.suppressed import Suppression, Why, heeded, suppress
-from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS
+from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES
 from tests.faults.field import Field, Sent, traffic
 from tests.faults.oracle import (
     Logged,
@@ -312,3 +313,50 @@ def chosen_any(field: Field) -> str:
         f"SELECT customer_id FROM customer_states FINAL WHERE purchases > 3 AND customer_id != '{OTHER}' LIMIT 1"
     )
     return str(row["customer_id"])
+
+
+def test_a_customer_with_pieces_of_their_state_is_erased_with_them_beside_a_worker_and_without(filled: Field) -> None:
+    """Pieces are records of their own; some of them no state knows of."""
+    field, gone = filled, ["the-first-gone", "the-second-gone"]
+    stray = b"\x00\x01\x05\x00\x00\x00\x07" + gone[1].encode()
+    producer = kafka.producer(field.settings, "lost")
+    producer.produce(
+        field.settings.topic(STATES.name), bytes(14), stray, partition_of(gone[1].encode(), field.settings.partitions)
+    )
+    kafka.flush(producer)
+    worker, sink = field.worker(LOYALTY_STORE="disk").wait_ready(), field.sink().wait_ready()
+    for customer in (OTHER, *gone):
+        field.send(
+            ("purchases", customer.encode(), purchase(f"{customer}-{number}", customer)) for number in range(400)
+        )
+    everything_done(field)
+    for customer in gone:
+        assert pieces_of(field, customer)
+        receipt = erased(field, customer)
+        assert {entry["after"] for entry in receipt["places"]} == {0}
+        assert {place["place"]: place["before"] for place in receipt["places"]}["topic customer-states"] == 1
+        assert not pieces_of(field, customer)
+        assert not mentions(field, customer)
+        if customer == gone[0]:
+            assert worker.stop() == 0
+            assert customer.encode() not in bytes_under(field.directory / "state")
+    worker.start().wait_ready()
+    everything_done(field)
+    assert worker.stop() == 0
+    held = bytes_under(field.directory / "state")
+    assert [name.encode() in held for name in (OTHER, *gone)] == [True, False, False]
+    assert pieces_of(field, OTHER)
+    assert sink.metric("loyalty_sink_unreadable_records_total") == 0
+    assert audit.collect(field.settings)["ok"]
+
+
+def bytes_under(path: Path) -> bytes:
+    """Everything in the files of a folder."""
+    return b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
+
+
+def pieces_of(field: Field, customer: str) -> list[bytes]:
+    """The keys of a customer's pieces that the changelog holds."""
+    newest = {record.key or b"": record.value for record in read_log(field.settings, STATES)}
+    return [key for key, value in newest.items()
+            if value is not None and is_piece(key) and customer_of(key) == customer.encode()]  # fmt: skip
