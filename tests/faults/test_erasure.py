@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from pipeline import kafka
 from pipeline.commands import audit, customers, explain, export, letters
 from pipeline.commands import erase as erasing
 from pipeline.commands import receipt as receipts
+from pipeline.commands.traces import traces
 from pipeline.core.customer import Customer
 from pipeline.core.marks import customer_of, is_piece
 from pipeline.core.partition import partition_of
@@ -301,6 +303,30 @@ def test_a_worker_killed_while_it_forgets_begins_again_and_says_so_only_when_it_
     eventually(lambda: heeded(field.settings, places), 30, "a running worker forgets too")
     assert not {name.encode() for name in gone} & stored_states(field.settings).keys()
     assert len(stored_states(field.settings)) == len(known) - 3
+
+
+@pytest.mark.soak
+def test_once_the_changelog_is_cleaned_no_record_of_it_names_the_customer(filled: Field) -> None:
+    field = filled
+    field.worker().wait_ready()
+    field.sink().wait_ready()
+    field.send(traffic(20))
+    everything_done(field)
+    customer = chosen_any(field)
+    receipt = erased(field, customer)
+    assert STATES.name in {remains["topic"] for remains in receipt["remains"]}
+    at_once = {"min.compaction.lag.ms": "0", "max.compaction.lag.ms": "1", "delete.retention.ms": "0",
+               "segment.ms": "100", "min.cleanable.dirty.ratio": "0.001"}  # fmt: skip
+    changes = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in at_once.items()]
+    topic = ConfigResource(ResourceType.TOPIC, field.settings.topic(STATES.name), incremental_configs=changes)
+    client = kafka.admin(field.settings)
+    client.incremental_alter_configs([topic])[topic].result(30)
+
+    def is_cleaned() -> bool:
+        field.send(traffic(20, seed=4))  # what is written last is never cleaned
+        return STATES.name not in {trace.topic for trace in traces(field.settings, customer)}
+
+    eventually(is_cleaned, 150, "the changelog is cleaned")
 
 
 def referred(field: Field, customer: str) -> bool:
