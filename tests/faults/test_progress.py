@@ -24,8 +24,9 @@ def of_workers(field: Field) -> health.Verdict:
     return workers
 
 
-def test_workers_elsewhere_are_judged_by_their_commits(broker: Brokers, field: Field) -> None:
+def test_workers_elsewhere_are_judged_by_their_commits(broker: Brokers, grown: Field) -> None:
     """One with nothing to do but the marks of a transaction; one that is frozen, and still counts as a member."""
+    field = grown
     worker = field.worker("0").wait_ready()
     transactional = Producer({"bootstrap.servers": field.settings.kafka, "transactional.id": field.settings.database})
     transactional.init_transactions(20)
