@@ -18,6 +18,7 @@ from msgspec import NODEFAULT, Meta
 from pipeline.core.checks import TOLERANCE_MS, check
 from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse, Text
 from pipeline.core.moments import milliseconds
+from pipeline.core.spellings import reading_of
 from pipeline.errors import BadEvent, Reason
 
 Kind = Literal["purchase", "service_contact", "survey_response", "alert_outcome"]
@@ -61,6 +62,8 @@ class Decoder:
         self._strict = msgspec.json.Decoder(_strict(declared))
         self._clean = msgspec.json.Decoder(_strict(declared, Clean))
         self._tolerant = msgspec.json.Decoder(declared)
+        self._known, self._declared = _strict(declared), declared
+        self._respelled = reading_of(declared)
 
     def __call__(self, value: bytes | None, appended_at: datetime) -> Decoded:
         """The event in ``value``, as the broker appended it at ``appended_at``.
@@ -100,9 +103,24 @@ class Decoder:
         try:
             return self._tolerant.decode(value), True
         except msgspec.ValidationError as broken:
-            raise _violation(str(broken)) from None
+            return self._read_otherwise(value, broken)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             raise BadEvent(Reason.UNPARSEABLE, _parse_problem(value, broken)) from None
+
+    def _read_otherwise(self, value: bytes, broken: msgspec.ValidationError) -> tuple[Event, bool]:
+        """What is the same event in another spelling; ``broken`` says what is wrong with what is not."""
+        try:
+            respelled = self._respelled(msgspec.json.decode(value))
+            return msgspec.convert(respelled, self._declared), self._has_unknown(respelled)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise _violation(str(broken)) from None
+
+    def _has_unknown(self, respelled: Any) -> bool:
+        try:
+            msgspec.convert(respelled, self._known)
+        except msgspec.ValidationError:
+            return True
+        return False
 
 
 def _strict(declared: type[msgspec.Struct], text: Any = Text) -> type[msgspec.Struct]:

@@ -36,7 +36,7 @@ def csv_log(text: str, folder: Path) -> list[Bought]:
 def test_a_csv_file_in_any_order_of_columns(tmp_path: Path) -> None:
     rows = csv_log(
         "amount,date,customer_id,currency,obligated,note\n"
-        "49.90,1970-01-02,a,EUR,,x\n"
+        "49.900000,1970-01-02,a,EUR,,x\n"
         "10,1970-01-03T23:30:00-02:00,a,EUR,FALSE,\n"
         "-49.90,1970-01-05,a,EUR,,returned\n"
         '5,1970-01-05,"b, c",EUR,true,\n',

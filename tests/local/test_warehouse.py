@@ -246,6 +246,15 @@ def stored(warehouse: Warehouse, topic: str, example: str, offset: int) -> None:
     warehouse.insert(table, columns(warehouse, table), [row], f"{topic}-{offset}")
 
 
+def test_other_spellings_of_a_value_are_stored_as_the_value(warehouse: Warehouse) -> None:
+    migrate(warehouse)
+    stored(warehouse, "purchases", "purchase/valid/other-spellings.json", 1)
+    (row,) = warehouse.query(
+        "SELECT toString(amount), quantities, toString(occurred_at) FROM raw_purchases"
+    ).rows  # fmt: skip
+    assert tuple(row) == ("49.9", [2], "2017-01-01 00:00:00.000")
+
+
 def test_facts_that_only_some_sources_know_stand_beside_rows_from_before(warehouse: Warehouse) -> None:
     """A row of before the migration reads as one that says nothing; the views show the new columns."""
     migrate(warehouse, shipped()[:3])
