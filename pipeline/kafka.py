@@ -234,6 +234,11 @@ def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
         return ()
 
 
+def header_of(message: Message, name: str) -> bytes:
+    """One header, the last of its name; empty when there is none or it is null: anyone can write any header."""
+    return dict(headers_of(message)).get(name) or b""
+
+
 def record_of(message: Message) -> Record:
     """A message as a record of the log; made past the constructor, which would take as long as all the rest."""
     fields = (message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))

@@ -23,6 +23,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 
 from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.topics import SUPPRESSED
@@ -220,7 +221,7 @@ def suppression_in(value: bytes | None) -> Suppression | None:
     """What an entry says, ``None`` when that cannot be read."""
     try:
         return _entry.decode(value or b"")
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

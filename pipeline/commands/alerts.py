@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.messages import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
@@ -124,7 +125,7 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
                 raise Unreachable(f"Kafka stopped answering: {message.error().str()}")
             try:
                 alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue  # somebody else wrote into the topic
             if not (alert.held_out or alert.backfill):
                 yield msgspec.to_builtins(alert)

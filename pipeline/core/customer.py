@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.core.days import with_day
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.stated import Promises, Stated
 
 STATE_VERSION = 2
@@ -243,7 +244,7 @@ def glance(value: bytes) -> Glance:
     """When a customer was last heard of, and whether an alert is open; nothing of what is no state."""
     try:
         seen: Any = _glance_decoder.decode(value)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return Glance()
     return Glance(seen.last_event_at, any(alert.status == "open" for alert in seen.alerts))
 
@@ -255,7 +256,7 @@ def applied_of(value: bytes) -> dict[str, int] | None:
     """The last offset applied to an encoded state, by topic; ``None`` when it is no state."""
     try:
         return _applied_decoder.decode(value).applied
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -272,7 +273,7 @@ def _check_version(value: bytes) -> None:
     """Version 1 was an object, not an array."""
     try:
         found = msgspec.msgpack.decode(value, type=dict[str, Any]).get("version", 1)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return
     raise ValueError(f"customer state has version {found}; this program reads version {STATE_VERSION}")
 

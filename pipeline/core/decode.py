@@ -28,6 +28,9 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
 """The deepest nesting of arrays and objects that is read."""
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that anyone can have written: no such value, no text, nested without an end."""
+
 _BACKSLASH: Final = 0x5C
 _DELETE: Final = 0x7F
 """As numbers: asked for as a piece of bytes, each would cost half of what decoding does."""
@@ -96,7 +99,7 @@ class Decoder:
         strict = self._strict if _BACKSLASH in value or _DELETE in value else self._clean
         try:
             return cast(Event, strict.decode(value)), False
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             pass  # either unknown fields or broken: the tolerant decoder tells them apart
         if _depth(value) > MAX_DEPTH:
             raise BadEvent(Reason.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
@@ -104,7 +107,7 @@ class Decoder:
             return self._tolerant.decode(value), True
         except msgspec.ValidationError as broken:
             return self._read_otherwise(value, broken)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        except UNREADABLE as broken:
             raise BadEvent(Reason.UNPARSEABLE, _parse_problem(value, broken)) from None
 
     def _read_otherwise(self, value: bytes, broken: msgspec.ValidationError) -> tuple[Event, bool]:
@@ -112,7 +115,7 @@ class Decoder:
         try:
             respelled = self._respelled(msgspec.json.decode(value))
             return msgspec.convert(respelled, self._declared), self._has_unknown(respelled)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             raise _violation(str(broken)) from None
 
     def _has_unknown(self, respelled: Any) -> bool:

@@ -7,6 +7,7 @@
 A crash between 2 and 3 leaves records that 1 finds.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -77,10 +78,14 @@ def arrived(settings: Settings, note: Note) -> dict[int, int]:
             if start == end:
                 continue
             for record in kafka.records(reader, settings.topic(note.topic), partition, start):
-                said = (dict(kafka.headers_of(record)).get(IMPORT_HEADER) or b"").partition(b"/")
-                if said[0] == note.identity.encode():
-                    found[partition] = max(found.get(partition, 0), int(said[2]))
-    return found
+                found[partition] = max(found.get(partition, 0), row_of(note, kafka.header_of(record, IMPORT_HEADER)))
+    return {partition: row for partition, row in found.items() if row}
+
+
+def row_of(note: Note, header: bytes) -> int:
+    """Which row of this import a record is; 0 when it is none."""
+    said = re.fullmatch(rb"([0-9a-f]{16})/([0-9]{1,18})", header)
+    return int(said[2]) if said is not None and said[1] == note.identity.encode() else 0
 
 
 def send(

@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.core.currencies import to_amount, to_units
 from pipeline.core.customer import Customer, decode_state
-from pipeline.core.decode import Decoder
+from pipeline.core.decode import UNREADABLE, Decoder
 from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.marks import is_piece
 from pipeline.core.messages import ChurnAlert
@@ -271,7 +271,7 @@ TABLES = (
 )
 """Every table that records become rows of."""
 
-FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
+FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, *UNREADABLE)
 """What reading a record of one of our own topics raises when somebody else wrote it; such a record makes no row."""
 
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]

@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Collection
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from pipeline.core.customer import decode_state, encode_state
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.marks import customer_of
 from pipeline.core.suppression import digest_of, referrer_in, without_referrer
 from pipeline.worker.outputs import KafkaOutputs
@@ -37,7 +37,7 @@ async def forgotten(store: Store, suppressed: Collection[bytes]) -> Forgotten:
         if digest_of(key) in suppressed:
             found.erased.append(key)
         elif (referrer := referrer_in(value)) is not None and digest_of(referrer.encode()) in suppressed:
-            with contextlib.suppress(msgspec.MsgspecError):  # no state of ours: events of that customer are set aside
+            with contextlib.suppress(*UNREADABLE):  # no state of ours: events of that customer are set aside
                 found.changed[key] = encode_state(without_referrer(decode_state(value)))
         if number % PIECE == 0:
             await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Transient
 from pipeline.notes import read_note
@@ -113,9 +114,9 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
 def _message(record: Found) -> Message | None:
     """A message of ours; anything else that lies in the topic is not."""
     try:
-        applied = _applied.decode(dict(kafka.headers_of(record)).get(APPLIED_HEADER) or b"")
+        applied = _applied.decode(kafka.header_of(record, APPLIED_HEADER))
         return Message(_alert.decode(record.value() or b""), applied)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

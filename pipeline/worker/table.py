@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import faust
-import msgspec
 import structlog
 from faust.stores import memory
 from faust.types import TP
 
 from pipeline.core.customer import Customer, decode_state, is_newer
+from pipeline.core.decode import UNREADABLE
 from pipeline.core.marks import OWN, is_piece, is_readable, merged
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
@@ -176,7 +176,7 @@ def _decoded(value: bytes) -> Customer:
     """A state of another version stops the worker, for it concerns every customer; a broken one concerns its own."""
     try:
         return decode_state(value)
-    except msgspec.MsgspecError:  # is a ValueError too
+    except UNREADABLE:  # two of them are a ValueError too
         raise BadEvent(Reason.STATE_UNREADABLE, "the customer's state in customer-states is not one of ours") from None
     except ValueError as unknown:
         raise Refused(

@@ -185,7 +185,10 @@ def told_letters(settings: Settings) -> set[Letter]:
     """The dead letters, each once."""
     letters = set()
     for record in read_log(settings, DEAD_LETTERS):
-        said = {k.removeprefix(ERROR_HEADERS): (v or b"").decode() for k, v in record.headers.items()}
+        ours = {
+            k.removeprefix(ERROR_HEADERS): (v or b"") for k, v in record.headers.items() if k.startswith(ERROR_HEADERS)
+        }
+        said = {name: value.decode() for name, value in ours.items()}
         letters.add((said["topic"], int(said["partition"]), int(said["offset"]), said["reason"]))
     return letters
 

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
 from pipeline.importing import note
 from pipeline.simulate import cdnow, population
-from pipeline.topics import ALERTS, PURCHASES
+from pipeline.topics import ALERTS, IMPORT_HEADER, PURCHASES
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field, supervised
 from tests.faults.oracle import check_kafka, read_log, stored_states, told_alerts
@@ -130,6 +131,10 @@ def test_an_import_that_is_killed_sends_every_row_once(running: Field, export: E
 
 def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Field, export: Export) -> None:
     imported(running, export.file, export.mapping)
+    stranger = Producer({"bootstrap.servers": running.settings.kafka})
+    for header in (None, b"", b"\xff", b"/"):  # under our own name, from somebody else
+        stranger.produce(running.settings.topic(PURCHASES.name), b"{}", b"c", headers=[(IMPORT_HEADER, header)])
+    assert stranger.flush(30) == 0
     settle(running)
     other = export.mapping.with_name("other.toml")
     other.write_text(SAMPLE + 'source = { constant = "shop" }\n')
