@@ -25,8 +25,9 @@ def import_(
     example_mapping: Annotated[
         str | None,
         typer.Option(
-            "--example-mapping", metavar="KIND", show_default=False,
-            help="Print a mapping to start from: purchase, service_contact, survey_response or alert_outcome.",
+            "--example-mapping", metavar="NAME", show_default=False,
+            help="Print a mapping to start from: purchase, service_contact, survey_response, alert_outcome, "
+            "shopify_orders or zendesk_tickets.",
         ),
     ] = None,
     most_rejects: Annotated[

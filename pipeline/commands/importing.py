@@ -45,11 +45,19 @@ class Imported(NamedTuple):
         return {
             "rows": checked.rows,
             "fit": checked.good,
+            "refunds": checked.refunds,
+            "left_out": dict(checked.left_out),
             "sent": {self.topic: self.sent},
             "found_in_the_log": self.found,
             "rejected": checked.rejected,
             "rejects": [
-                {"reason": reason, "detail": detail, "rows": count, "first_row": checked.first_rejects[reason, detail]}
+                {
+                    "reason": reason,
+                    "detail": detail,
+                    "rows": count,
+                    "first_row": checked.first_rejects[reason, detail],
+                    "column": checked.columns.get(detail),
+                }
                 for (reason, detail), count in checked.rejects.most_common()
             ],
             "rejects_file": str(self.rejects) if self.rejects else None,
@@ -146,10 +154,11 @@ def _begun(path: Path) -> datetime | None:
 
 
 def _refuse_many(checked: Checked, most: float, rejects: Path) -> None:
-    if checked.rejected * 100 > most * checked.rows:
+    if checked.rejected * 100 > most * (checked.good + checked.rejected):
         (reason, detail), _ = checked.rejects.most_common(1)[0]
+        looked_at = checked.good + checked.rejected
         raise Refused(
-            f"{checked.rejected} of {checked.rows} rows do not fit ({reason}, {detail}, ...); nothing was sent. Mend "
+            f"{checked.rejected} of {looked_at} rows do not fit ({reason}, {detail}, ...); nothing was sent. Mend "
             f"the mapping by {rejects}, or leave them out: --most-rejects 100"
         )
 
@@ -182,8 +191,8 @@ def _send(settings: Settings, work: _Work, known: Note, checked: Checked, rate: 
     noted: Callable[[Note], object] = lambda now: note.write(work.path, now)  # noqa: E731 - said once
     crash = CrashPoints.from_env(os.environ)
     with output.bar() as bar:
-        task = bar.add_task(f"{work.topic} from {work.path.name}", total=checked.good, completed=known.sent)
-        made = sending.events(work.file, work.maker, work.repeats)
+        task = bar.add_task(f"{work.topic} from {work.path.name}", total=checked.events, completed=known.sent)
+        made = sending.events(work.file, work.plan, work.maker, work.repeats)
         done, found = sending.send(settings, known, made, noted, lambda n: bar.update(task, completed=n), rate, crash)
     if work.file.digest != checked.digest:
         raise Refused(f"{work.path.name} was changed while it was imported; import it again from a copy that stays")
@@ -203,19 +212,22 @@ def show(imported: Imported, *, dry: bool) -> None:
         )
     if checked.rejects:
         output.table(
-            ["rows", "reason", "detail", "first row"],
+            ["rows", "reason", "detail", "column", "first row"],
             [
-                [count, *why, checked.first_rejects[why]]
+                [count, *why, checked.columns.get(why[1], ""), checked.first_rejects[why]]
                 for why, count in checked.rejects.most_common(SHOWN)
             ],
         )  # fmt: skip
     span = f"from {checked.earliest:%Y-%m-%d} to {checked.latest:%Y-%m-%d}" if checked.earliest else ""
     money = ", ".join(f"{count} in {currency}" for currency, count in checked.currencies.most_common())
-    output.say(f"{checked.rows} rows: {checked.good} fit, {span}{'; ' + money if money else ''}.")
+    refunds = f"; {checked.refunds} refunds beside them" if checked.refunds else ""
+    output.say(f"{checked.rows} rows: {checked.good} fit, {span}{'; ' + money if money else ''}{refunds}.")
+    for why, count in checked.left_out.most_common():
+        output.say(f"{count} rows are left out: {why}.")
     if imported.rejects:
         output.say(f"{checked.rejected} rows do not fit; which and why: {imported.rejects}")
     if dry:
-        output.say(f"Nothing was sent. Without --dry-run {checked.good} events would go to {imported.topic}.")
+        output.say(f"Nothing was sent. Without --dry-run {checked.events} events would go to {imported.topic}.")
     else:
         before = f"; {imported.found} were there already" if imported.found else ""
         output.say(f"Sent {imported.sent} events to {imported.topic}{before}.")

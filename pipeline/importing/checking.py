@@ -3,29 +3,29 @@
 The same pass decides whether anything is sent at all, so a file that is cut off at its end costs nothing.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
 
 import orjson
 
-from pipeline.core.currencies import Currency
 from pipeline.core.events import Event, Purchase
 from pipeline.errors import BadEvent, Refused
-from pipeline.importing.events import Maker, found
+from pipeline.importing.doubts import Columns, Customers
+from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats, content_key
 from pipeline.importing.mapping import Plan
 from pipeline.importing.rows import File, Row
+from pipeline.importing.units import Apart, Unit, units
 
 Progress = Callable[[int], object]
 """Told how many bytes were read."""
-CURRENCIES = frozenset(get_args(Currency))
-LOOKED_AT = 1_000
-"""Rows in which a column is looked at that no field comes from."""
 STEP = 500
+LINES = {"lines": "category"}
+"""Fields that a mapping fills by another name."""
 
 
 @dataclass(slots=True)
@@ -34,10 +34,19 @@ class Checked:
 
     rows: int = 0
     good: int = 0
+    """Rows that fit; where rows are lines of orders, orders."""
+    rejected: int = 0
+    """Rows, or orders, that do not fit."""
+    refunds: int = 0
+    """Refunds beside them."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many rows the mapping leaves out, for each of its conditions."""
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many rows were rejected for each reason and detail."""
     first_rejects: dict[tuple[str, str], int] = field(default_factory=dict)
     """The number of the first row of each."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """The column behind each detail that names a field."""
     earliest: datetime | None = None
     latest: datetime | None = None
     currencies: Counter[str] = field(default_factory=Counter)
@@ -49,9 +58,9 @@ class Checked:
     digest: str = ""
 
     @property
-    def rejected(self) -> int:
-        """Rows that do not fit."""
-        return self.rows - self.good
+    def events(self) -> int:
+        """What would be sent."""
+        return self.good + self.refunds
 
 
 FIRST = 40
@@ -66,25 +75,19 @@ def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path 
     Refused
         The file as a whole cannot be used, or not one row fits the mapping.
     """
-    checked, columns = Checked(), _Columns(plan)
+    pass_ = _Pass(plan, maker, repeats, file.size)
     part = rejects.with_name(f"{rejects.name}.part") if rejects is not None else Path("/dev/null")
     try:
         with part.open("wb") as written:
-            for row in file.rows():
-                checked.rows += 1
-                columns.see(row)
-                try:
-                    _see(checked, plan, maker, repeats, row)
-                except BadEvent as bad:
-                    _reject(checked, row, bad)
-                    written.write(orjson.dumps({"row": row.number, "reason": bad.reason, "detail": bad.detail}) + b"\n")
-                if checked.rows % STEP == 0:
+            for unit in units(pass_.rows(file), plan, pass_.leave_out):
+                if (line := pass_.see(unit)) is not None:
+                    written.write(line)
+                if pass_.checked.good % STEP == 0:
                     progress(file.done)
         progress(file.done)
         repeats.second_pass()
-        checked.digest = file.digest
-        _refuse_useless(checked, columns.never())
-        checked.warnings += columns.warnings()
+        pass_.checked.digest = file.digest
+        pass_.end(file)
     except OSError as failed:
         raise Refused(f"cannot write {part}: {failed.strerror}") from None
     except BaseException:
@@ -92,31 +95,92 @@ def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path 
             part.unlink(missing_ok=True)
         raise
     if rejects is not None:
-        part.replace(rejects) if checked.rejected else part.unlink()
-    return checked
+        part.replace(rejects) if pass_.checked.rejected else part.unlink()
+    return pass_.checked
 
 
-def _see(checked: Checked, plan: Plan, maker: Maker, repeats: Repeats, row: Row) -> None:
-    event = maker(row, repeats.first).event
-    checked.good += 1
-    if plan.identity.column is not None:
-        checked.same_id += repeats.mark(content_key([event.customer_id, event.event_id]))
-    at = event.occurred_at
-    checked.earliest = at if checked.earliest is None else min(checked.earliest, at)
-    checked.latest = at if checked.latest is None else max(checked.latest, at)
-    if len(checked.first) < FIRST:
-        checked.first.append((event.customer_id, event.event_id))
-    checked.currencies.update(_currency(event))
+class _Pass:
+    """What is remembered while every row is read once."""
+
+    def __init__(self, plan: Plan, maker: Maker, repeats: Repeats, file_bytes: int) -> None:
+        self.checked = Checked()
+        self._plan, self._maker, self._repeats = plan, maker, repeats
+        self._columns, self._customers, self._apart = Columns(plan), Customers(), Apart(plan, file_bytes)
+
+    def rows(self, file: File) -> Iterator[Row]:
+        """The rows of the file, looked at on the way."""
+        for row in file.rows():
+            self.checked.rows += 1
+            self._columns.see(row)
+            yield row
+
+    def leave_out(self, why: str) -> None:
+        """A row that the mapping leaves out."""
+        self.checked.left_out[why] += 1
+
+    def see(self, unit: Unit) -> bytes | None:
+        """The rows of an event; returns what is to be written down when they do not fit."""
+        self._apart.see(unit)
+        try:
+            event, *refunds = (made.event for made in self._maker(unit, self._repeats.first))
+        except BadEvent as bad:
+            return self._reject(unit.rows[0], bad)
+        checked = self.checked
+        checked.good += 1
+        checked.refunds += len(refunds)
+        if self._plan.identity.column is not None:
+            checked.same_id += self._repeats.mark(content_key([event.customer_id, event.event_id]))
+        at = event.occurred_at
+        checked.earliest = at if checked.earliest is None else min(checked.earliest, at)
+        checked.latest = at if checked.latest is None else max(checked.latest, at)
+        if len(checked.first) < FIRST:
+            checked.first.append((event.customer_id, event.event_id))
+        checked.currencies.update(_currency(event))
+        self._customers.see(event.customer_id, unit.number)
+        return None
+
+    def _reject(self, row: Row, bad: BadEvent) -> bytes:
+        why = (bad.reason.value, bad.detail)
+        self.checked.rejected += 1
+        self.checked.rejects[why] += 1
+        self.checked.first_rejects.setdefault(why, row.number)
+        said = {"row": row.number, "reason": bad.reason, "detail": bad.detail}
+        if row.line:
+            said["line"] = row.line
+        if (column := self._column(bad.detail)) is not None:
+            said["column"] = self.checked.columns[bad.detail] = column
+        return orjson.dumps(said) + b"\n"
+
+    def _column(self, detail: str) -> str | None:
+        """The column of the field that a detail names."""
+        field_ = re.match(r"\$\.((?:refund\.)?\w+)", detail)
+        if field_ is None:
+            return None
+        source = self._plan.sources.get(LINES.get(field_[1], field_[1]))
+        if field_[1] == "event_id":
+            return self._plan.identity.column
+        return source.column if source is not None else None
+
+    def end(self, file: File) -> None:
+        """Every row was read.
+
+        Raises
+        ------
+        Refused
+            The file as a whole cannot be used.
+        """
+        _refuse_useless(self.checked, self._columns.never())
+        if self._apart.maybe and (row := self._apart.first(units(file.rows(), self._plan))) is not None:
+            order = self._plan.order.column if self._plan.order is not None else ""
+            raise Refused(
+                f"the rows of an order do not lie together: row {row} belongs to one that came before; sort the file "
+                f"by {order}"
+            )
+        self.checked.warnings += [*self._columns.warnings(), *self._customers.warnings()]
 
 
 def _currency(event: Event) -> tuple[str, ...]:
     return (event.currency,) if isinstance(event, Purchase) else ()
-
-
-def _reject(checked: Checked, row: Row, bad: BadEvent) -> None:
-    why = (bad.reason.value, bad.detail)
-    checked.rejects[why] += 1
-    checked.first_rejects.setdefault(why, row.number)
 
 
 def _refuse_useless(checked: Checked, never: list[str]) -> None:
@@ -124,43 +188,11 @@ def _refuse_useless(checked: Checked, never: list[str]) -> None:
         raise Refused("the file holds no rows below its first line; nothing is imported")
     if never:
         raise Refused(f"no row of the file has {', '.join(never)}; name its columns in the mapping as they are")
+    if not checked.good and not checked.rejected:
+        raise Refused("the mapping leaves out every row of the file; look at its [[leave_out]] and [file] footer")
     if not checked.good:
         (reason, detail), count = checked.rejects.most_common(1)[0]
         raise Refused(
-            f"not one of {checked.rows} rows fits the mapping; {count} of them: {reason}, {detail}. Mend the mapping"
+            f"not one of {checked.rejected} rows fits the mapping; {count} of them: {reason}, {detail}. "
+            "Mend the mapping"
         )
-
-
-class _Columns:
-    """Looks at what the mapping leaves out, and at what it names and the file has not."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._wanted = set(plan.columns)
-        constant = plan.fields.get("currency")
-        self._constant = constant.constant if constant is not None else None
-        self._mapped = set(plan.columns)
-        self._seen: defaultdict[str, set[Any]] = defaultdict(set)
-        self._rows = 0
-
-    def see(self, row: Row) -> None:
-        """One more row."""
-        if self._wanted and not row.problem:
-            self._wanted = {column for column in self._wanted if found(row.values, column) is None}
-        self._rows += 1
-        if self._constant is not None and self._rows <= LOOKED_AT:
-            for column, value in row.values.items():
-                if column not in self._mapped and isinstance(value, str) and len(self._seen[column]) <= len(CURRENCIES):
-                    self._seen[column].add(value.strip().upper())
-
-    def never(self) -> list[str]:
-        """Columns that the mapping names and no row had."""
-        return sorted(self._wanted)
-
-    def warnings(self) -> list[str]:
-        """A column that looks like currencies beside a constant one."""
-        return [
-            f"every amount is taken as {self._constant}, but the column {column} looks like currencies "
-            f"({', '.join(sorted(values)[:5])}); write currency = {column!r} if it is"
-            for column, values in self._seen.items()
-            if values - {""} and values - {""} <= CURRENCIES and values - {""} != {self._constant}
-        ]

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from pipeline.errors import BadEvent, Reason
+
 BITS = 4
 """How many bits stand for a content."""
 SMALLEST, LARGEST = 1 << 16, 1 << 28
@@ -21,8 +23,17 @@ SMALLEST, LARGEST = 1 << 16, 1 << 28
 
 
 def content_key(content: Any) -> bytes:
-    """128 bits that stand for values of JSON; the order of an object's names does not matter."""
-    whole = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    """128 bits that stand for values of JSON; the order of an object's names does not matter.
+
+    Raises
+    ------
+    BadEvent
+        It is nested too deep to be written.
+    """
+    try:
+        whole = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise BadEvent(Reason.TOO_DEEP, "a value is nested too deep") from None
     return blake2b(whole, digest_size=16, person=b"loyalty-import").digest()
 
 

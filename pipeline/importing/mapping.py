@@ -11,23 +11,20 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import msgspec
 
 from pipeline import resources
-from pipeline.core.decode import EVENTS, Kind
+from pipeline.core.decode import Kind
 from pipeline.errors import Refused
+from pipeline.importing import meaning
 
 T = TypeVar("T")
 KINDS: tuple[Kind, ...] = get_args(Kind)
-OURS = ("event_id", "backfill")
-"""Fields that a mapping does not fill: one has a table of its own, the other is what an import means."""
-LINE = ("category", "quantity")
-"""Columns that together are the one line of a purchase."""
-EPOCHS = {"unix": 1, "unix_ms": 1_000}
-"""Formats of a moment that is a number: how many of it are a second."""
+EXAMPLES = ("shopify_orders", "zendesk_tickets")
+"""Mappings of files that widely used systems export; one for each kind of event stands beside them."""
+Case = Literal["lower", "upper"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +34,23 @@ class Source:
     column: str | None = None
     constant: Any = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    """What its texts mean; ``""`` is an empty cell."""
     otherwise: Any = None
+    case: Case | None = None
+    """A text in small or in capital letters."""
+    whole: bool = False
+    """A text that is a number: 17850.0 is 17850."""
     format: str | None = None
     zone: str | None = None
     decimal: str = "."
+    thousands: str | None = None
+    """What may stand between thousands; where the decimal mark is a comma, a point may."""
+    mark: str | None = None
+    """What may stand before or after a number, such as €."""
+    times: str | None = None
+    """A column with a number, written like this one, that it is multiplied by."""
+    factor: float | int | None = None
+    """What it is multiplied by: 0.01 for cents, -1 for the other sign."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,8 @@ class Identity:
     column: str | None = None
     columns: tuple[str, ...] | None = None
     prefix: str = ""
+    case: Case | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +72,39 @@ class FileForm:
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = None
     """The names of the columns, where the first line does not say them."""
+    escape: str | None = None
+    """What stands before a quotation mark that is part of a cell; usually it is doubled instead."""
+    footer: int = 0
+    """How many rows at the end are none, such as a line of totals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Which rows are left out: by what stands in a column, blanks around it not counted. One of these is said."""
+
+    column: str
+    equals: str | tuple[str, ...] | None = None
+    differs_from: str | tuple[str, ...] | None = None
+    starts_with: str | tuple[str, ...] | None = None
+    empty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Rows that lie together and say the same in a column are the lines of one purchase."""
+
+    column: str
+    amount: Literal["sum", "once"]
+    """What was paid: all lines together, or what one of them, or each of them, says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """What was paid back, in the row of the purchase: an event of its own that refers to it."""
+
+    amount: Source
+    occurred_at: Source | None = None
+    """When; left out, the file does not say it, and it is when the purchase was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,26 +117,42 @@ class Plan:
     file: FileForm
     digest: str
     """SHA-256 of the mapping file."""
+    leave_out: tuple[Condition, ...] = ()
+    order: Order | None = None
+    refund: Refund | None = None
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Every source by the field it fills, those of the refund as ``refund.amount``."""
+        if self.refund is None:
+            return dict(self.fields)
+        of_refund = {"refund.amount": self.refund.amount, "refund.occurred_at": self.refund.occurred_at}
+        return dict(self.fields) | {name: source for name, source in of_refund.items() if source is not None}
 
     @property
     def columns(self) -> list[str]:
         """Every column it needs, each once."""
-        named = [source.column for source in self.fields.values()]
-        wanted = [*named, self.identity.column, *(self.identity.columns or ())]
+        sources = self.sources.values()
+        named = [name for source in sources for name in (source.column, source.times)]
+        wanted = [
+            *named, self.identity.column, *(self.identity.columns or ()),
+            *(condition.column for condition in self.leave_out), self.order.column if self.order is not None else None,
+        ]  # fmt: skip
         return list(dict.fromkeys(name for name in wanted if name is not None))
 
 
-def example(kind: str) -> str:
+def example(name: str) -> str:
     """A commented mapping to start from.
 
     Raises
     ------
     Refused
-        There is no such kind of event.
+        There is no such kind of event, and no such system.
     """
-    if kind not in KINDS:
-        raise Refused(f"no kind of event is called {kind!r}; it is one of {', '.join(KINDS)}")
-    return resources.data("mappings", f"{kind}.toml").read_text()
+    names = (*KINDS, *EXAMPLES)
+    if name not in names:
+        raise Refused(f"no example is called {name!r}; it is one of {', '.join(names)}")
+    return resources.data("mappings", f"{name}.toml").read_text()
 
 
 def read(path: Path) -> Plan:
@@ -104,7 +165,7 @@ def read(path: Path) -> Plan:
     """
     try:
         data = path.read_bytes()
-        return _plan(tomllib.loads(data.decode()), hashlib.sha256(data).hexdigest())
+        return _plan(tomllib.loads(data.decode("utf-8-sig")), hashlib.sha256(data).hexdigest())
     except OSError as failed:
         raise Refused(f"cannot read the mapping {path}: {failed.strerror}") from None
     except UnicodeDecodeError:
@@ -117,20 +178,25 @@ def read(path: Path) -> Plan:
         raise Refused(f"the mapping {path}: {refused}") from None
 
 
+TABLES = ("kind", "file", "event_id", "fields", "leave_out", "order", "refund")
+
+
 def _plan(said: dict[str, Any], digest: str) -> Plan:
-    _known(said, ("kind", "file", "event_id", "fields"), "")
+    _known(said, TABLES, "")
     kind = said.get("kind")
     if kind not in KINDS:
         raise Refused(f'kind is missing or unknown; write kind = "purchase", or another of {", ".join(KINDS)}')
-    form = _made(FileForm, _table(said, "file"), "[file]")
-    identity = _made(Identity, _identified(_table(said, "event_id")), "[event_id]")
-    sources = {name: _source(name, value) for name, value in _table(said, "fields").items()}
-    plan = Plan(kind=cast(Kind, kind), fields=sources, identity=identity, file=form, digest=digest)
-    _check_fields(plan)
-    for name, source in sources.items():
-        _check_source(name, source)
-    if len(form.delimiter) != 1:
-        raise Refused('[file] delimiter must be one character, such as delimiter = ";"')
+    plan = Plan(
+        kind=cast(Kind, kind),
+        fields={name: _source(name, value) for name, value in _table(said, "fields").items()},
+        identity=_made(Identity, _identified(_table(said, "event_id")), "[event_id]"),
+        file=_made(FileForm, _table(said, "file"), "[file]"),
+        digest=digest,
+        leave_out=_conditions(said.get("leave_out", [])),
+        order=_made(Order, _table(said, "order"), "[order]") if "order" in said else None,
+        refund=_refund(_table(said, "refund")) if "refund" in said else None,
+    )
+    meaning.check(plan)
     return plan
 
 
@@ -174,32 +240,14 @@ def _source(name: str, value: Any) -> Source:
     return _made(Source, value, f"field {name}:")
 
 
-def _check_fields(plan: Plan) -> None:
-    declared = {f.name: f for f in msgspec.structs.fields(EVENTS[plan.kind])}
-    allowed = [name for name in declared if name not in OURS]
-    allowed += LINE if plan.kind == "purchase" else ()
-    for name in plan.fields:
-        if name not in allowed:
-            raise Refused(f"{plan.kind} has no field {name!r} to fill; it has {', '.join(allowed)}")
-    missing = [n for n, f in declared.items() if f.required and n not in plan.fields and n not in OURS]
-    if missing:
-        raise Refused(f"{plan.kind} needs {', '.join(missing)}; name the column of each under [fields]")
-    if "quantity" in plan.fields and "category" not in plan.fields:
-        raise Refused("quantity needs category: what was bought so often")
+def _conditions(said: Any) -> tuple[Condition, ...]:
+    if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
+        raise Refused('leave_out must be a list of tables: [[leave_out]] and below it column = "Status"')
+    return tuple(_made(Condition, each, "[[leave_out]]") for each in said)
 
 
-def _check_source(name: str, source: Source) -> None:
-    if (source.column is None) == (source.constant is None):
-        raise Refused(f"field {name} needs a column or a constant, and only one of them")
-    if source.decimal not in (".", ","):
-        raise Refused(f'field {name}: decimal is "." or ","')
-    if source.zone is not None:
-        try:
-            ZoneInfo(source.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise Refused(
-                f"field {name}: no time zone {source.zone!r} is known here; write one as Europe/Berlin"
-            ) from None
-    is_local = source.format is not None and "%z" not in source.format and source.format not in EPOCHS
-    if is_local and source.zone is None:
-        raise Refused(f'field {name}: {source.format} says no time zone; name it: zone = "Europe/Berlin", or "UTC"')
+def _refund(said: dict[str, Any]) -> Refund:
+    _known(said, ("amount", "occurred_at"), "[refund]")
+    if "amount" not in said:
+        raise Refused('[refund] must say what was paid back: amount = "Column"')
+    return Refund(**{name: _source(f"refund.{name}", value) for name, value in said.items()})

@@ -36,7 +36,7 @@ class Note(Struct, kw_only=True, forbid_unknown_fields=True):
     begun: datetime
     """When the import began: what was in the future then is rejected, whenever the rest is sent."""
     row: int = 0
-    """Every row up to this one is confirmed, or was rejected."""
+    """Every event up to this number is confirmed, or was rejected; the number of its row, where each makes one."""
     sent: int = 0
     places: dict[int, int] = {}
     """Where the records of later rows can begin in each partition."""
@@ -78,8 +78,8 @@ def read(file: Path, now: Note) -> Note | None:
     ):
         if not same:
             raise Refused(
-                f"{file.name} was imported up to row {known.row} with another {what}; go on with that one, or give the "
-                f"new file a name of its own (to begin again all the same, move {path.name} away)"
+                f"{file.name} was imported up to event {known.row} with another {what}; go on with that one, or give "
+                f"the new file a name of its own (to begin again all the same, move {path.name} away)"
             )
     return known
 

@@ -3,36 +3,32 @@
 Rules
 -----
 - Memory is bounded by the longest row, whatever the size of the file.
-- What makes the whole file doubtful (cut off, not UTF-8, no columns) is refused with a remedy; a row that cannot be
-  read is a row with a problem, and its neighbours go on.
+- What makes the whole file doubtful (cut off, another encoding, no columns) is refused with a remedy; a row that cannot
+  be read is a row with a problem, and its neighbours go on.
 """
 
-import csv
+import codecs
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
 from pipeline.core.decode import MAX_BYTES
 from pipeline.errors import Refused
+from pipeline.importing.delimited import CUT, Row, Table, Values
 from pipeline.importing.mapping import FileForm
 
-Values = dict[str, Any]
+__all__ = ["File", "Lines", "Row", "Values"]
+
 Lines = Callable[[Path], Iterator[bytes]]
 """The rows of a Parquet file as JSON."""
 Bytes: TypeAlias = "io.BufferedReader[Any]"
-CUT = "is cut off: its last row ends in the middle; get the whole file"
-
-
-class Row(NamedTuple):
-    """A row by its number in the file (from 1, the heading not counted), or what is wrong with it."""
-
-    number: int
-    values: Values
-    problem: str = ""
+TOO_LONG = b"{\n"
+"""What stands for a line that is longer than any event: no JSON."""
 
 
 class File:
@@ -48,8 +44,8 @@ class File:
         try:
             self.size = path.stat().st_size
             with path.open("rb") as file:
-                file.seek(max(0, self.size - 1))
-                self._ends_well = file.read(1) in (b"\n", b"\r")
+                file.seek(max(0, self.size - 4))
+                self._ends_well = file.read().rstrip(b"\0")[-1:] in (b"\n", b"\r")
         except OSError as failed:
             raise Refused(f"cannot read {path}: {failed.strerror}") from None
         if not self.size:
@@ -75,7 +71,7 @@ class File:
                     yield row
                 while file.read(1 << 20):
                     pass
-        except UnicodeDecodeError:
+        except UnicodeError:  # a missing BOM of UTF-16 is no UnicodeDecodeError
             raise Refused(
                 f"{self._path} is not written in {self._form.encoding}; save it as UTF-8, or name its encoding in the "
                 'mapping: [file] encoding = "windows-1252"'
@@ -85,86 +81,70 @@ class File:
         self.done, self.digest = reading.done, reading.digest()
 
     def _of_csv(self, file: Bytes) -> Iterator[Row]:
-        encoding = "utf-8-sig" if self._form.encoding.lower() in ("utf-8", "utf8") else self._form.encoding
-        delimiter = "\t" if self.kind == "tsv" and self._form.delimiter == "," else self._form.delimiter
-        text = self._text(file, encoding)
-        reader = csv.reader(text, strict=True, delimiter=delimiter)
+        table = Table(
+            self._path, self._form, self._needed, tabs=self.kind == "tsv", ends_well=self._ends_well
+        )  # fmt: skip
+        with self._text(file, newline="") as text:
+            yield from table.rows(text)
+
+    @contextmanager
+    def _text(self, file: Bytes, newline: str) -> Iterator[io.TextIOWrapper]:
+        """The file as text; its bytes can be read on afterwards."""
+        text = io.TextIOWrapper(file, self._form.encoding, newline=newline)
         try:
-            columns = self._form.columns or self._heading(next(reader, []))
-            self._refuse_columns(columns)
-            held: tuple[int, list[str]] | None = None
-            for number, cells in enumerate((cells for cells in reader if cells), start=1):
-                if held is not None:
-                    yield _row(*held, columns)
-                held = number, cells
-            if held is not None:
-                self._refuse_half(held[1], columns)
-                yield _row(*held, columns)
-        except csv.Error as broken:
-            if "unexpected end" in str(broken):
-                raise Refused(f"{self._path} {CUT}") from None
-            raise Refused(f"{self._path} is no CSV file from line {reader.line_num} on: {broken}") from None
+            yield text
         finally:
-            text.detach()  # the file is still to be hashed to its end
-
-    def _text(self, file: io.BufferedReader, encoding: str) -> io.TextIOWrapper:
-        try:
-            return io.TextIOWrapper(file, encoding, newline="")
-        except LookupError:
-            raise Refused(f"no encoding is called {encoding!r}; write one as windows-1252") from None
-
-    def _heading(self, names: Sequence[str]) -> tuple[str, ...]:
-        stripped = tuple(name.strip() for name in names)
-        twice = next((name for name in stripped if stripped.count(name) > 1), None)
-        if twice is not None:
-            raise Refused(f"{self._path} has two columns called {twice!r}; give each a name of its own")
-        return stripped
-
-    def _refuse_columns(self, columns: Sequence[str]) -> None:
-        missing = [name for name in self._needed if name not in columns]
-        if missing:
-            raise Refused(
-                f"{self._path} has no column {', '.join(missing)}; it has {', '.join(columns)}. Name one of these in "
-                "the mapping, or say what separates them: [file] delimiter"
-            )
-
-    def _refuse_half(self, last: Sequence[str], columns: Sequence[str]) -> None:
-        if len(last) < len(columns) and not self._ends_well:
-            raise Refused(f"{self._path} {CUT}")
+            text.detach()
 
     def _of_json(self, file: Bytes) -> Iterator[Row]:
-        lines = self._parquet(self._path) if self.kind == "parquet" else _lines(file)
         number = 0
-        for line in lines:
-            if not line.strip():
+        for line, written in enumerate(self._json_lines(file), start=1):
+            if not written.strip():
                 continue
             number += 1
-            yield self._of_line(number, line)
+            yield self._of_line(number, written, line)
 
-    def _of_line(self, number: int, line: bytes) -> Row:
+    def _json_lines(self, file: Bytes) -> Iterator[bytes]:
+        """Lines in UTF-8, whatever the file is written in, without a byte order mark."""
+        if self.kind == "parquet":
+            yield from self._parquet(self._path)
+        elif codecs.lookup(self._form.encoding).name in ("utf-8", "utf-8-sig"):
+            for number, line in enumerate(_lines(file)):
+                yield line if number else line.removeprefix(codecs.BOM_UTF8)
+        else:
+            with self._text(file, newline="\n") as text:
+                for number, written in enumerate(_text_lines(text)):
+                    yield (written if number else written.removeprefix("\ufeff")).encode("utf-8", "surrogatepass")
+
+    def _of_line(self, number: int, written: bytes, line: int) -> Row:
+        at = line if self.kind == "jsonl" else 0
         try:
-            values = orjson.loads(line)
+            values = orjson.loads(written)
         except orjson.JSONDecodeError:
-            line.decode(self._form.encoding)
-            if self.kind == "jsonl" and not line.endswith(b"\n"):
+            if written != TOO_LONG:
+                written.decode()
+            if self.kind == "jsonl" and not written.endswith(b"\n"):
                 raise Refused(f"{self._path} {CUT}") from None
-            return Row(number, {}, "no JSON object on a line of its own, or longer than an event can be")
-        return Row(number, values) if isinstance(values, dict) else Row(number, {}, "no JSON object")
-
-
-def _row(number: int, cells: list[str], columns: Sequence[str]) -> Row:
-    if len(cells) != len(columns):
-        return Row(number, {}, f"{len(cells)} fields, where the first line names {len(columns)}")
-    return Row(number, dict(zip(columns, cells, strict=True)))
+            return Row(number, {}, "no JSON object on a line of its own, or longer than an event can be", at)
+        return Row(number, values, "", at) if isinstance(values, dict) else Row(number, {}, "no JSON object", at)
 
 
 def _lines(file: Bytes) -> Iterator[bytes]:
-    """Lines; of one that is far too long only the beginning, which is no JSON."""
+    """Lines; of one that is far too long only that it is."""
     while line := file.readline(4 * MAX_BYTES):
         if not line.endswith(b"\n") and len(line) == 4 * MAX_BYTES:
             while (rest := file.readline(MAX_BYTES)) and not rest.endswith(b"\n"):
                 pass
-            line = b"{\n"
+            line = TOO_LONG
+        yield line
+
+
+def _text_lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(4 * MAX_BYTES):
+        if not line.endswith("\n") and len(line) == 4 * MAX_BYTES:
+            while (rest := text.readline(MAX_BYTES)) and not rest.endswith("\n"):
+                pass
+            line = TOO_LONG.decode()
         yield line
 
 

@@ -21,8 +21,10 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, Refused, Unreachable
 from pipeline.importing.events import Made, Maker
 from pipeline.importing.identity import Repeats
+from pipeline.importing.mapping import Plan
 from pipeline.importing.note import Note
-from pipeline.importing.rows import File, Row
+from pipeline.importing.rows import File
+from pipeline.importing.units import Unit, units
 from pipeline.topics import BY_NAME, IMPORT_HEADER
 
 PIECE = 20_000
@@ -31,20 +33,18 @@ SECONDS = 120.0
 Numbered = tuple[int, Made]
 
 
-def events(file: File, maker: Maker, repeats: Repeats) -> Iterator[Numbered]:
-    """What fits of a file, with the number of its row."""
-    for row in file.rows():
-        made = _made(maker, row, repeats)
-        if made is not None:
-            yield row.number, made
+def events(file: File, plan: Plan, maker: Maker, repeats: Repeats) -> Iterator[Numbered]:
+    """What fits of a file, with the numbers of its events, which rise."""
+    for unit in units(file.rows(), plan):
+        yield from zip(maker.numbers(unit), _made(maker, unit, repeats), strict=False)
 
 
-def _made(maker: Maker, row: Row, repeats: Repeats) -> Made | None:
-    """The event in a row, ``None`` when it does not fit; a row counts as an occurrence whether it fits or not."""
+def _made(maker: Maker, unit: Unit, repeats: Repeats) -> list[Made]:
+    """The events in a unit, none when it does not fit; a row counts as an occurrence whether it fits or not."""
     try:
-        return maker(row, repeats.occurrence)
+        return maker(unit, repeats.occurrence)
     except BadEvent:
-        return None
+        return []
 
 
 def cluster(settings: Settings) -> str:

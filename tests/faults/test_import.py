@@ -146,6 +146,54 @@ def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Fi
     assert not note.path_of(copy).exists()
 
 
+LINES = """
+kind = "purchase"
+[event_id]
+column = "order"
+prefix = "lines-"
+[order]
+column = "order"
+amount = "sum"
+[refund]
+amount = "back"
+[[leave_out]]
+column = "state"
+equals = "cancelled"
+[fields]
+customer_id = "who"
+order_id = "order"
+occurred_at = { column = "day", zone = "UTC" }
+amount = { column = "price", times = "count" }
+currency = { constant = "EUR" }
+"""
+ORDERS = 600
+
+
+def test_orders_of_several_lines_and_their_refunds_are_sent_once_when_killed(running: Field, tmp_path: Path) -> None:
+    """A row that makes two events, or a part of one, is gone on with where it was."""
+    file, mapping = tmp_path / "lines.csv", tmp_path / "lines.toml"
+    mapping.write_text(LINES)
+    with file.open("w", newline="") as written:
+        writer = csv.writer(written)
+        writer.writerow(["order", "who", "day", "price", "count", "back", "state"])
+        for n in range(ORDERS):
+            state = "cancelled" if n % 10 == 0 else "paid"
+            writer.writerow([n, f"l-{n % 50}", "2024-01-05", "0.10", 3, "0.20" if n % 3 == 1 else "", state])
+            writer.writerow([n, f"l-{n % 50}", "2024-01-05", "0.20", 1, "", state])
+    for crash_at in ("import-sent:1", "import-sending:1"):
+        killed = loyalty(running, "import", file, "--mapping", mapping, "--rate", "150", CRASH_AT=crash_at)
+        assert killed.returncode == -9, killed.stderr
+    done = imported(running, file, mapping)
+    wanted = {f"lines-{n}": "0.50" for n in range(ORDERS) if n % 10}
+    wanted |= {f"lines-{n}-refund": "-0.20" for n in range(ORDERS) if n % 10 and n % 3 == 1}
+    values = [orjson.loads(record.value or b"") for record in read_log(running.settings, PURCHASES)]
+    sent = [(value["event_id"], value["amount"]) for value in values if value.get("event_id", "").startswith("lines-")]
+    assert dict(sent) == wanted
+    assert len(sent) == len(wanted)
+    assert (done["rejected"], done["left_out"]) == (0, {"state is cancelled": ORDERS // 10 * 2})
+    assert 0 < int(str(done["found_in_the_log"])) < len(wanted)
+
+
 def write_contacts(directory: Path) -> tuple[Path, Path]:
     """Service contacts of the same customers, out of the generator, with every field under its own name."""
     file, mapping = directory / "contacts.jsonl", directory / "contacts.toml"

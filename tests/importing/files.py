@@ -8,6 +8,7 @@ from pipeline.importing import mapping
 from pipeline.importing.checking import Checked, check
 from pipeline.importing.events import Made, Maker
 from pipeline.importing.identity import Repeats
+from pipeline.importing.mapping import Plan
 from pipeline.importing.rows import File
 from pipeline.importing.sending import events
 from pipeline.local.parquet import lines
@@ -47,10 +48,16 @@ class Trial:
         file, repeats = File(self.path, plan.file, plan.columns, lines), Repeats(self.path.stat().st_size)
         maker = Maker(plan, NOW, backfill=backfill)
         checked = check(file, plan, maker, repeats, self.rejects, lambda _: None)
-        return checked, [made for _, made in self._events(file, maker, repeats)]
+        return checked, [made for _, made in self._events(file, plan, maker, repeats)]
 
-    def _events(self, file: File, maker: Maker, repeats: Repeats) -> Iterator[tuple[int, Made]]:
-        return events(file, maker, repeats)
+    def numbers(self) -> list[int]:
+        """The numbers of its events, by which an import goes on."""
+        plan = mapping.read(self.mapping)
+        file, maker = File(self.path, plan.file, plan.columns, lines), Maker(plan, NOW, backfill=True)
+        return [number for number, _ in self._events(file, plan, maker, Repeats(self.path.stat().st_size))]
+
+    def _events(self, file: File, plan: Plan, maker: Maker, repeats: Repeats) -> Iterator[tuple[int, Made]]:
+        return events(file, plan, maker, repeats)
 
 
 def shop(directory: Path, rows: str, mapping_: str = SHOP, heading: str = HEADING) -> Trial:

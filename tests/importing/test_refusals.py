@@ -7,7 +7,7 @@ import pytest
 from pipeline import resources
 from pipeline.errors import Refused
 from pipeline.importing import mapping
-from pipeline.importing.mapping import KINDS
+from pipeline.importing.mapping import EXAMPLES, KINDS
 from tests.importing.files import HEADING, ROW, SHOP, Trial, shop
 
 MAPPINGS = {
@@ -36,12 +36,14 @@ def test_a_mapping_that_cannot_be_meant(tmp_path: Path, written: str, said: str)
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_example_mapping_can_be_meant(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("name", [*KINDS, *EXAMPLES])
+def test_every_example_mapping_can_be_meant(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mapping.toml"
-    path.write_text(mapping.example(kind))
-    assert mapping.read(path).kind == kind
-    assert {entry.name for entry in resources.data("mappings").iterdir()} == {f"{kind}.toml" for kind in KINDS}
+    path.write_text(mapping.example(name))
+    kind = mapping.read(path).kind
+    assert kind == name or name in EXAMPLES
+    shipped = {entry.name for entry in resources.data("mappings").iterdir()}
+    assert shipped == {f"{name}.toml" for name in (*KINDS, *EXAMPLES)}
 
 
 FILES = {
