@@ -28,18 +28,20 @@ def test_workers_elsewhere_are_judged_by_their_commits(broker: Brokers, grown: F
     """One with nothing to do but the marks of a transaction; one that is frozen, and still counts as a member."""
     field = grown
     worker = field.worker("0").wait_ready()
+    field.wait_done()
+    before = worker.metric("loyalty_events_consumed_total")
     transactional = Producer({"bootstrap.servers": field.settings.kafka, "transactional.id": field.settings.database})
     transactional.init_transactions(20)
     transactional.begin_transaction()
     topic, key, value = next(sent for sent in traffic(1) if sent[0] == PURCHASES.name)
     transactional.produce(field.settings.topic(topic), value, key)
     transactional.commit_transaction(20)
-    eventually(lambda: worker.metric("loyalty_events_consumed_total") == 1, 30, "the record")
+    eventually(lambda: worker.metric("loyalty_events_consumed_total") == before + 1, 30, "the record")
     assert of_workers(field).well, "the mark of a transaction is nothing that waits"
     worker.signal(signal.SIGSTOP)
     field.send(traffic(5))
     assert of_workers(field).state in ("stuck", "none")  # none: its session is over
-    worker.signal(signal.SIGKILL)
+    worker.kill()
 
     name = field.settings.topic(OUTCOMES.name)
     client = broker.admin()  # must outlive its future
