@@ -52,6 +52,7 @@ async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed
     if values:
         store.superseded.difference_update(found.erased)  # kept with the next put, by name
         store.put(values, await outputs.states(partition, values))
-        await asyncio.to_thread(store.scrub)
         structlog.get_logger().info("erased customers were forgotten", partition=partition, states=len(values))
+    if store.unscrubbed:  # also where the changelog said so before this worker did
+        await asyncio.to_thread(store.scrub)
     return found.erased

@@ -31,6 +31,8 @@ class Store(Protocol):
     """The last offset of the changelog that is in it; -1 for none."""
     superseded: set[bytes]
     """Keys behind whose value an old one lies in the changelog. Kept with the next ``put``."""
+    unscrubbed: bool
+    """Something was erased, by whomever, whose bytes may be on disk until ``scrub``."""
 
     def get(self, key: bytes) -> bytes | None: ...
 
@@ -59,6 +61,8 @@ class Store(Protocol):
 
 class MemoryStore:
     """States in a dictionary."""
+
+    unscrubbed = False
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
@@ -108,6 +112,8 @@ _META = OWN
 """The key of the store's own record; no piece has it, nor that of ``_SUPERSEDED``."""
 _SUPERSEDED = b"\x00superseded"
 """The key of its record of ``Store.superseded``."""
+_UNSCRUBBED = b"\x00unscrubbed"
+"""The key of its record that something was erased and may still be in the files."""
 _NONE = msgspec.msgpack.encode([])
 
 
@@ -127,6 +133,7 @@ class DiskStore:
         self._rocks: Any = rocksdict
         self._path, self._identity, self._cache_bytes = path, identity.encode(), cache_bytes
         self.superseded: set[bytes] = set()
+        self.unscrubbed = False
         self._open_or_rebuild()
 
     def _open_or_rebuild(self) -> None:
@@ -137,6 +144,7 @@ class DiskStore:
             self._open()
             identity, last, count = self._read_meta()
             superseded = msgspec.msgpack.decode(self._db.get(_SUPERSEDED) or _NONE, type=set[bytes])
+            self.unscrubbed = self._db.get(_UNSCRUBBED) is not None
         except Exception as damaged:  # RocksDB raises bare exceptions
             if re.search(r"\block (file|hold)", str(damaged)):
                 raise Refused(
@@ -209,6 +217,9 @@ class DiskStore:
             else:
                 batch.put(key, value)
                 self._count += not known
+        if None in values.values():
+            batch.put(_UNSCRUBBED, b"")
+            self.unscrubbed = True
         batch.put(_SUPERSEDED, msgspec.msgpack.encode(self.superseded))
         batch.put(_META, b"%b|%d|%d" % (self._identity, last, self._count))
         self._db.write(batch, self._unlogged)
@@ -235,6 +246,8 @@ class DiskStore:
         options.set_bottommost_level_compaction(self._rocks.BottommostLevelCompaction.force())
         self._db.flush()
         self._db.compact_range(None, None, options)
+        self._db.delete(_UNSCRUBBED, self._unlogged)
+        self.unscrubbed = False
         self._db.close()
         self._open()
 
@@ -249,7 +262,7 @@ class DiskStore:
             self._db.close()
         if self._path.exists():
             shutil.rmtree(self._path)
-        self.last, self._count = -1, 0
+        self.last, self._count, self.unscrubbed = -1, 0, False
         self.superseded.clear()
         self._open()
 

@@ -25,7 +25,7 @@ from pipeline.core.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import NotFound
 from pipeline.suppressed import Suppression, Why, heeded, suppress
-from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES
+from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, SUPPRESSED
 from tests.faults.field import Field, Sent, traffic
 from tests.faults.oracle import (
     Logged,
@@ -368,6 +368,8 @@ def test_a_customer_with_pieces_of_their_state_is_erased_with_them_beside_a_work
             assert customer.encode() not in bytes_under(field.directory / "state")
     worker.start().wait_ready()
     everything_done(field)
+    entries = {n: end - 1 for (_, n), (_, end) in kafka.end_offsets(field.settings, [SUPPRESSED]).items()}
+    eventually(lambda: heeded(field.settings, entries), 60, "the list is in force")
     assert worker.stop() == 0
     held = bytes_under(field.directory / "state")
     assert [name.encode() in held for name in (OTHER, *gone)] == [True, False, False]

@@ -7,6 +7,7 @@ from pipeline.core.customer import Customer, decode_state, encode_state
 from pipeline.core.stated import ReferralState, Stated
 from pipeline.core.suppression import digest_of
 from pipeline.worker.forgetting import forget, forgotten
+from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import DiskStore, MemoryStore
 
 GONE = b"the-erased-one"
@@ -67,3 +68,23 @@ def test_an_erased_customer_is_in_no_list_of_what_is_to_be_written_again(tmp_pat
     assert store.superseded == {b"a"}
     store.close()
     assert GONE not in bytes_under(tmp_path)
+
+
+def test_what_another_had_erased_is_scrubbed_too_also_after_a_restart(tmp_path: Path) -> None:
+    """Where no worker runs, the changelog is told to forget from elsewhere; the next worker finds nothing to erase."""
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    store.put({GONE: b"1"}, 1)
+    store.close()
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    store.put({GONE: None}, 2)
+    store.close()
+    store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    assert store.unscrubbed
+    nobody: KafkaOutputs = object.__new__(KafkaOutputs)
+    assert asyncio.run(forget(0, store, nobody, {digest_of(GONE)})) == []
+    assert not store.unscrubbed
+    store.close()
+    assert GONE not in bytes_under(tmp_path)
+    again = DiskStore(tmp_path / "states-0", "states", 1_000_000)
+    assert not again.unscrubbed
+    again.close()
