@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.extras import remedy
 
 MODULES = (
     "core/affected.py",
@@ -41,7 +42,7 @@ RECORD = "compiled.txt"
 def made(package: Path = PACKAGE) -> list[Path]:
     """The files a build made: the modules next to their sources, and a library they share above the package."""
     try:
-        names = (package / RECORD).read_text().splitlines()
+        names = (package / RECORD).read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     return [package.parent / name for name in names]
@@ -65,7 +66,7 @@ def build(package: Path = PACKAGE) -> list[Path]:
         mypyc or a C compiler is missing, or the modules do not compile.
     """
     if importlib.util.find_spec("mypyc") is None:
-        raise Refused("mypyc is missing; install the extra: pip install 'loyalty-pipeline[dev]'")
+        raise Refused(f"mypyc is missing; {remedy('dev')}")
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         raise Refused("there is no C compiler; install one (Debian: apt-get install gcc)")
     clean(package)
@@ -78,7 +79,7 @@ def build(package: Path = PACKAGE) -> list[Path]:
         if done.returncode != 0:
             raise Refused(f"mypyc failed: {' '.join((done.stderr or done.stdout).split())[-500:]}")
         built = sorted({path.relative_to(folder) for path in Path(folder).rglob("*.so") if "build" not in path.parts})
-        (package / RECORD).write_text("".join(f"{path}\n" for path in built))
+        (package / RECORD).write_text("".join(f"{path}\n" for path in built), encoding="utf-8")
         for path in built:
             shutil.copy(Path(folder) / path, package.parent / path)
     return made(package)

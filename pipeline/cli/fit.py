@@ -12,6 +12,7 @@ from pipeline.commands import (
     fitting,
 )
 from pipeline.errors import Refused
+from pipeline.extras import remedy
 
 fit_cli = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
 
@@ -54,7 +55,7 @@ def fit_risk(
     try:
         from pipeline.commands import fit_risk as fitting  # noqa: PLC0415 - needs libraries only this command needs
     except ModuleNotFoundError as missing:
-        raise Refused(f"{missing.name} is not installed; install the extra: pip install '.[fit]'") from None
+        raise Refused(f"{missing.name} is not installed; {remedy('fit')}") from None
     if shortest > longest:
         raise typer.BadParameter("--shortest is longer than --longest")
     fitting.run(

@@ -79,11 +79,11 @@ def moment_of(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if len(text) == len("2025-06-01"):
+            moment += timedelta(days=1, microseconds=-1)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r} is no date and time such as 2025-06-01T12:00:00Z") from None
-    if len(text) == len("2025-06-01"):
-        moment += timedelta(days=1, microseconds=-1)
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def example(text: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from pipeline.commands import output, purchase_sources
 from pipeline.config import Settings
 from pipeline.errors import Refused
+from pipeline.extras import remedy
 
 if TYPE_CHECKING:
     from pipeline.fitting.purchases import Learning
@@ -68,7 +69,7 @@ def _write(learning: "Learning", lines: list[str], data: Any, folder: Path, *, f
     from pipeline.fitting import pictures  # noqa: PLC0415
     from pipeline.fitting import purchases as fitting  # noqa: PLC0415
 
-    (folder / "report.txt").write_text("\n".join(lines) + "\n")
+    (folder / "report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
     drawn = pictures.draw(learning.assessment, folder)
     written = fitting.ship(learning, folder, force=force)
@@ -78,7 +79,7 @@ def _write(learning: "Learning", lines: list[str], data: Any, folder: Path, *, f
 def _refuse_without_libraries() -> None:
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        raise Refused(f"{', '.join(missing)} missing; install the extra: pip install 'loyalty-pipeline[fit]'")
+        raise Refused(f"{', '.join(missing)} missing; {remedy('fit')}")
 
 
 def _folder(out: Path) -> Path:

@@ -14,6 +14,8 @@ from pipeline.simulate import cdnow
 from pipeline.sink.warehouse import connect
 
 EPOCH = date(1970, 1, 1)
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+"""Nothing was bought in another; such dates stand for "unknown" in some exports."""
 NEEDED = ("customer_id", "date", "amount")
 OPTIONAL = ("currency", "obligated")
 WORDS = {"": False, "0": False, "false": False, "1": True, "true": True}
@@ -105,7 +107,9 @@ def _bought(where: str, row: dict[str, str]) -> Bought:
 def _day(where: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the zone of a moment in the year 1 may lead before all years
         raise Refused(f"{where}: date {text!r} is none; write 2026-11-01, or 2026-11-01T09:30:00Z") from None
-    utc = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    if not FIRST_YEAR <= utc.year <= LAST_YEAR:
+        raise Refused(f"{where}: date {text!r} is in no year from {FIRST_YEAR} to {LAST_YEAR}; mend it or leave it out")
     return (utc.date() - EPOCH).days

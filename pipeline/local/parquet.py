@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from pipeline.errors import Refused
+from pipeline.extras import remedy
 
 _ROWS = """
 SELECT * FROM file({path:String}, 'Parquet')
@@ -47,8 +48,7 @@ def lines(path: Path) -> Iterator[bytes]:
         import chdb  # noqa: PLC0415 - only who imports Parquet needs it
     except ImportError:
         raise Refused(
-            "reading Parquet needs the embedded engine; install the extra: pip install 'loyalty-pipeline[local]', or "
-            "save the file as CSV"
+            f"reading Parquet needs the embedded engine; save the file as CSV, or {remedy('local')}"
         ) from None
     connection = chdb.connect(":memory:")
     try:

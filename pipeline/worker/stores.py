@@ -18,6 +18,7 @@ import structlog
 from pipeline.config import Settings
 from pipeline.core.marks import OWN, is_piece
 from pipeline.errors import Refused, Transient
+from pipeline.extras import remedy
 from pipeline.topics import STATES
 
 Values = Mapping[bytes, bytes | None]
@@ -127,9 +128,7 @@ class DiskStore:
         try:
             import rocksdict  # noqa: PLC0415 - only who keeps states on disk needs it
         except ImportError:
-            raise Refused(
-                "LOYALTY_STORE=disk needs rocksdict; install the extra: pip install 'loyalty-pipeline[disk]'"
-            ) from None
+            raise Refused(f"LOYALTY_STORE=disk needs rocksdict; {remedy('disk')}") from None
         self._rocks: Any = rocksdict
         self._path, self._identity, self._cache_bytes = path, identity.encode(), cache_bytes
         self.superseded: set[bytes] = set()
