@@ -35,6 +35,12 @@ class Settings:
     clickhouse: str = _setting("http://127.0.0.1:18123", "ClickHouse HTTP address, without credentials")
     clickhouse_user: str = _setting("default", "ClickHouse user")
     clickhouse_password_file: str = _setting("", "file that holds the ClickHouse password; empty: none")
+    clickhouse_ca_file: str = _setting(
+        "", "with https: file of the authorities that vouch for ClickHouse; empty: the system's"
+    )
+    clickhouse_plaintext: str = _setting(
+        "refuse", "the password unencrypted (http) to another machine: refuse, or allow in a network of your own"
+    )
     database: str = _setting("loyalty", "ClickHouse database; created when missing")
     clickhouse_cluster: str = _setting("", "cluster whose replicas get the tables, by its name; empty: one server")
     topic_prefix: str = _setting("", "put before every topic and consumer group name")
@@ -71,8 +77,14 @@ class Settings:
 
     @property
     def directory(self) -> Path:
-        """The data directory."""
-        return Path(self.data_dir).expanduser() if self.data_dir else Path(platformdirs.user_data_dir("loyalty"))
+        """The data directory.
+
+        Raises
+        ------
+        Refused
+            It depends on the user's home directory, and they have none.
+        """
+        return at_home(self.data_dir or platformdirs.user_data_dir("loyalty"))
 
     @property
     def kafka_signs_in(self) -> bool:
@@ -97,7 +109,7 @@ class Settings:
 
     def _secret(self, name: str) -> str:
         try:
-            return Path(getattr(self, name)).read_text().strip()
+            return Path(getattr(self, name)).read_text(encoding="utf-8").strip()
         except OSError as missing:
             raise Refused(f"{variable(name)} cannot be read: {missing}") from None
         except UnicodeDecodeError:
@@ -117,6 +129,20 @@ TABLE: tuple[tuple[str, str, str], ...] = tuple(
     (f"{PREFIX}{f.name.upper()}", str(f.default), f.metadata["help"]) for f in fields(Settings)
 )
 """Name, default and meaning of every setting."""
+
+
+def at_home(path: str) -> Path:
+    """A path whose ``~`` is the user's home directory.
+
+    Raises
+    ------
+    Refused
+        There is no such home directory.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Refused(f"{path} lies in a home directory, and there is none; set HOME or LOYALTY_DATA_DIR") from None
 
 
 def variable(name: str) -> str:
@@ -169,8 +195,7 @@ def _checked(settings: Settings) -> Settings:
         if not 1 <= int(address.rpartition(":")[2]) <= 65535:
             raise Refused(f"{variable('kafka')} names a port that does not exist: {address.strip()}")
     _check_kafka_access(settings)
-    if not _is_http_address(settings.clickhouse):
-        raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
+    _check_clickhouse_access(settings)
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", settings.database):
         raise Refused(f"{variable('database')} must be a plain name, not {settings.database!r}")
     if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", settings.clickhouse_cluster):
@@ -216,6 +241,23 @@ def _check_kafka_access(settings: Settings) -> None:
         raise Refused(
             f"{variable('kafka_security')} is sasl_plaintext, which would send the password over a network in plain "
             "text; use sasl_ssl"
+        )
+
+
+def _check_clickhouse_access(settings: Settings) -> None:
+    if not _is_http_address(settings.clickhouse):
+        raise Refused(f"{variable('clickhouse')} must be http(s)://host:port without credentials")
+    _check_choice(settings, "clickhouse_plaintext", ("refuse", "allow"))
+    address = urlsplit(settings.clickhouse)
+    if address.scheme == "https":
+        return
+    if settings.clickhouse_ca_file:
+        raise Refused(f"{variable('clickhouse_ca_file')} is set, but {variable('clickhouse')} is not https")
+    told = settings.clickhouse_password_file and settings.clickhouse_plaintext == "refuse"
+    if told and not is_loopback(address.hostname or ""):
+        raise Refused(
+            f"{variable('clickhouse')} is http, which would send the password over a network in plain text; use https, "
+            f"or set {variable('clickhouse_plaintext')}=allow where the network is your own"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from pipeline.config import Settings
+from pipeline.config import Settings, variable
 from pipeline.errors import Refused
 
 
@@ -40,10 +40,21 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """
     if not settings.kafka_uses_tls:
         return None
+    return trusted(settings.kafka_ca_file, "kafka_ca_file")
+
+
+def trusted(authorities: str, setting: str) -> ssl.SSLContext:
+    """What verifies a server by a file of authorities; by the system's when there is no file.
+
+    Raises
+    ------
+    Refused
+        The file that the setting names cannot be used.
+    """
     try:
-        return ssl.create_default_context(cafile=settings.kafka_ca_file or None)
+        return ssl.create_default_context(cafile=authorities or None)
     except OSError as failed:  # ssl.SSLError is one
-        raise Refused(f"LOYALTY_KAFKA_CA_FILE cannot be used: {failed.strerror or 'no certificates in it'}") from None
+        raise Refused(f"{variable(setting)} cannot be used: {failed.strerror or 'no certificates in it'}") from None
 
 
 def check_refusals(settings: Settings, errors: Sequence[KafkaError]) -> None:

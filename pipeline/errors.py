@@ -7,11 +7,14 @@
     ├── Transient     nobody's: a service is away; waiting helps
     │   └── Unreachable   it did not answer at the given address
     ├── Refused       the operator's: we will not go on like this; the message names the remedy
-    └── NotFound      the caller's: there is no such customer, alert, or dead letter
+    ├── NotFound      the caller's: there is no such customer, alert, or dead letter
+    └── NobodyReads   nobody's: whoever read our answer has seen enough
 
+What the operating system refuses (:func:`of_system`) is Transient where space or time mends it, and else Refused.
 Anything else that is raised is a bug, and a bug stops the process.
 """
 
+import errno
 from enum import StrEnum
 
 from pipeline.exits import Exit
@@ -67,3 +70,22 @@ class Refused(LoyaltyError):
 
 class NotFound(LoyaltyError):
     """What was asked for does not exist."""
+
+
+class NobodyReads(LoyaltyError):
+    """The reader of standard output went away, as ``head`` does; that is no failure."""
+
+    exit_code = Exit.OK
+
+
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.EAGAIN})
+
+
+def of_system(failed: OSError) -> LoyaltyError | None:
+    """What a refusal of the operating system means for whoever runs us; ``None`` when it is no matter of a file."""
+    where = f"{failed.filename}: " if failed.filename is not None else ""
+    if failed.errno in _PASSING:
+        return Transient(f"{where}{failed.strerror}")
+    if where:
+        return Refused(f"{where}{failed.strerror}; check the path and who may use it")
+    return None

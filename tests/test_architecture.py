@@ -18,15 +18,18 @@ SHARED = {
     "credentials",
     "errors",
     "exits",
+    "extras",
     "flow",
     "kafka",
     "letters",
     "logs",
+    "loopback",
     "metrics",
     "notes",
     "policy",
     "resources",
     "suppressed",
+    "surroundings",
     "topics",
     "watched",
     "__init__",
@@ -42,7 +45,7 @@ MAY_IMPORT = {
     "local": {"local", "core"} | SHARED,
     "commands": {"commands", "simulate", "fitting", "importing", "sink", "local", "core"} | SHARED,
     "cli": {"cli", "commands", "worker", "sink", "local", "simulate", "importing", "core"} | SHARED,
-    "__main__": {"cli"},
+    "__main__": {"cli", "surroundings"},
 }
 ONLY_IN = {
     "faust": {"worker"},
@@ -116,6 +119,29 @@ def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
         ("worker/engine.py", "asyncio.ensure_future"),
         ("worker/app.py", "app.timer"),
     }
+
+
+def test_every_text_file_has_its_encoding_said() -> None:
+    """Left out, it is the locale's."""
+    unsaid = [
+        f"{module.relative_to(ROOT)}:{node.lineno}"
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("read_text", "write_text", "open", "fdopen")
+        if not any(word.arg == "encoding" for word in node.keywords) and not _is_of_bytes(node)
+    ]
+    assert not unsaid
+
+
+def _is_of_bytes(call: ast.Call) -> bool:
+    assert isinstance(call.func, ast.Attribute)
+    if ast.unparse(call.func.value) == "os" and call.func.attr == "open":
+        return True  # a number
+    if ast.unparse(call.func.value) == "straight":
+        return True  # an address
+    modes = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    return any(isinstance(mode, str) and "b" in mode for mode in modes)
 
 
 def test_importing_everything_starts_nothing() -> None:

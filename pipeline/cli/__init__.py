@@ -4,8 +4,9 @@ Exit codes: 0 done, 1 no (not found, not healthy, not exact), 2 wrong usage, 3 a
 names the remedy), 130 interrupted.
 """
 
-import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -44,10 +45,11 @@ from pipeline.commands import (
 )
 from pipeline.commands import explain as explained
 from pipeline.config import TABLE
-from pipeline.errors import LoyaltyError, Refused
+from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit
 from pipeline.local import stack
 from pipeline.sink.warehouse import connect
+from pipeline.surroundings import settle
 from pipeline.topics import TOPICS
 
 cli = typer.Typer(
@@ -111,7 +113,8 @@ def up(
         kafka_jars=kafka_jars,
     )
     with local.running(settings, own_broker=kafka_address is None):
-        local.addresses(settings)
+        with suppress(NobodyReads, Refused):  # nobody has to read where everything is
+            local.addresses(settings)
         local.wait_for_the_end()
 
 
@@ -327,29 +330,38 @@ def doctor_(
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
-def _take_closed_places() -> None:
-    """Where standard output or error is closed, open nothing there: else a file or a socket gets what is printed."""
-    while (place := os.open(os.devnull, os.O_RDWR)) <= 2:  # standard error, the last of the three
-        pass
-    os.close(place)
-
-
 def main() -> None:
-    """Run the command; every failure is one clear line, but for a bug, which is told in full."""
-    _take_closed_places()
+    """Run the command; every failure is one clear line, but for a bug, which is told in full.
+
+    All of the answer has been handed over when it ends.
+    """
+    settle()
+    code = _told(lambda: cli(prog_name="loyalty"))
+    sys.exit(code or _told(sys.stdout.flush))
+
+
+def _told(run: Callable[[], object]) -> int | str | None:
+    """Run it and tell a person why it failed; returns the exit code."""
     try:
-        cli(prog_name="loyalty")
-    except LoyaltyError as failed:
-        output.failure(failed)
-        sys.exit(failed.exit_code)
+        run()
+    except SystemExit as ended:
+        return ended.code
     except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
+        return Exit.INTERRUPTED
     except UnicodeEncodeError:
         output.failure(Refused("an argument is not UTF-8"))
-        sys.exit(Exit.USAGE)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
-        sys.exit(Exit.OK)
-    except Exception:  # a bug: told in full as Python would, but its exit code is not that of a check
+        return Exit.USAGE
+    except LoyaltyError as ours:
+        return _failed(ours)
+    except Exception as failed:  # a bug is told in full as Python would, but its exit code is not that of a check
+        return _failed(of_system(failed) if isinstance(failed, OSError) else None)
+    return Exit.OK
+
+
+def _failed(failed: LoyaltyError | None) -> int:
+    if failed is None:
         sys.excepthook(*sys.exc_info())
-        sys.exit(Exit.CRASHED)
+        return Exit.CRASHED
+    if not isinstance(failed, NobodyReads):
+        output.failure(failed)
+    return failed.exit_code

@@ -14,7 +14,7 @@ from pipeline import kafka
 from pipeline.commands import health, output
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
-from pipeline.errors import LoyaltyError, Refused
+from pipeline.errors import LoyaltyError, Refused, of_system
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED
 from pipeline.sink.migrations import shipped
@@ -57,6 +57,9 @@ def _checked(name: str, check: Callable[[Settings], str], settings: Settings) ->
         return Finding(name, True, check(settings))
     except LoyaltyError as failed:
         found, _, remedy = str(failed).partition(". ")
+        return Finding(name, False, found, remedy)
+    except OSError as failed:
+        found, _, remedy = str(of_system(failed) or failed).partition("; ")
         return Finding(name, False, found, remedy)
 
 

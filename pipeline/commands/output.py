@@ -1,5 +1,7 @@
 """How commands print: tables and sentences for people, JSON for programs. Texts from outside are never markup."""
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import IO, Any, cast
@@ -34,6 +36,8 @@ _beside = cast(IO[str], Unfailing(_stderr))
 out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPED_WIDTH)
 err = _Console(file=_beside, highlight=False, soft_wrap=True, width=None if _beside.isatty() else 120)
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
 
 def clean(value: Any) -> str:
     """A value as text that cannot act on the terminal: control characters are shown, not sent."""
@@ -52,8 +56,11 @@ def note(text: str) -> None:
 
 
 def as_json(value: Any) -> None:
-    """A value as one line of JSON."""
-    out.file.write(orjson.dumps(value, default=str).decode() + "\n")
+    """A value as one line of JSON; in ASCII where the output is not UTF-8, which is the same JSON."""
+    text = orjson.dumps(value, default=str).decode()
+    if out.encoding not in ("utf-8", "utf8"):
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    out.file.write(text + "\n")
     out.file.flush()
 
 

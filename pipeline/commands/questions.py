@@ -148,7 +148,9 @@ def shipped() -> list[Question]:
     """All questions, in order."""
     folder = resources.schemas() / "clickhouse" / "cookbook"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda file: file.name)
-    return [read(entry.name.removesuffix(".sql").partition("_")[2], entry.read_text()) for entry in files]
+    return [
+        read(entry.name.removesuffix(".sql").partition("_")[2], entry.read_text(encoding="utf-8")) for entry in files
+    ]
 
 
 def read(name: str, text: str) -> Question:

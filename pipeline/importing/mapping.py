@@ -152,7 +152,7 @@ def example(name: str) -> str:
     names = (*KINDS, *EXAMPLES)
     if name not in names:
         raise Refused(f"no example is called {name!r}; it is one of {', '.join(names)}")
-    return resources.data("mappings", f"{name}.toml").read_text()
+    return resources.data("mappings", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def read(path: Path) -> Plan:

@@ -21,7 +21,11 @@ class Row(NamedTuple):
 
 def rows(*, sample: bool = False) -> Iterator[Row]:
     """The purchases in the file's order; ``sample`` is the papers' 1/10 sample."""
-    lines = resources.data("cdnow", "CDNOW_sample.txt" if sample else "CDNOW_master.txt").read_text().splitlines()
+    lines = (
+        resources.data("cdnow", "CDNOW_sample.txt" if sample else "CDNOW_master.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     fields = (line.split() for line in (lines if sample else lines[1:]) if line.strip())
     for number, parts in enumerate(fields, start=1):
         customer, date, cds, dollars = (parts[0], *parts[2:]) if sample else parts

@@ -67,7 +67,7 @@ def shipped() -> list[Migration]:
     """The migrations that travel with the program, in order."""
     entries = sorted((resources.schemas() / "clickhouse").iterdir(), key=lambda entry: entry.name)
     files = [entry for entry in entries if re.match(r"\d{4}_.+\.sql$", entry.name)]
-    return [Migration(int(entry.name[:4]), entry.name, entry.read_text()) for entry in files]
+    return [Migration(int(entry.name[:4]), entry.name, entry.read_text(encoding="utf-8")) for entry in files]
 
 
 def views() -> list[fills.View]:

@@ -32,13 +32,21 @@ from pipeline.worker.transport import SliceStream, SliceTopic
 from pipeline.worker.watchdog import Watchdog
 
 
+class _App(faust.App):  # type: ignore[misc]
+    """Faust's app, which keeps nothing on disk: what is kept there is in ``LOYALTY_DATA_DIR``."""
+
+    def _create_directories(self) -> None:
+        """Faust would make folders where the process was started, which may be a place that nobody may write."""
+
+
 def create_app(
     settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop, crash: CrashPoints
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
     records.install()
-    app = faust.App(
+    app = _App(
         settings.group("worker"),
+        env={},  # otherwise some seventy variables without a prefix come before what is said here
         broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],
         broker_credentials=broker_credentials(settings),
         store="memory://",
