@@ -1,6 +1,5 @@
 """Kafka through librdkafka: clients, topics, and confirmed sends. One place for what every client must have alike."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline import credentials
+from pipeline import credentials, loopback
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.flow import Record
@@ -304,7 +303,7 @@ def _check_someone_listens(settings: Settings) -> None:
     for address in settings.kafka.split(","):
         host, _, port = address.strip().rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+            loopback.reached(host.strip("[]"), int(port))
         except OSError as failed:
             failure = failed
         else:

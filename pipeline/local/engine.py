@@ -5,14 +5,17 @@ Rules
 - Every statement runs on a connection of its own, so ``USE`` and ``SET`` end with it and no statement waits behind
   another on the same connection; opening one takes a tenth of a millisecond.
 - Inserts and reads have pools of their own: a long scan never delays an insert.
+- The engine is told its data directory as an open folder: a path may hold what it reads as options or as a pattern.
 - Rows are inserted from a file. The engine's own way to take them from memory says that they were written even when a
   constraint, a materialized view or the disk refused them.
 - A query bears a name of ours in its ``log_comment``, by which it can be ended from another connection: the engine does
   not see that whoever asked is gone.
 """
 
+import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.extras import remedy
 from pipeline.local.tokens import forget_lost
 
 STREAMED = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 """Formats whose blocks can be sent one after the other; the others have a head and a foot."""
-LIMITS = {"max_memory_usage": "2000000000", "max_result_bytes": "500000000"}
-"""What a statement may take of this machine's memory, and how large its answer may be; a request may say otherwise."""
+LIMITS = {"max_memory_usage": "2000000000", "max_result_bytes": "500000000", "session_timezone": "UTC"}
+"""What a statement may take of this machine's memory, how large its answer may be, and the zone of moments that have
+none: a request may say otherwise, the machine may not."""
 QUERY = "loyalty-query:"
 """What the names of queries begin with."""
 _OUTFILE = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
@@ -91,17 +96,17 @@ class Engine:
         try:
             import chdb  # noqa: PLC0415 - only the local stack needs it
         except ImportError:
-            raise Refused(
-                "the embedded warehouse is missing; install the extra: pip install 'loyalty-pipeline[local]'"
-            ) from None
+            raise Refused(f"the embedded warehouse is missing; {remedy('local')}") from None
         self._connect = chdb.connect
-        self._path = str(path)
+        self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self._path = f"/proc/self/fd/{self._folder}" if sys.platform == "linux" else str(path)
         self.lost_tokens = forget_lost(path)
         try:
             self._root = chdb.connect(self._path)  # keeps the engine alive between statements
         except RuntimeError as failed:
             raise Refused(f"the warehouse's data in {path} cannot be opened: {EngineError(str(failed))}") from None
-        self._incoming = _emptied(path / "incoming")
+        _empty(path / "incoming")
+        self._incoming = f"{self._path}/incoming"
         self.writers = ThreadPoolExecutor(3, "write")
         self.readers = ThreadPoolExecutor(4, "read")
         self._ended: set[str] = set()
@@ -169,15 +174,13 @@ class Engine:
         self.readers.shutdown(wait=True, cancel_futures=True)
         self.writers.shutdown(wait=True, cancel_futures=True)
         self._root.close()
+        os.close(self._folder)
 
 
-def _emptied(directory: Path) -> Path:
-    """A folder for rows on their way, without what a killed process left there; no name in it may read as a pattern."""
-    if re.search(r"[*?{}]", str(directory)):
-        return Path(tempfile.mkdtemp(prefix="loyalty-"))
+def _empty(directory: Path) -> None:
+    """Make a folder for rows on their way, without what a killed process left there."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    return directory
 
 
 def _named(settings: Mapping[str, str], name: str) -> dict[str, str]:

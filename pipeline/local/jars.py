@@ -43,7 +43,7 @@ class Jar(NamedTuple):
 
 def lock() -> list[Jar]:
     """The jars of Kafka's broker, from the lock."""
-    lines = resources.data("kafka", f"jars-{KAFKA_VERSION}.txt").read_text().splitlines()
+    lines = resources.data("kafka", f"jars-{KAFKA_VERSION}.txt").read_text(encoding="utf-8").splitlines()
     rows = (line.split() for line in lines if line.strip() and not line.startswith("#"))
     found = [(coordinate.split(":"), digest) for coordinate, digest in rows]
     return [Jar(group, artifact, version, digest) for (group, artifact, version), digest in found]
@@ -96,7 +96,10 @@ def ensure(given: str, progress: Callable[[int, int], None]) -> Path:
 def _fetch(absent: list[Jar], folder: Path, progress: Callable[[int, int], None]) -> None:
     if not absent:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise Refused(f"Kafka's jars cannot be kept in {folder}: {failed.strerror}. {REMEDIES}") from None
     progress(0, len(absent))
     with TemporaryDirectory(prefix="maven-", dir=folder) as own, ThreadPoolExecutor(6) as pool:  # others may fetch too
         for done, _ in enumerate(pool.map(lambda jar: _fetch_one(jar, folder, Path(own)), absent), start=1):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,10 +32,12 @@ class Child:
     is_ready: Callable[[], bool]
     log: Path
     environment: Mapping[str, str]
+    folder: Path | None = None
     ready_seconds: float = 60.0
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     started_at: float = 0.0
+    log_start: int = 0
     given_up: bool = False
     """It refuses to run, or dies again and again: it is tried again, but seldom."""
     reason: str = ""
@@ -49,13 +52,16 @@ class Child:
         """Start the process; its output goes to its log file."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         _libc()
+        command = self.command()
         with self.log.open("ab") as log:
+            self.log_start = log.tell()
             self.process = subprocess.Popen(
-                self.command(),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                cwd=self.folder,
+                env=self.environment,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, loaded before the fork
             )
@@ -117,9 +123,12 @@ class Child:
             return  # no log, or a folder that is gone: the process does not need it
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
-        lines = _last_lines(self._set_aside) + _last_lines(self.log)
-        return _readable(lines[-1]) if lines else "no output"
+        """Why it ended, as far as its log since its start tells."""
+        try:
+            aside = self.log.stat().st_size < self.log_start
+        except OSError:
+            return "no log"
+        return first_error(_tail(self._set_aside, 0) + _tail(self.log, 0) if aside else _tail(self.log, self.log_start))
 
     def signal(self, number: int) -> None:
         """Send a signal, if it still runs."""
@@ -137,21 +146,56 @@ class Child:
             self.process.wait(5)
 
 
-def _last_lines(log: Path) -> list[str]:
+def _tail(log: Path, since: int) -> str:
+    """The end of a log, from ``since`` at most."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 8_192))
-            return [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+            file.seek(max(since, log.stat().st_size - 32_768))
+            return file.read().decode(errors="replace")
     except OSError:
-        return []
+        return ""
+
+
+_LEVEL = "CRITICAL "
+_OURS = re.compile(r"loyalty: ")
+_RAISED = re.compile(
+    r"(?:Exception in thread \S+ )?(?:[a-z_]\w*\.)*[A-Z][\w$]*(?:Error|Exception|Exit|Refused|Interrupt)\b"
+)
+_BAD = re.compile(r"\b(?:ERROR|FATAL|CRITICAL)\b|^Error\b|^error\b")
+_NOISE = re.compile(r"\s|Caused by: |WARNING: |OpenJDK |.*\bWARN(?:ING)?\b|NOTE: |Picked up ")
+
+
+def first_error(text: str) -> str:
+    """The line of a log that says why a process ended.
+
+    That is what our own commands say at their end; else the last exception of a Python process, and the first one of
+    a Java process, since what follows that are consequences; else the first line that is no warning.
+    """
+    said = [_readable(line) for line in text.splitlines() if line.strip()]
+    ours = [line for line in said if _OURS.match(line)]
+    raised = _raised_by_python(said) or [line for line in said if _RAISED.match(line)]
+    bad = [line for line in said if _BAD.search(line)]
+    other = [line for line in said if not _NOISE.match(line)]
+    for found in (ours[::-1], raised, bad, other, said[::-1]):
+        if found:
+            return found[0].removeprefix(_LEVEL).strip()[:500]
+    return "no output"
+
+
+def _raised_by_python(lines: Sequence[str]) -> list[str]:
+    """What stands below the last traceback."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    return [line for line in lines[begins[-1] + 1 :] if not line.startswith(" ")] if begins else []
 
 
 def _readable(line: str) -> str:
+    """A line; of one of our log lines its words, after its level when that is a bad one."""
     try:
         entry = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return line.strip()[:500]
-    return ": ".join(str(entry[key]) for key in ("event", "error") if key in entry)
+        said = ": ".join(str(entry[key]) for key in ("event", "error") if key in entry)
+        return f"{_LEVEL}{said}" if str(entry.get("level", "")).lower() in ("error", "critical") else f" {said}"
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        return line
 
 
 @cache

@@ -13,7 +13,6 @@ import shutil
 import socket
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +24,13 @@ import psutil
 from confluent_kafka import KafkaException
 
 from pipeline import kafka, metrics
-from pipeline.config import Settings
+from pipeline.config import Settings, variable
 from pipeline.errors import Refused, Transient
 from pipeline.local import broker, jars
 from pipeline.local.processes import STOP_SECONDS, Child, stop_all
 from pipeline.local.supervision import FREE_MB_NEEDED, Supervision
+from pipeline.loopback import fetched
+from pipeline.surroundings import for_java, like_us
 
 RECORD = "stack.json"
 OWNED = (
@@ -99,7 +100,7 @@ def _is_locked(directory: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return False
 
@@ -202,7 +203,8 @@ class Stack:
                 lambda: broker.prepare(settings, data, folder),
                 lambda: _answers(settings),
                 logs / "broker.log",
-                {},
+                for_java(os.environ) | {variable("data_dir"): str(self._directory)},
+                data,
             )
         ready: dict[str, Callable[[], bool]] = {
             "warehouse": lambda: _pings(settings),
@@ -210,10 +212,10 @@ class Stack:
             "sink": lambda: _has_metric(settings.sink_metrics_port, "loyalty_sink_ready 1.0"),
         }
         for name, is_ready in ready.items():
-            own = settings.with_changes(instance=f"{name}-0").as_env()
+            own = os.environ | like_us() | settings.with_changes(instance=f"{name}-0").as_env()
             self.children[name] = Child(
                 name,
-                lambda n=name: (sys.executable, "-m", "pipeline", n),  # type: ignore[misc]
+                lambda n=name: (sys.executable, "-P", "-m", "pipeline", n),  # type: ignore[misc]
                 is_ready,
                 logs / f"{name}.log",
                 own,
@@ -338,16 +340,8 @@ def _answers(settings: Settings) -> bool:
 
 
 def _pings(settings: Settings) -> bool:
-    return _fetch(f"{settings.clickhouse}/ping") == "Ok.\n"
+    return fetched(f"{settings.clickhouse}/ping") == "Ok.\n"
 
 
 def _has_metric(port: int, line: str) -> bool:
-    return f"\n{line}\n" in _fetch(f"http://127.0.0.1:{port}/metrics")
-
-
-def _fetch(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of our own
-            return str(answer.read().decode())
-    except OSError:
-        return ""
+    return f"\n{line}\n" in fetched(f"http://127.0.0.1:{port}/metrics")

@@ -6,6 +6,7 @@ A web page in the user's browser is kept out by checking ``Host`` and ``Origin``
 """
 
 import asyncio
+import os
 import re
 import secrets
 import signal
@@ -261,5 +262,6 @@ async def serve(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """Run the warehouse until it is told to stop."""
     logs.configure("warehouse")
+    os.environ["TZ"] = "UTC"  # the engine's own zone; it reads it once
     (settings.directory / "warehouse").mkdir(parents=True, exist_ok=True)
     asyncio.run(serve(settings))

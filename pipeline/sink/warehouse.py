@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import orjson
+from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError
 from clickhouse_connect.driver.insert import InsertContext
 from clickhouse_connect.driver.transform import NativeTransform
+from urllib3 import PoolManager
 
-from pipeline.config import Settings
+from pipeline import credentials
+from pipeline.config import Settings, is_loopback
 from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
 
 RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
@@ -248,6 +251,8 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
     """
     address = urlsplit(settings.clickhouse)
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, it also raises
+    if settings.clickhouse_ca_file:
+        credentials.trusted(settings.clickhouse_ca_file, "clickhouse_ca_file")  # says in a clear line what is wrong
     with _sorted_errors(settings.clickhouse):
         client = clickhouse_connect.get_client(
             host=address.hostname or "",
@@ -260,12 +265,23 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
             autogenerate_session_id=False,
             query_limit=0,
             compress=False,
+            ca_cert=settings.clickhouse_ca_file or None,
+            pool_mgr=_pool(settings),
+            settings={"session_timezone": "UTC"},
         )
         if create_database and not _has(client, settings.database):
             where = f" ON CLUSTER `{settings.clickhouse_cluster}`" if settings.clickhouse_cluster else ""
             client.command(f"CREATE DATABASE IF NOT EXISTS `{settings.database}`{where} ENGINE = Atomic")
         client.database = settings.database
     return Warehouse(client, settings)
+
+
+def _pool(settings: Settings) -> PoolManager | None:
+    """Connections to this machine ask no proxy; those to others are the client's own."""
+    if not is_loopback(urlsplit(settings.clickhouse).hostname or ""):
+        return None
+    authorities = settings.clickhouse_ca_file
+    return httputil.get_pool_manager(ca_cert=authorities) if authorities else httputil.default_pool_manager()
 
 
 def _has(client: Client, database: str) -> bool:

@@ -1,7 +1,5 @@
 """The private broker's configuration."""
 
-from pathlib import Path
-
 from pipeline.config import Settings
 from pipeline.local import broker
 
@@ -11,5 +9,5 @@ def test_no_cluster_id_looks_like_an_option() -> None:
 
 
 def test_the_broker_listens_on_loopback_only() -> None:
-    listeners = broker._properties(Settings(), Path("/data"))["listeners"]
+    listeners = broker._properties(Settings())["listeners"]
     assert [part.split("//")[1].rsplit(":", 1)[0] for part in listeners.split(",")] == ["127.0.0.1", "127.0.0.1"]
