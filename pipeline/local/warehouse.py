@@ -262,6 +262,7 @@ async def serve(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """Run the warehouse until it is told to stop."""
     logs.configure("warehouse")
-    os.environ["TZ"] = "UTC"  # the engine's own zone; it reads it once
-    (settings.directory / "warehouse").mkdir(parents=True, exist_ok=True)
+    scratch = settings.directory / "warehouse" / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ.update(TZ="UTC", TMPDIR=str(scratch))  # what the engine reads once: its zone, and where it may write
     asyncio.run(serve(settings))
