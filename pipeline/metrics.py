@@ -5,7 +5,8 @@ it writes to; nothing is registered at import.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
@@ -45,11 +46,21 @@ def serve(made: CollectorRegistry, host: str, port: int) -> None:
     except OSError:
         raise Refused(f"port {port} (metrics) on {host} is taken; choose another with LOYALTY_*_METRICS_PORT") from None
 
+    server.set_app(partial(_at_metrics, server.get_app()))
+
     def serve_on() -> None:
         thread.join()
         server.serve_forever()
 
     watched.live_again("metrics", serve_on)
+
+
+def _at_metrics(app: Any, asked: dict[str, Any], begin: Callable[..., Any]) -> Any:
+    """The metrics at their address, and nothing at any other: a probe of a page that is not there must fail."""
+    if asked.get("PATH_INFO") == "/metrics":
+        return app(asked, begin)
+    begin("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+    return [b"only /metrics is here\n"]
 
 
 class WorkerMetrics:

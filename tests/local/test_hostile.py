@@ -56,7 +56,7 @@ def test_up_traffic_questions_and_reset_where_everything_is_hostile(tmp_path: Pa
 def _lives_a_day(stack: Hostile) -> None:
     stack.arguments = [*stack.command(), str(stack.loyalty), *stack.arguments]
     stack.loyalty, real = Path("/usr/bin/env"), stack.loyalty
-    stack.start()
+    stack.start(180)
     stack.loyalty = real
     assert stack.run("replay", "cdnow", "--sample").returncode == 0
     eventually(lambda: int(stack.rows("SELECT count() AS n FROM customers")[0]["n"]) == 2_357, 60, "the sample folded")
