@@ -5,7 +5,7 @@ Rules
 - Every statement runs on a connection of its own, so ``USE`` and ``SET`` end with it and no statement waits behind
   another on the same connection; opening one takes a tenth of a millisecond.
 - Inserts and reads have pools of their own: a long scan never delays an insert.
-- The engine is told its data directory as an open folder: a path may hold what it reads as options or as a pattern.
+- A data directory whose name the engine would read as options or as a pattern is told to it as an open folder.
 - Rows are inserted from a file. The engine's own way to take them from memory says that they were written even when a
   constraint, a materialized view or the disk refused them.
 - A query bears a name of ours in its ``log_comment``, by which it can be ended from another connection: the engine does
@@ -15,7 +15,6 @@ Rules
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ LIMITS = {"max_memory_usage": "2000000000", "max_result_bytes": "500000000", "se
 none: a request may say otherwise, the machine may not."""
 QUERY = "loyalty-query:"
 """What the names of queries begin with."""
+_MEANING = re.compile(r"[?*{}]")
 _OUTFILE = re.compile(r"\bINTO\s+OUTFILE\b", re.IGNORECASE)
 _INTO = re.compile(r"(\s*INSERT\s+INTO\s+(?:TABLE\s+)?[^\s(]+\s*(?:\([^)]*\))?)\s*(.*)$", re.IGNORECASE | re.DOTALL)
 _STRINGS = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
@@ -98,8 +98,9 @@ class Engine:
         except ImportError:
             raise Refused(f"the embedded warehouse is missing; {remedy('local')}") from None
         self._connect = chdb.connect
+        path.mkdir(parents=True, exist_ok=True)
         self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        self._path = f"/proc/self/fd/{self._folder}" if sys.platform == "linux" else str(path)
+        self._path = f"/proc/self/fd/{self._folder}" if _MEANING.search(str(path)) else str(path)
         self.lost_tokens = forget_lost(path)
         try:
             self._root = chdb.connect(self._path)  # keeps the engine alive between statements
