@@ -81,7 +81,7 @@ class Running:
         assert self.alive, self.tail()
         return self
 
-    def wait_dead(self, seconds: float = 60) -> int:
+    def wait_dead(self, seconds: float = 120) -> int:
         """Wait until it has ended; its exit code."""
         return self.process.wait(seconds)
 

@@ -72,7 +72,7 @@ def test_killed_between_pieces_and_states_a_hot_customer_is_exact_and_a_rebuild_
     worker = field.worker("worker-0", LOYALTY_STORE=store, **BETWEEN)
     for first in (500, 800, 1_100):
         field.send(iter(events))
-        assert worker.wait_dead(60) == -9, worker.tail()
+        assert worker.wait_dead() == -9, worker.tail()
         events = [*hot(first, 300), *chance.sample(events, len(events))]
         worker.start()
     worker.kill()

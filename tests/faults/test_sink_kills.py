@@ -59,7 +59,7 @@ def harass(sink: Running, times: int, seed: int) -> None:
     chance = random.Random(seed)
     for number in range(times):
         if number % 2:  # it may reach its step before anybody sees that it is ready
-            assert sink.wait_dead(90) == -9
+            assert sink.wait_dead() == -9
             sink.start(**{VARIABLE: ""})
         else:
             sink.wait_ready()

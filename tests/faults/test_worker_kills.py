@@ -39,9 +39,9 @@ def test_killed_at_a_step_again_and_again_it_ends_exact(grown: Field, point: Poi
     with under_load(grown, rate=160):
         worker = grown.worker("worker-0", CRASH_AT=f"{point}:2")
         for count in (1, 3):
-            assert worker.wait_dead(60) == -9, worker.tail()
+            assert worker.wait_dead() == -9, worker.tail()
             worker.start(CRASH_AT=f"{point}:{count}")
-        assert worker.wait_dead(60) == -9, worker.tail()
+        assert worker.wait_dead() == -9, worker.tail()
     worker.start(CRASH_AT="").wait_ready()
     grown.wait_done()
     check_kafka(grown.settings)
@@ -55,7 +55,7 @@ def test_killed_during_recovery_several_times_it_ends_exact(grown: Field, store:
     worker.kill()
     for count in (1, 2, 4):
         if store == "memory":
-            assert worker.start(CRASH_AT=f"recovery-batch:{count}").wait_dead(60) == -9
+            assert worker.start(CRASH_AT=f"recovery-batch:{count}").wait_dead() == -9
     grown.send(traffic(300, seed=2))
     worker.start().wait_ready()
     grown.wait_done()
