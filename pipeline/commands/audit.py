@@ -1,10 +1,12 @@
-"""``loyalty audit``: is every record of the log in the warehouse, once, and nothing else."""
+"""``loyalty audit``: is every record of the log in the warehouse, once, and nothing else; do the states count them."""
 
 from typing import Any
 
 from pipeline.commands import output
 from pipeline.config import Settings
+from pipeline.sink import audit_states, cuts
 from pipeline.sink.audit import aggregates, disagreements, examine
+from pipeline.sink.audit_states import Contradiction
 from pipeline.sink.erasure import left_over
 from pipeline.sink.warehouse import connect
 
@@ -15,13 +17,15 @@ def collect(settings: Settings) -> dict[str, Any]:
     """What every table holds, what is wrong with it, and whether all is well."""
     warehouse = connect(settings)
     findings = examine(settings, warehouse)
-    conclusions = disagreements(warehouse)
+    conclusions = disagreements(settings, warehouse)
     counts, erased = aggregates(warehouse), left_over(warehouse)
+    states = audit_states.compare(settings, warehouse, cuts.taken(settings), audit_states.everybody(warehouse))
     return {
         "ok": all(finding.ok for finding in findings)
         and not any(wrong for _, wrong in conclusions.values())
         and not any(erased.values())
-        and all(counted == rows for counted, rows in counts.values()),
+        and all(one.ok for one in counts.values())
+        and not any(one.wrong for one in states),
         "tables": [
             finding._asdict()
             | {"ok": finding.ok, "missing": [f"{partition}-{offset}" for partition, offset in finding.missing]}
@@ -32,8 +36,18 @@ def collect(settings: Settings) -> dict[str, Any]:
             for name, (compared, wrong) in conclusions.items()
         ],
         "aggregates": [
-            {"aggregate": name, "counted": counted, "rows": rows, "ok": counted == rows}
-            for name, (counted, rows) in counts.items()
+            {"aggregate": name, "counted": one.counted, "rows": one.rows, "ok": one.ok} for name, one in counts.items()
+        ],
+        "states": [
+            {
+                "topic": one.topic,
+                "compared": one.compared,
+                "not_yet": one.not_yet,
+                "wrong": one.wrong,
+                "ok": not one.wrong,
+                "contradictions": [each._asdict() for each in one.named],
+            }
+            for one in states
         ],
         "erased_left": {table: count for table, count in erased.items() if count},
     }
@@ -55,8 +69,19 @@ def show(found: dict[str, Any]) -> None:
     for one in found["aggregates"]:
         verdict = "OK" if one["ok"] else f"but there are {one['rows']} ROWS"
         output.say(f"{one['aggregate']}: {one['counted']} records counted, {verdict}.")
+    for one in found["states"]:
+        _show_states(one)
     for table, count in found["erased_left"].items():
         output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
+
+
+def _show_states(one: dict[str, Any]) -> None:
+    """What the states say about a topic's events: a sentence, and the customers where they are wrong."""
+    later = f" ({one['not_yet']} not yet: their newest events are on their way)" if one["not_yet"] else ""
+    verdict = "OK" if one["ok"] else f"{one['wrong']} CONTRADICT their events"
+    output.say(f"states and {one['topic']}: {one['compared']} customers compared{later}, {verdict}.")
+    for contradiction in one["contradictions"][:SHOWN]:
+        output.say(f"  {Contradiction(**contradiction)}")
 
 
 def _verdict(table: dict[str, Any]) -> str:

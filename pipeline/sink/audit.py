@@ -3,16 +3,21 @@
 Everything below the committed offset of the sinks must be there. An offset without a row is right when its record is no
 event, when it is a dead letter because ClickHouse refused its row, or when it is about a customer who was erased. The
 log itself says which; only the records at such offsets are read.
+
+Records keep coming while it looks. Every bound is asked before what it bounds: below the offsets that the sinks had
+committed before a query began, the query sees everything. Where newer rows replace older ones, a row that is gone is
+missing only if none of its key is newer. What the bounds cannot vouch for is not judged.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import Consumer
 
 from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.core.suppression import digest_of
 from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.letters import errors_of
@@ -47,10 +52,16 @@ TABLES = {
 """In which table the records of a topic are looked for."""
 HISTORY = {STATES.name: "customer_state_history"}
 """Where every record of a topic is kept beside the newest; it may have begun later than the log."""
-NEWEST_ONLY = frozenset({"customer_states", "dead_letters", "suppressions"})
-"""Newer rows replace older ones there: only the last record of a partition must still be found."""
+NEWEST_ONLY = {
+    "customer_states": ("customer_id",),
+    "dead_letters": ("source_topic", "source_partition", "source_offset"),
+    "suppressions": ("customer_sha256", "_partition"),
+}
+"""Newer rows replace older ones of the same key there: only the last record of a partition is looked for."""
 CHUNK = 2_000_000
 """How many offsets are compared at a time."""
+AGAIN_SECONDS = 1.0
+"""How long after a look at the aggregates the next one follows."""
 NEAR = 2_000
 """An offset up to this far ahead is reached by reading on, a farther one by a look-up."""
 _IN_RANGE = (
@@ -62,6 +73,23 @@ _ABSENT = (
     f"WHERE number NOT IN (SELECT _offset {_IN_RANGE}) ORDER BY number"
 )
 _COUNTS = f"SELECT count(), count() - uniqExact(_offset) {_IN_RANGE}"
+_ALERTS = """
+    WITH
+        told AS
+        (
+            SELECT alert_id, any(customer_id) AS told_customer, max(_offset) + 1 AS newest
+            FROM alert_messages WHERE _offset < {below:Array(UInt64)}[_partition + 1] GROUP BY alert_id
+        ),
+        standing AS
+        (
+            SELECT alert_id, customer_id AS known_customer, _offset + 1 AS stands,
+                _offset >= {below:Array(UInt64)}[_partition + 1] AS beyond
+            FROM alert_states FINAL
+        )
+    SELECT count(), groupArrayIf(if(told_customer = '', known_customer, told_customer),
+        if(beyond, stands < newest, stands != newest))
+    FROM told FULL OUTER JOIN standing USING (alert_id)
+"""
 _FIRST = f"SELECT ifNull(minOrNull(_offset), {{end:UInt64}}) {_IN_RANGE}"
 
 
@@ -112,14 +140,21 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None,
         log.close()
 
 
-def disagreements(warehouse: Warehouse, conclusion: str | None = None) -> dict[str, tuple[int, int]]:
-    """Conclusions, each with how many keys were compared and how many contradict what they rest on."""
-    chosen = "" if conclusion is None else " WHERE conclusion = {conclusion:String}"
-    rows = warehouse.query(
-        f"SELECT conclusion, compared, disagreeing FROM audit_conclusions{chosen}",  # noqa: S608 - two fixed texts
-        {"conclusion": conclusion or ""},
-    ).rows
-    return {str(name): (int(compared), int(disagreeing)) for name, compared, disagreeing in rows}
+def disagreements(settings: Settings, warehouse: Warehouse, group: str = "sink") -> dict[str, tuple[int, int]]:
+    """Conclusions, each with how many keys were compared and how many contradict what they rest on.
+
+    An alert must stand as it was last told below the bounds; one that stands beyond them is newer, and not judged.
+    """
+    committed = kafka.committed(settings, settings.group(group), [ALERTS])
+    below = [committed.get((ALERTS.name, partition), 0) for partition in range(settings.partitions)]
+    ((compared, suspects),) = warehouse.query(_ALERTS, {"below": below}).rows
+    erased = Suppressions(settings)
+    try:
+        digests = erased.read().digests if suspects else ()
+        wrong = [customer for customer in suspects if digest_of(str(customer).encode()) not in digests]
+        return {"alert_states": (int(compared), len(wrong))}
+    finally:
+        erased.close()
 
 
 def _of(ranges: Sequence[Range], topic: str) -> list[Range]:
@@ -131,23 +166,38 @@ def _first(warehouse: Warehouse, table: str, range_: Range) -> int:
     return int(warehouse.value(_FIRST, range_._asdict() | {"table": table}))
 
 
-def aggregates(warehouse: Warehouse, looks: int = 3) -> dict[str, tuple[int, int]]:
-    """Aggregates, each with how many records it counted and how many rows there are to count.
+class Aggregate(NamedTuple):
+    """How many records an aggregate counted, and how many rows there are to count."""
 
-    A batch that is being written is in the one and not yet in the other; what differs is looked at again.
+    counted: int
+    rows: int
+    ok: bool
+    """Nothing says that they contradict each other."""
+
+
+def aggregates(warehouse: Warehouse, looks: int = 5) -> dict[str, Aggregate]:
+    """The aggregates, compared with the tables they count.
+
+    A batch that is being written is in the one and not yet in the other, so what differs is looked at again. They
+    contradict each other when they differ by the same at every look, or when the one has not reached in the end what
+    the other had in the beginning. A difference that changes is on its way.
     """
-    found: dict[str, tuple[int, int]] = {}
+    seen: dict[str, list[tuple[int, int]]] = {}
     for look in range(looks):
-        time.sleep(1.0 if look else 0.0)
-        rows = warehouse.query("SELECT aggregate, counted, rows FROM audit_aggregates").rows
-        found |= {name: (int(counted), int(there)) for name, counted, there in rows if name not in _agreeing(found)}
-        if len(_agreeing(found)) == len(found):
+        time.sleep(AGAIN_SECONDS if look else 0.0)
+        for name, counted, rows in warehouse.query("SELECT aggregate, counted, rows FROM audit_aggregates").rows:
+            seen.setdefault(str(name), []).append((int(counted), int(rows)))
+        if all(any(counted == rows for counted, rows in pairs) for pairs in seen.values()):
             break
-    return found
+    return {name: Aggregate(*pairs[-1], not _contradict(pairs)) for name, pairs in seen.items()}
 
 
-def _agreeing(found: Mapping[str, tuple[int, int]]) -> set[str]:
-    return {name for name, (counted, there) in found.items() if counted == there}
+def _contradict(pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether no batch on its way can explain what an aggregate and its table held at each look."""
+    (first_counted, first_rows), (last_counted, last_rows) = pairs[0], pairs[-1]
+    differences = {counted - rows for counted, rows in pairs}
+    stuck = len(differences) == 1 and 0 not in differences
+    return stuck or (0 not in differences and (last_counted < first_rows or first_counted > last_rows))
 
 
 def _finding(warehouse: Warehouse, log: "_Log", topic: str, table: str, ranges: Sequence[Range]) -> Finding:
@@ -157,7 +207,7 @@ def _finding(warehouse: Warehouse, log: "_Log", topic: str, table: str, ranges: 
         ((count, again),) = warehouse.query(_COUNTS, range_._asdict() | {"table": table}).rows
         absent = list(_absent(warehouse, table, range_))
         rows, repeated, without = rows + int(count), repeated + int(again), without + len(absent)
-        missing += [(range_.partition, offset) for offset in log.that_make_rows(range_, absent)]
+        missing += [(range_.partition, offset) for offset in log.that_make_rows(range_, absent, table)]
     records = sum(range_.end - range_.low for range_ in ranges)
     return Finding(table, topic, records, rows, without, repeated, missing)
 
@@ -171,36 +221,56 @@ def _absent(warehouse: Warehouse, table: str, range_: Range) -> Iterator[int]:
             yield int(offset)
 
 
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 class _Log:
     """Reads single records of the log."""
 
     def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
         self._settings = settings
+        self._warehouse = warehouse
         self._rows = by_topic()
+        self._columns = {table: columns(warehouse, table) for table in ROWS}
         self._suppressions = Suppressions(settings).read()
-        self._forgetting = Forgetting({table: columns(warehouse, table) for table in ROWS}, self._suppressions.digests)
+        self._forgetting = Forgetting(self._columns, self._suppressions.digests)
         self._refused: set[tuple[str, int, int]] | None = None
         self._reader: Consumer = kafka.consumer(
             settings, "audit", settings.group("audit"), **{"enable.partition.eof": True}
         )
 
-    def that_make_rows(self, range_: Range, offsets: Sequence[int]) -> list[int]:
-        """Those of the offsets whose record makes a row and was not refused by ClickHouse."""
+    def that_make_rows(self, range_: Range, offsets: Sequence[int], table: str) -> list[int]:
+        """Those of the offsets whose record should have a row in a table, and was not refused by ClickHouse."""
+        if not offsets:
+            return []
+        self._suppressions.read()  # whoever was erased meanwhile is on it
         wanted = set(offsets)
         place = Place(range_.topic, range_.partition, self._settings.partitions)
         suspect = [
             record.offset
             for record in self._read(range_, offsets)
-            if record.offset in wanted and self._makes_row(place, record)
+            if record.offset in wanted and self._makes_row(place, record, table)
         ]
         return [offset for offset in suspect if (range_.topic, range_.partition, offset) not in self._refusals()]
 
-    def _makes_row(self, place: Place, record: Record) -> bool:
+    def _makes_row(self, place: Place, record: Record, table: str) -> bool:
         try:
             made = self._rows[place.topic](place, record)
         except FOREIGN:
             return False
-        return any(self._forgetting.kept(table, row) is not None for table, row in made)
+        kept = [(into, row) for into, made_row in made if (row := self._forgetting.kept(into, made_row)) is not None]
+        return any(into != table or not self._is_replaced(table, record.offset, row) for into, row in kept)
+
+    def _is_replaced(self, table: str, offset: int, row: tuple[object, ...]) -> bool:
+        """Whether a newer row took the place of one, in a table that keeps the newest only."""
+        if table not in NEWEST_ONLY:
+            return False
+        values = dict(zip(self._columns[table], row, strict=True))
+        key = {name: _text(values[name]) for name in NEWEST_ONLY[table]}
+        same = " AND ".join(f"toString({name}) = {{{name}:String}}" for name in key)
+        newer = f"SELECT 1 FROM {table} WHERE _offset > {{place:UInt64}} AND {same} LIMIT 1"  # noqa: S608 - our own names
+        return bool(self._warehouse.query(newer, key | {"place": offset}).rows)
 
     def _read(self, range_: Range, offsets: Sequence[int]) -> Iterator[Record]:
         """The records at ascending offsets, and others that lie between them."""

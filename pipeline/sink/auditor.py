@@ -1,4 +1,5 @@
-"""The audit in the running sink: the newest offsets, the alerts and the aggregates, once a minute, beside the work.
+"""The audit in the running sink, once a minute, beside the work: newest offsets, alerts, aggregates, and the
+states of some customers after the other.
 
 What is wrong for a moment only, because a record is on its way from one table to the other, is not told: a number
 counts when the round before found one as well.
@@ -15,7 +16,7 @@ from confluent_kafka import KafkaException
 from pipeline import kafka, metrics, watched
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
-from pipeline.sink import audit, checks, repeats
+from pipeline.sink import audit, audit_states, checks, repeats
 from pipeline.sink.warehouse import Warehouse
 from pipeline.topics import TOPICS
 
@@ -38,6 +39,7 @@ class Auditor:
         self._settings = settings
         self._facts = facts
         self._connecting = connecting
+        self._states = audit_states.Rounds(settings)
         self._before: dict[str, int] = {}
         self._stopping = threading.Event()
         self._log = structlog.get_logger()
@@ -80,13 +82,14 @@ class Auditor:
         warehouse = self._connecting()
         try:
             findings = audit.examine(self._settings, warehouse, NEWEST)
-            alerts = audit.disagreements(warehouse, "alert_states")
+            alerts = audit.disagreements(self._settings, warehouse)
             aggregates = audit.aggregates(warehouse)
             return {
                 "repeated": sum(finding.repeated for finding in findings),
                 "missing": sum(len(finding.missing) for finding in findings),
                 "disagreeing": sum(disagreeing for _, disagreeing in alerts.values()),
-                "miscounted": sum(abs(counted - rows) for counted, rows in aggregates.values()),
+                "miscounted": sum(abs(one.counted - one.rows) for one in aggregates.values() if not one.ok),
+                "states": self._states.look(warehouse),
                 "window": _windows_gone(warehouse),
             }
         finally:

@@ -239,6 +239,12 @@ def quoted(name: str) -> str:
     return f"`{escaped}`"
 
 
+def literal(text: str) -> str:
+    """A text as a literal of SQL, for where there are too many for parameters."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def connect(settings: Settings, *, create_database: bool = False, seconds: int = 300) -> Warehouse:
     """Connect.
 

@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from pipeline import metrics
+from pipeline.commands import audit
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.warehouse import connect
 from tests.faults.field import Field, traffic
+from tests.faults.load import under_load
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
 
@@ -69,4 +71,98 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
     assert told["repeated"] == 3
     assert told["missing"] == bad["raw_survey_responses"][1] + bad["customer_state_history"][1] + 1
     assert told["disagreeing"] == 1
+    assert told["states"] > 0
     assert told["window"] == 0
+
+
+AUDITS = 5
+"""How often the audit looks while traffic flows."""
+LARGE = (
+    b'{"event_id":"large-%d","customer_id":"large","occurred_at":"2026-01-01T00:00:00Z","order_id":"%d",'
+    b'"amount":"99999999999","currency":"EUR"}'
+)
+TOO_MANY = 9_230
+"""So many of these are more money than a state can hold; the last few become dead letters."""
+REFUSED = (
+    b'{"event_id":"refused","customer_id":"refused","occurred_at":"2026-01-01T00:00:00Z","instrument":"nps",'
+    b'"score":3,"verbatim":"not here"}'
+)
+"""An answer whose row ClickHouse refuses."""
+
+
+def contradictions(found: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Customers and topics whose states and events contradict each other, and how."""
+    return {
+        (one["customer_id"], one["topic"], kind)
+        for each in found["states"]
+        for one in each["contradictions"]
+        for kind, holds in {
+            "the state counts too many": one["counted"] > one["events"],
+            "the state counts too few": one["counted"] < one["events"],
+            "events that are done with and not counted": one["not_counted"],
+            "the sums of money differ": one["sums_differ"],
+        }.items()
+        if holds
+    }
+
+
+def picked(field: Field, number: int, condition: str) -> str:
+    """A customer whose state fits a condition."""
+    (row,) = field.rows(
+        f"SELECT customer_id FROM customer_states FINAL WHERE {condition} ORDER BY customer_id LIMIT 1 OFFSET {number}"
+    )
+    return str(row["customer_id"])
+
+
+@pytest.mark.timeout(500)
+def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everything_that_is(filled: Field) -> None:
+    filled.sink().wait_ready()
+    filled.worker().wait_ready()
+    filled.rows("ALTER TABLE raw_survey_responses ADD CONSTRAINT picky CHECK verbatim != 'not here'")
+    filled.send(("purchases", b"large", LARGE % (n, n)) for n in range(TOO_MANY))
+    filled.send(iter([("surveys", b"refused", REFUSED)]))
+    rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings))
+    judged = 0
+    with under_load(filled, 150.0):
+        for _ in range(AUDITS):
+            found = audit.collect(filled.settings)
+            assert found["ok"], {part: found[part] for part in ("tables", "conclusions", "aggregates", "states")}
+            judged = max(judged, sum(one["compared"] - one["not_yet"] for one in found["states"]))
+            assert set(rounds.round().values()) == {0}
+    assert judged > 500, "nothing was judged while traffic flowed"
+    filled.wait_done()
+    filled.wait_done("sink")
+    found = audit.collect(filled.settings)
+    assert (found["ok"], [one["not_yet"] for one in found["states"]]) == (True, [0, 0, 0, 0])
+    letters = filled.rows("SELECT reason FROM dead_letters FINAL WHERE key IN ('large', 'refused') GROUP BY reason")
+    assert {row["reason"] for row in letters} == {"out-of-range", "rejected-by-warehouse"}
+
+    doubled, dearer = picked(filled, 0, "purchases > 3"), picked(filled, 1, "purchases > 3")
+    without, more = picked(filled, 2, "contact_events > 3"), picked(filled, 3, "survey_answers > 1")
+    lost = picked(filled, 4, "purchases > 0 AND events = purchases + refunds")
+    assert len({doubled, dearer, without, more, lost}) == 5
+    change = "SETTINGS mutations_sync = 2"
+    filled.rows(
+        f"ALTER TABLE customer_states UPDATE purchases = purchases + 1 WHERE customer_id = '{doubled}' {change}"
+    )
+    filled.rows(f"ALTER TABLE raw_purchases UPDATE amount = amount + 1 WHERE customer_id = '{dearer}' {change}")
+    own = f"WHERE customer_id = '{without}'"
+    filled.rows(
+        f"DELETE FROM raw_service_contacts {own} AND _event = (SELECT min(_event) FROM raw_service_contacts {own})"
+    )
+    filled.rows(
+        "INSERT INTO raw_survey_responses SELECT * REPLACE ('nobody sent this' AS event_id) "
+        f"FROM raw_survey_responses WHERE customer_id = '{more}' LIMIT 1"
+    )
+    filled.rows(f"DELETE FROM customer_states WHERE customer_id = '{lost}'")
+    found = audit.collect(filled.settings)
+    assert not found["ok"]
+    assert contradictions(found) == {
+        (doubled, "purchases", "the state counts too many"),
+        (dearer, "purchases", "the sums of money differ"),
+        (without, "service-contacts", "the state counts too many"),
+        (more, "surveys", "the state counts too few"),
+        (lost, "purchases", "events that are done with and not counted"),
+    }
+    rounds.round()
+    assert rounds.round()["states"] == 5

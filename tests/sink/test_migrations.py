@@ -88,7 +88,7 @@ def check(warehouse: Warehouse) -> None:
     """The aggregates hold every row once."""
     assert told(warehouse) == sales(BOUGHT)
     assert told(warehouse, by_category=True) == sales(BOUGHT, by_category=True)
-    assert all(counted == rows for counted, rows in aggregates(warehouse).values())
+    assert all(one.counted == one.rows for one in aggregates(warehouse).values())
 
 
 def test_rows_from_before_the_aggregates_are_in_them(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
