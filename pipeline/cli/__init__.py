@@ -44,6 +44,7 @@ from pipeline.commands import (
     status,
 )
 from pipeline.commands import explain as explained
+from pipeline.commands.tables import of_answer, prose
 from pipeline.config import TABLE
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit
@@ -310,7 +311,7 @@ def query(
     if json_:
         output.as_json([dict(zip(answer.columns, row, strict=True)) for row in rows])
         return
-    output.table(answer.columns, rows)
+    output.table(of_answer(answer.columns, answer.types, rows), rows)
     if len(answer.rows) > len(rows):
         output.say(f"These are the first {len(rows)} rows; --limit shows more.")
 
@@ -323,7 +324,7 @@ def doctor_(
 ) -> None:
     """Check configuration, disk, broker, topics, partitioner, warehouse and clock; exit code 1 when one is bad."""
     if settings:
-        output.table(["setting", "default", "meaning"], TABLE)
+        output.table(["setting", prose("default"), prose("meaning")], TABLE)
         return
     findings = doctor.examine(settings_of(data_dir))
     output.as_json([finding._asdict() for finding in findings]) if json_ else doctor.show(findings)

@@ -8,6 +8,7 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.commands import output
+from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
 from pipeline.core.decode import UNREADABLE
 from pipeline.core.messages import ChurnAlert
@@ -67,19 +68,23 @@ def show_list(alerts: list[dict[str, Any]]) -> None:
     if not alerts:
         output.say("No such alerts.")
         return
+    several = len({a["status"] for a in alerts}) > 1
     rows = [
         [
             a["alert_id"][:12],
             a["customer_id"],
             str(a["raised_at"])[:10],
             a["severity"],
-            a["status"],
+            *([a["status"]] if several else []),
             f"{float(a['churn_risk_0_1']):.0%}",
             ("(synthetic) " if a["synthetic"] else "") + " ".join(a["reasons"]),
         ]
         for a in alerts
     ]
-    output.table(["alert", "customer", "raised", "severity", "status", "risk", "why"], rows, shorten="why")
+    status = ["status"] if several else []
+    output.table(
+        [identity("alert"), identity("customer"), "raised", "severity", *status, "risk", prose("why", cut=True)], rows
+    )
 
 
 def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:

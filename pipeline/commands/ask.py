@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.commands import output, questions, reports
 from pipeline.commands.questions import Question
+from pipeline.commands.tables import identity, of_answer, prose
 from pipeline.config import Settings
 from pipeline.core.shift import PUBLISHED, Ratio
 from pipeline.errors import NotFound, Refused
@@ -55,7 +56,7 @@ def listed() -> list[dict[str, Any]]:
 def show_list() -> None:
     """Every question, for a person."""
     rows = [[row["number"], row["name"], row["question"]] for row in listed()]
-    output.table(["", "name", "question"], rows, shorten="question")
+    output.table([identity(""), identity("name"), prose("question")], rows)
     output.say("Ask one by its name, its number, or words that no other has: loyalty ask captive")
 
 
@@ -88,7 +89,8 @@ def show(asked: Asked, limit: int) -> None:
     if not found.rows:
         output.say(_why_nothing(asked.warehouse, asked.question))
     else:
-        output.table(found.columns, [[_shown(value) for value in row] for row in found.rows[:limit]])
+        rows = [[_shown(value) for value in row] for row in found.rows[:limit]]
+        output.table(of_answer(found.columns, found.types, rows), rows)
     if len(found.rows) > limit:
         output.say(f"These are the first {limit} rows; --limit shows more.")
     if asked.question.notes:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.commands import output
+from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
 from pipeline.sink import audit_states, cuts
 from pipeline.sink.audit import aggregates, disagreements, examine
@@ -56,7 +57,7 @@ def collect(settings: Settings) -> dict[str, Any]:
 def show(found: dict[str, Any]) -> None:
     """For a person: a line per table, and a sentence per conclusion and per aggregate."""
     output.table(
-        ["table", "topic", "records", "rows", "no row", "repeated", "missing", "verdict"],
+        [identity("table"), "topic", "records", "rows", "no row", "repeated", "missing", prose("verdict")],
         [
             [t["table"], t["topic"], t["records"], t["rows"], t["without_row"] - len(t["missing"]), t["repeated"],
              len(t["missing"]), _verdict(t)]

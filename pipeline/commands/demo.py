@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.commands import alerts, local, output, questions, sending
 from pipeline.commands.progress import wait_until_done
+from pipeline.commands.tables import of_answer
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.simulate import population
@@ -171,7 +172,7 @@ def show(settings: Settings, report: Report) -> None:
     for number, question in enumerate(questions.shipped()[:5], start=1):
         answer = question.ask(warehouse)
         output.say(f"{number}. {question.text}\n\n{question.sql}\n")
-        output.table(answer.columns, answer.rows)
+        output.table(of_answer(answer.columns, answer.types, answer.rows), answer.rows)
     output.table(["stage", "seconds"], [*report.seconds.items(), ("all", round(sum(report.seconds.values()), 1))])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.commands import output
 from pipeline.commands.stored_events import stored
+from pipeline.commands.tables import Column, prose
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.core.events import Event
@@ -145,8 +146,8 @@ def _story(learned: Learned) -> Iterator[str]:
     )
 
 
-def _coefficients(learned: Learned, *, planted: bool) -> tuple[list[str], list[list[str]]]:
-    names = ["term", "prior", "learned", "95 % interval", "in the policy", "note"]
+def _coefficients(learned: Learned, *, planted: bool) -> tuple[list[str | Column], list[list[str]]]:
+    names: list[str | Column] = ["term", "prior", "learned", "95 % interval", "in the policy", prose("note")]
     rows = [
         [t.term, f"{t.prior:+.2f}", _number(t.learned), _interval(t), f"{t.used:+.2f}", t.note] for t in learned.terms
     ]
@@ -188,10 +189,10 @@ _FIGURES = (
 )
 
 
-def _comparison(learned: Learned) -> tuple[list[str], list[list[str]]]:
+def _comparison(learned: Learned) -> tuple[list[str | Column], list[list[str]]]:
     ways = ("learned", "priors", "recency")
     return (
-        ["tested on what came later", "learned", "priors", "days since last purchase"],
+        [prose("tested on what came later"), "learned", "priors", "days since last purchase"],
         [[words, *(format(getattr(learned.compared[way], name), style) for way in ways)]
          for name, words, style in _FIGURES],
     )  # fmt: skip

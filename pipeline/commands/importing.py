@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline import kafka
 from pipeline.commands import output
+from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused
@@ -212,7 +213,7 @@ def show(imported: Imported, *, dry: bool) -> None:
         )
     if checked.rejects:
         output.table(
-            ["rows", "reason", "detail", "column", "first row"],
+            ["rows", identity("reason"), prose("detail"), "column", "first row"],
             [
                 [count, *why, checked.columns.get(why[1], ""), checked.first_rejects[why]]
                 for why, count in checked.rejects.most_common(SHOWN)

@@ -10,6 +10,7 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.commands import output
+from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
 from pipeline.core.decode import Decoder
 from pipeline.core.suppression import names_suppressed
@@ -123,15 +124,15 @@ def show_list(letters: list[Letter], limit: int) -> None:
         return
     newest = sorted(letters, key=lambda letter: letter.received_at, reverse=True)[:limit]
     output.table(
-        ["received (UTC)", "topic", "reason", "detail", "bytes", "id"],
+        [identity("id"), "received (UTC)", "topic", "reason", prose("detail", cut=True), "bytes"],
         [
             [
+                letter.identity,
                 letter.received_at[:19],
                 letter.topic,
                 letter.reason,
                 letter.detail,
                 len(letter.value or b""),
-                letter.identity,
             ]
             for letter in newest
         ],

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from rich.progress import Progress, TaskID
 
 from pipeline.commands import output
+from pipeline.commands.tables import prose
 from pipeline.commands.voice import Voice
 from pipeline.config import Settings
 from pipeline.errors import Refused
@@ -145,7 +146,7 @@ def wait_for_the_end() -> None:
 def addresses(settings: Settings) -> None:
     """Where everything is, for a person."""
     output.table(
-        ["what", "where"],
+        ["what", prose("where")],
         [
             ["Kafka", settings.kafka],
             ["ClickHouse (HTTP)", f"{settings.clickhouse}  database {settings.database}"],

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import IO, Any, cast
 
 import orjson
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
+from pipeline.commands import tables
+from pipeline.commands.tables import Column
 from pipeline.errors import LoyaltyError
 from pipeline.logs import Unfailing
 
@@ -31,10 +30,24 @@ def _stderr() -> Any:
     return getattr(sys.stderr, "rich_proxied_file", sys.stderr)
 
 
+def _console(is_terminal: bool, piped_width: int, file: IO[str] | None = None) -> _Console:
+    """A terminal with its own width; a file or another program gets neither colours nor lines that are wrapped."""
+    return _Console(
+        file=file,
+        highlight=False,
+        soft_wrap=True,
+        force_terminal=is_terminal,
+        color_system="auto" if is_terminal else None,
+        width=None if is_terminal else piped_width,
+    )
+
+
 _beside = cast(IO[str], Unfailing(_stderr))
 """Standard error: nobody's life depends on what is said beside the work."""
-out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPED_WIDTH)
-err = _Console(file=_beside, highlight=False, soft_wrap=True, width=None if _beside.isatty() else 120)
+out = _console(sys.stdout is not None and sys.stdout.isatty(), PIPED_WIDTH)
+err = _console(_beside.isatty(), 120, _beside)
+_PLAIN = {ord("─"): "-", ord("…"): "~"}
+"""What is drawn instead on a terminal that knows no such signs."""
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -64,32 +77,13 @@ def as_json(value: Any) -> None:
     out.file.flush()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, shorten: str = "") -> None:
-    """Rows under column names.
-
-    Nothing is ever cut into lines: where the terminal is too narrow, the column named ``shorten`` is, and without one
-    each row is printed as a record of its own.
-    """
+def table(columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows under column names, as wide as the terminal: see :mod:`pipeline.commands.tables`."""
     cells = [[clean(value).replace("\n", " ") for value in row] for row in rows]
-    widths = [max(map(cell_len, [name, *(row[i] for row in cells)])) for i, name in enumerate(columns)]
-    if sum(widths) + 3 * len(columns) > out.width and not shorten:
-        _records(columns, cells)
-        return
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        drawn.add_column(Text(clean(name)), no_wrap=True, overflow="ellipsis" if name == shorten else "ignore",
-                         ratio=1 if name == shorten else None)  # fmt: skip
-    for row in cells:
-        drawn.add_row(*map(Text, row))
-    out.print(drawn)
-
-
-def _records(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    margin = max(map(cell_len, columns))
-    for number, row in enumerate(cells, start=1):
-        out.print(Text(f"-- {number}"))
-        for name, value in zip(columns, row, strict=True):
-            out.print(Text(f"{name:<{margin}}  {value}"))
+    named = [column._replace(name=clean(column.name).replace("\n", " ")) for column in tables.declared(columns)]
+    plain = not out.encoding.lower().startswith("utf")
+    for line in tables.drawn(named, cells, out.width if out.is_terminal else None):
+        out.print(Text(line.translate(_PLAIN) if plain else line))
 
 
 class _Rate(ProgressColumn):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands import output
+from pipeline.commands.tables import identity
 from pipeline.config import Settings
 from pipeline.errors import Refused
 from pipeline.sink import parameters
@@ -65,7 +66,7 @@ def collect(warehouse: Warehouse) -> dict[str, Any]:
 def show(found: dict[str, Any]) -> None:
     """For a person."""
     output.table(
-        ["kind", "version", "current", "recorded", "content"],
+        [identity("kind"), identity("version"), "current", "recorded", "content"],
         [
             [
                 row["kind"],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.commands import output
+from pipeline.commands.tables import identity
 from pipeline.config import Settings
 from pipeline.sink import checks, migrations
 from pipeline.sink.migrations import Standing
@@ -45,6 +46,6 @@ def _looking(settings: Settings) -> Warehouse:
 def show(found: Sequence[Standing]) -> None:
     """A line per migration."""
     output.table(
-        ["number", "name", "state", "checksum", "applied at (UTC)"],
+        [identity("number"), identity("name"), "state", "checksum", "applied at (UTC)"],
         [[one.number, one.name, one.state, one.checksum[:SHOWN], one.applied_at] for one in found],
     )

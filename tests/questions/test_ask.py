@@ -4,19 +4,22 @@ import csv
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from pipeline.cli import cli
-from pipeline.commands import ask, questions
+from pipeline.commands import ask, output, questions, tables
 from pipeline.config import Settings
 from pipeline.core.customer import Customer, encode_state
 from pipeline.errors import NotFound, Refused, Unreachable
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import by_topic
+from pipeline.sink.warehouse import Result as Answer
 from pipeline.sink.warehouse import connect
 from tests.questions.world import World, load
 
@@ -213,3 +216,20 @@ def test_of_one_prospect_every_question_says_in_words_why_there_is_no_answer(
         "Nothing to tell" in text or ask.NOTHING in text for name, text in told.items() if name != "disloyal_to_loyal"
     )
     assert "nobody changed" in told["disloyal_to_loyal"]
+
+
+# --- at every width
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_an_answer_keeps_its_ids_and_figures_at_every_width(name: str, answers: Callable[[str], Answer]) -> None:
+    found = answers(name)
+    rows = [[output.clean(value) for value in row] for row in found.rows[:20]]
+    columns = tables.of_answer(found.columns, found.types, rows)
+    for width in (60, 80, 120, 160, 200, 250):
+        lines = list(tables.drawn(columns, rows, width))
+        assert [line for line in lines if cell_len(line) > width] == []
+        assert not rows or lines[0] == "", "one record per row"
+        for row in rows:
+            values = [value for value, column in zip(row, columns, strict=True) if "prose" not in column.kind]
+            assert [value for value in values if not any(value in line for line in lines)] == []
