@@ -62,3 +62,20 @@ def test_every_option_says_what_it_means(path: tuple[str, ...]) -> None:
 def test_wrong_usage_is_exit_code_2() -> None:
     assert CliRunner().invoke(cli, ["dead-letters", "replay"]).exit_code == 2
     assert CliRunner().invoke(cli, ["simulate", "--customers", "0", "--days", "1", "--seed", "1"]).exit_code == 2
+
+
+def test_every_option_that_takes_a_moment_reads_it_alike() -> None:
+    """One parser: a day means its end in each of them."""
+    taken = [
+        (path, parameter.name)
+        for path, command in COMMANDS.items()
+        for parameter in command.params
+        if parameter.name in ("at", "known_at")
+    ]
+    assert {path for path, _ in taken} == {
+        ("customer",), ("explain",), ("report", "surveys"), ("report", "effort"), ("report", "shift")
+    }  # fmt: skip
+    for path, name in taken:
+        words = [*(["42"] if len(path) == 1 else []), f"--{name.replace('_', '-')}", "2026-03-01"]
+        context = COMMANDS[path].make_context(path[-1], words)
+        assert str(context.params[name]) == "2026-03-01 23:59:59.999000+00:00"

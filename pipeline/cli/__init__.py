@@ -25,8 +25,8 @@ from pipeline.cli.options import (
     MetricsPort,
     Port,
     Rate,
+    a_moment,
     example,
-    moment_of,
     settings_of,
 )
 from pipeline.cli.privacy import privacy_cli
@@ -255,17 +255,12 @@ def customer(
     customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
-    at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Loyalty on this day, not now.", show_default=False)
-    ] = None,
-    known_at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="By what we knew then, not by what we know now.")
-    ] = None,
+    at: Annotated[datetime | None, a_moment("Loyalty at this moment, not now")] = None,
+    known_at: Annotated[datetime | None, a_moment("By what we knew then, not by what we know now")] = None,
 ) -> None:
     """Show what is known about a customer, and how loyal they are."""
-    known = moment_of(known_at)
-    moment = known or datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    found = customers.read(settings_of(data_dir, running=True), customer_id, moment, known)
+    moment = at or known_at or datetime.now(UTC)
+    found = customers.read(settings_of(data_dir, running=True), customer_id, moment, known_at)
     output.as_json(customers.as_data(found)) if json_ else customers.show(found)
 
 
@@ -282,16 +277,12 @@ def glossary_(
 @cli.command(epilog=example("loyalty explain sim-1-000042 --at 2025-06-01T12:00:00Z"))
 def explain(
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="As things stood then, such as 2025-06-01 or 2025-06-01T12:00:00Z.",
-                     show_default="when their last event happened"),
-    ] = None,
+    at: Annotated[datetime | None, a_moment("As things stood then", "when their last event happened")] = None,
     data_dir: DataDir = None,
     json_: AsJson = False,
 ) -> None:  # fmt: skip
     """Show in plain words why a customer's churn risk is what it is, or was at any moment, from the log."""
-    found = explained.explain(settings_of(data_dir, running=True), customer_id, moment_of(at))
+    found = explained.explain(settings_of(data_dir, running=True), customer_id, at)
     output.as_json(found.as_data()) if json_ else explained.show(found)
 
 

@@ -70,7 +70,7 @@ def fit_risk(
     )
 
 
-@fit_cli.command("purchases", epilog=example("loyalty fit purchases cdnow-sample --calibration-weeks 39 --out fit"))
+@fit_cli.command("purchases", epilog=example("loyalty fit purchases cdnow-sample --out fit --force"))
 def fit_purchases(
     source: Annotated[
         str, typer.Argument(metavar="[SOURCE]", help="warehouse, cdnow, cdnow-sample, or a CSV file.")

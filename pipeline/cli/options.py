@@ -1,14 +1,15 @@
 """Options that several commands share, and how they become settings."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipeline.config import Settings, from_env
+from pipeline.core.moments import as_written
 from pipeline.errors import Refused
 from pipeline.local import stack
 
@@ -30,12 +31,6 @@ Rate = Annotated[
     float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.", show_default=False)
 ]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many.")]
-At = Annotated[
-    datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="As of this moment (UTC).", show_default="the newest event"
-    ),
-]
 Days = Annotated[
     int | None, typer.Option(min=1, max=36_500, help="Only so many days before it.", show_default="all of them")
 ]
@@ -73,17 +68,23 @@ def settings_of(data_dir: Path | None = None, *, running: bool = False) -> Setti
     return from_env(env, known["settings"] if known else None)
 
 
-def moment_of(text: str | None) -> datetime | None:
-    """A moment a person wrote; a day is its end, and without a time zone it is UTC."""
-    if text is None:
-        return None
+def moment_of(text: str) -> datetime:
+    """A moment a person wrote; a day means its end, and without a time zone it is UTC. The same for every command."""
     try:
-        moment = datetime.fromisoformat(text)
-        if len(text) == len("2025-06-01"):
-            moment += timedelta(days=1, microseconds=-1)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return as_written(text)
+    except ValueError:
         raise typer.BadParameter(f"{text!r} is no date and time such as 2025-06-01T12:00:00Z") from None
+
+
+def a_moment(meaning: str, default: str | None = None) -> Any:
+    """An option whose value is a moment; a day means its end."""
+    return typer.Option(
+        parser=moment_of, metavar="TIME", show_default=default or False,
+        help=f"{meaning}: a day such as 2025-06-01 (its end), or 2025-06-01T12:00:00Z.",
+    )  # fmt: skip
+
+
+At = Annotated[datetime | None, a_moment("As of this moment", "the newest event")]
 
 
 def example(text: str) -> str:

@@ -76,8 +76,9 @@ def conclude(
         output.say(f"The picture of this comparison is {picture}.")
     if not ships:
         raise Refused(
-            "what was learned does not beat the days since the last purchase in both AUC and log loss, so no policy is "
-            "written; learn from a longer history, or write it all the same with --force"
+            "what was learned does not beat the days since the last purchase in both AUC and log loss by more than "
+            "chance could make it, so no policy is written; learn from a longer history, or write it all the same with "
+            "--force"
         )
     if not as_json:
         output.say(f"Policy {learned.policy.version} is written to {policy_file}. No process uses it by itself.")
@@ -210,8 +211,11 @@ def _load(learned: Learned) -> str:
 
 def _verdict(learned: Learned) -> str:
     if learned.beats_recency:
-        return "What was learned ranks and predicts better than the days since the last purchase."
-    return "What was learned is NOT better than the days since the last purchase."
+        return "What was learned ranks and predicts better than the days since the last purchase, beyond chance."
+    return (
+        "What was learned is NOT better than the days since the last purchase by more than chance could make it: the "
+        f"95 % intervals of its lead begin at {learned.lead.auc:+.4f} (AUC), {learned.lead.log_loss:+.4f} (log loss)."
+    )
 
 
 def summary(learned: Learned) -> dict[str, Any]:
@@ -233,6 +237,7 @@ def summary(learned: Learned) -> dict[str, Any]:
         },
         "strength": learned.strength,
         "beats_recency": learned.beats_recency,
+        "lead_95": learned.lead._asdict(),
         "compared": {name: found._asdict() for name, found in learned.compared.items()},
     }
 

@@ -16,11 +16,11 @@ never in it.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from math import isfinite
 from typing import NamedTuple
 
 from pipeline import resources
+from pipeline.core.moments import as_written
 from pipeline.errors import NotFound, Refused
 from pipeline.sink.warehouse import Result, Warehouse
 
@@ -69,9 +69,7 @@ def _number(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is not None:
-        moment = (moment - (moment.utcoffset() or moment - moment)).replace(tzinfo=None)
+    moment = as_written(text).replace(tzinfo=None)
     if not 1970 <= moment.year < 2200:
         raise ValueError(text)
     return moment.isoformat(sep=" ", timespec="milliseconds")
@@ -86,7 +84,7 @@ _READERS: Mapping[str, Callable[[str], str]] = {
 _KINDS = {
     "UInt32": "a whole number",
     "Float64": "a number",
-    "DateTime64": "a moment such as 2026-03-01 or 2026-03-01T12:00:00, UTC",
+    "DateTime64": "a moment such as 2026-03-01 (the end of that day) or 2026-03-01T12:00:00, UTC",
     "String": "a text",
 }
 

@@ -1,8 +1,9 @@
 """Moments as integers: milliseconds since 1970 UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Final
 
+LAST_OF_A_DAY: Final = time(23, 59, 59, 999_000)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,3 +26,24 @@ def to_the_second(moment: datetime) -> str:
 def day(at: int) -> str:
     """The day of a moment, as ``2026-01-31``."""
     return instant(at).date().isoformat()
+
+
+def as_written(text: str) -> datetime:
+    """A moment as a person writes it: a day means its end, and without a time zone it is UTC.
+
+    Raises
+    ------
+    ValueError
+        It is no date, and no date and time, in the form of ISO 8601.
+    """
+    try:
+        written = date.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return datetime.combine(written, LAST_OF_A_DAY, UTC)
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None

@@ -59,8 +59,8 @@ class Verdict:
 
     @property
     def beats(self) -> bool:
-        """The model ranks better."""
-        return self.model > self.baseline
+        """The model ranks better, and by more than chance could make it."""
+        return self.low > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,8 +109,9 @@ def _objections(
     verdict = assessment.verdict
     if not verdict.beats:
         found.append(
-            "expected purchases rank customers no better than the date of their last purchase "
-            f"(AUC {verdict.model:.3f} against {verdict.baseline:.3f})"
+            "expected purchases rank customers no better than the date of their last purchase, or by no more than "
+            f"chance could make it (AUC {verdict.model:.3f} against {verdict.baseline:.3f}; 95 % interval of the "
+            f"difference {verdict.low:+.3f} to {verdict.high:+.3f})"
         )
     for leaving, fit in fits.items():
         if fit.maximum.errors is None:

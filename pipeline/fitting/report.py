@@ -168,12 +168,9 @@ def _value(learning: Learning) -> list[str]:
 def _verdict(learning: Learning) -> list[str]:
     if learning.objections:
         return ["Verdict: do not use it.", *(f"  - {objection}" for objection in learning.objections)]
-    verdict = learning.assessment.verdict
-    sure = verdict.low > 0
-    by = "clearly" if sure else "by no more than chance could make it: look again when there is more history"
     return [
         "Verdict: it may be used. Expected purchases (BG/NBD) tell better who will buy than the date of the last",
-        f"purchase does, {by}.",
+        "purchase does, by more than chance could make it.",
         "And they say how many purchases to expect, which that date does not.",
     ]
 

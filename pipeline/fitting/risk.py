@@ -26,7 +26,7 @@ from pipeline.errors import Refused
 from pipeline.fitting import logistic
 from pipeline.fitting.logistic import Pull
 from pipeline.fitting.observations import History, Observations, Per, Silence, observations, typical_gap_days
-from pipeline.fitting.scoring import Class, Floats, Scores, reliability, scores
+from pipeline.fitting.scoring import Class, Floats, Lead, Scores, lead, reliability, scores
 from pipeline.policy import version_of
 
 LEARNED_SHARE = 0.65
@@ -78,6 +78,8 @@ class Learned:
     per_day: int
     compared: Mapping[str, Scores]
     """``learned``, ``priors`` and ``recency``, on the later part."""
+    lead: Lead
+    """Of what was learned before the days since the last purchase."""
     classes: Mapping[str, list[Class]]
     alarms: Mapping[str, float]
     """Observations a day of the later part at or above the threshold, ``learned`` and ``priors``."""
@@ -86,9 +88,8 @@ class Learned:
 
     @property
     def beats_recency(self) -> bool:
-        """Whether it both ranks and predicts better than the days since the last purchase."""
-        learned, recency = self.compared["learned"], self.compared["recency"]
-        return learned.auc > recency.auc and learned.log_loss < recency.log_loss
+        """Whether it both ranks and predicts better than the days since the last purchase, beyond chance."""
+        return self.lead.is_sure
 
 
 class Part(NamedTuple):
@@ -151,6 +152,7 @@ def learn(
         silent_share={"earlier": float(earlier.silent.mean()), "later": float(later.silent.mean())},
         per_day=per_day,
         compared={name: scores(risk, later.silent, days, per_day) for name, risk in ways.items()},
+        lead=lead(ways["learned"], ways["recency"], later.silent, later.customer),
         classes={name: reliability(risk, later.silent) for name, risk in ways.items()},
         alarms={name: float((ways[name] >= base.raise_at).sum()) / length for name in ("learned", "priors")},
         per_day_later=len(later) / length,

@@ -79,6 +79,50 @@ def log_loss(risk: Floats, silent: Floats) -> float:
     return float(np.mean(losses(risk, silent)))
 
 
+class Lead(NamedTuple):
+    """By how much one way to tell the risk is better than another, at least: the lower ends of 95 % intervals."""
+
+    auc: float
+    log_loss: float
+    """How much lower its log loss is."""
+
+    @property
+    def is_sure(self) -> bool:
+        """It both ranks and predicts better, by more than chance could make it."""
+        return self.auc > 0 and self.log_loss > 0
+
+
+def lead(risk: Floats, other: Floats, silent: Floats, customers: NDArray[np.int64]) -> Lead:
+    """Compare two ways on the same observations; those of one customer are not taken as independent.
+
+    The intervals are those of the sums over customers of what each observation adds to the difference: for the AUC its
+    placement values (DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837-845; clustered: Obuchowski 1997,
+    Biometrics 53, 567-578).
+    """
+    gained = losses(other, silent) - losses(risk, silent)
+    placed = _placements(risk, silent) - _placements(other, silent)
+    return Lead(
+        auc(risk, silent) - auc(other, silent) - _margin(placed, customers),
+        float(gained.mean()) - _margin((gained - gained.mean()) / len(gained), customers),
+    )
+
+
+def _placements(risk: Floats, silent: Floats) -> Floats:
+    """What each observation adds to the AUC, less the mean; the sum of squares is the variance of the AUC."""
+    found = np.empty(len(risk))
+    for outcome in (0.0, 1.0):
+        mine, others = risk[silent == outcome], np.sort(risk[silent != outcome])
+        below = (np.searchsorted(others, mine, "left") + np.searchsorted(others, mine, "right")) / 2 / len(others)
+        share = below if outcome else 1 - below
+        found[silent == outcome] = (share - share.mean()) / len(mine)
+    return found
+
+
+def _margin(added: Floats, customers: NDArray[np.int64]) -> float:
+    sums = np.bincount(np.unique(customers, return_inverse=True)[1], weights=added)
+    return 1.959963984540054 * float(np.sqrt((sums**2).sum()))
+
+
 def reliability(risk: Floats, silent: Floats, bins: int = BINS) -> list[Class]:
     """Risk against outcome in equally wide classes without the empty ones; a risk on a border is in the class above."""
     place = np.minimum((risk * bins).astype(np.int64), bins - 1)

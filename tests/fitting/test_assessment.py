@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.purchasing import Leaving
 from pipeline.fitting import vectors
-from pipeline.fitting.assessment import Assessment, assess, auc, binned, compared, correlation, tracked
+from pipeline.fitting.assessment import Assessment, Verdict, assess, auc, binned, compared, correlation, tracked
 from pipeline.fitting.estimate import fit_purchases
 from pipeline.fitting.history import Split
 from tests.fitting.samples import sample
@@ -44,8 +44,14 @@ def test_ranking_by_raw_p_alive_is_worse_than_chance_because_59_9_percent_bought
 
 
 def test_the_model_beats_recency_on_the_sample_by_less_than_chance_could_make(found: Assessment) -> None:
-    assert found.verdict.beats
+    assert found.verdict.model > found.verdict.baseline
     assert found.verdict.low < 0 < found.verdict.high
+    assert not found.verdict.beats
+
+
+@pytest.mark.parametrize(("low", "high", "beats"), [(0.001, 0.02, True), (0.0, 0.02, False), (-0.0067, 0.0089, False)])
+def test_a_model_beats_the_baseline_only_beyond_chance(low: float, high: float, beats: bool) -> None:
+    assert Verdict(0.772, 0.771, low, high).beats is beats
 
 
 def test_frequency_and_spend_of_the_sample(found: Assessment) -> None:

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.fitting.assessment import compared
 from pipeline.fitting.scoring import (
     Floats,
     auc,
     brier,
     ece,
+    lead,
     lift,
     log_loss,
     precision_at_capacity,
@@ -109,3 +111,32 @@ def test_all_figures_come_together() -> None:
     assert found.auc == 0.75
     assert found.brier == pytest.approx(0.158125)
     assert (found.lift, found.precision_at_capacity) == (2.0, 0.5)
+
+
+def test_a_lead_is_that_of_delong_where_every_customer_is_seen_once() -> None:
+    random = np.random.default_rng(3)
+    silent = (random.uniform(size=400) < 0.4).astype(np.float64)
+    one = np.round(np.clip(0.4 + 0.2 * (silent - 0.4) + random.normal(0, 0.2, 400), 0.01, 0.99), 2)
+    other = np.round(np.clip(0.4 + random.normal(0, 0.2, 400), 0.01, 0.99), 2)
+    published = compared(one, other, silent == 1)
+    found = lead(one, other, silent, np.arange(400))
+    assert found.auc == pytest.approx(published.low, abs=1e-3)
+    assert found.is_sure
+    assert not lead(other, one, silent, np.arange(400)).is_sure
+
+
+def test_observations_of_one_customer_are_no_independent_evidence() -> None:
+    random = np.random.default_rng(5)
+    silent = (random.uniform(size=100) < 0.5).astype(np.float64)
+    one, other = 0.5 + 0.1 * (silent - 0.5) + random.normal(0, 0.1, 100), np.full(100, 0.5)
+    once = lead(one, other, silent, np.arange(100))
+    nine = [np.repeat(values, 9) for values in (one, other, silent, np.arange(100))]
+    assert lead(nine[0], nine[1], nine[2], nine[3]).log_loss == pytest.approx(once.log_loss)
+    assert lead(nine[0], nine[1], nine[2], np.arange(900)).log_loss > once.log_loss
+
+
+def test_the_same_twice_leads_by_nothing() -> None:
+    silent = np.array([0.0, 1.0, 0.0, 1.0])
+    risk = np.array([0.1, 0.4, 0.35, 0.8])
+    assert lead(risk, risk, silent, np.arange(4)) == (0.0, 0.0)
+    assert not lead(risk, risk, silent, np.arange(4)).is_sure
