@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from pipeline import files
 from pipeline.config import Settings
 from pipeline.core.risk import PRIORS, TERMS, RiskPolicy
 from pipeline.errors import Refused
@@ -57,7 +58,8 @@ def write_policy(path: Path, policy: RiskPolicy, learned_from: Mapping[str, Any]
         The file cannot be written.
     """
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(file_of(policy, learned_from)), indent=2) + b"\n")
+        content = msgspec.json.format(msgspec.json.encode(file_of(policy, learned_from)), indent=2) + b"\n"
+        files.write_whole(path, content, files.SHARED)
     except OSError as failed:
         raise Refused(f"cannot write the policy to {path}: {failed.strerror}") from None
 

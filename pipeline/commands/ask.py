@@ -1,14 +1,13 @@
 """``loyalty ask``: the questions of the cookbook, listed and answered."""
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from pipeline import files
 from pipeline.commands import output, questions, reports
 from pipeline.commands.questions import Question
 from pipeline.commands.tables import identity, of_answer, prose
@@ -133,7 +132,7 @@ def _shown(value: Any) -> Any:
 
 
 def write(asked: Asked, format_: str, target: str, limit: int | None) -> None:
-    """Write the answer to a file, whole or not at all, or with ``-`` to standard output.
+    """Write the answer to a file of its owner's, whole or not at all, or with ``-`` to standard output.
 
     Why an answer has no rows is said on standard error.
 
@@ -149,12 +148,8 @@ def write(asked: Asked, format_: str, target: str, limit: int | None) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    file = Path(target)
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".loyalty-", delete=False) as made:
-            made.write(data)
-        os.chmod(made.name, 0o644)
-        os.replace(made.name, file)
+        files.write_whole(Path(target), data)
     except OSError as failed:
         raise Refused(f"{target} cannot be written: {failed.strerror}") from None
     output.say(f"Wrote {target}, {len(data)} bytes.")

@@ -5,13 +5,13 @@ the schema as the erasure; ``dead_letters`` what could not be used; ``topics`` w
 ``recipients`` who got something.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from pipeline import files
 from pipeline.commands.erased import check_id, check_not_erased
 from pipeline.commands.receipt import remaining
 from pipeline.commands.traces import Trace, traces
@@ -129,9 +129,8 @@ def write(out: Path, document: dict[str, Any]) -> None:
     Refused
         The file exists, or cannot be made.
     """
+    check_free(out)
     try:
-        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        files.write_whole(out, orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2))
     except OSError as failed:
         raise Refused(f"{out} cannot be written: {failed.strerror}") from None
-    with os.fdopen(file, "wb") as opened:
-        opened.write(orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2))

@@ -7,12 +7,11 @@
    forced; and then the file says so.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline import files
 from pipeline.core.learned import HoldOut, Learned, Money, PurchaseFit, Rates, Row, SpendFit, decode, encode
 from pipeline.core.purchasing import Leaving, PurchaseModel
 from pipeline.core.spending import SpendModel
@@ -95,10 +94,7 @@ def ship(learning: Learning, folder: Path, *, force: bool) -> Path:
         )
     content = encode(learning.learned)
     decode(content)  # what cannot be read again must not be written
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(content)
-    Path(file.name).chmod(0o644)
-    os.replace(file.name, folder / FILE)
+    files.write_whole(folder / FILE, content, files.SHARED)
     return folder / FILE
 
 

@@ -185,7 +185,7 @@ class Warehouse:
         QueryFailed
             The engine refused it.
         """
-        settings = {"readonly": 2} | ({} if limit is None else {"limit": limit})
+        settings = {"readonly": 2, "format_csv_null_representation": ""} | ({} if limit is None else {"limit": limit})
         with _sorted_errors(read_only=True):
             return self._client.raw_query(sql, parameters=dict(parameters or {}), settings=settings, fmt=format_)
 
