@@ -110,8 +110,13 @@ def compare(before: Estimate, after: Estimate) -> Change:
 
 
 def _distance(one: float, other: float) -> float:
-    """An adjusted interval can leave out the figure itself; a distance to it is then none."""
+    """An interval that leaves out its figure is not on its side; a distance to it is then none."""
     return sqrt(max(0.0, one) ** 2 + max(0.0, other) ** 2)
+
+
+def reaching(value: float, low: float, high: float) -> tuple[float, float]:
+    """An interval that an adjustment may have moved away from its figure, made wide enough to contain it."""
+    return min(low, value), max(high, value)
 
 
 def student(freedom: int) -> float:

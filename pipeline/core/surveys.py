@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from pipeline.core.customer import Answer, Customer
 from pipeline.core.glossary import Definition
-from pipeline.core.intervals import Estimate, Z, mean, wilson
+from pipeline.core.intervals import Estimate, Z, mean, reaching, wilson
 
 NpsClass = Literal["detractor", "passive", "promoter"]
 Scores = Mapping[int, int]
@@ -84,7 +84,8 @@ def nps(scores: Scores) -> Nps | None:
     """The score of answers of 0 to 10; ``None`` without any.
 
     ``100 (p - d)``, variance ``p + d - (p - d)²``; the adjusted interval adds three answers, 3/4 of them promoters and
-    3/4 detractors (Rocks 2016, The American Statistician 70(4), 365-372).
+    3/4 detractors (Rocks 2016, The American Statistician 70(4), 365-372). Where few answers agree, those three would
+    leave the score itself outside; the interval then reaches to it.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def nps(scores: Scores) -> Nps | None:
         promoters,
         100 * (promoters - detractors) / n,
         _around(promoters, detractors, n),
-        _around(promoters + 0.75, detractors + 0.75, n + 3),
+        reaching(100 * (promoters - detractors) / n, *_around(promoters + 0.75, detractors + 0.75, n + 3)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from math import comb
 
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.core.effect import Arm, effect
 from pipeline.core.intervals import Estimate, beta_share, compare, exact, mean, student, wilson
+from pipeline.core.shift import ratio_of
+from pipeline.core.surveys import nps
 
 
 @pytest.mark.parametrize(
@@ -135,3 +139,43 @@ def test_the_interval_of_a_mean_holds_the_truth_as_often_as_it_says() -> None:
         found = mean({s / 6: n for s, n in Counter(source.choices(range(7), weights, k=25)).items()})
         held += found.low <= truth <= found.high
     assert 0.93 < held / 4_000 < 0.965
+
+
+FEW = [(hits, n) for n in range(1, 40) for hits in range(n + 1)]
+
+
+@pytest.mark.parametrize("of", [wilson, exact], ids=["wilson", "exact"])
+def test_an_interval_of_a_share_contains_the_share(of: Callable[[int, int], Estimate]) -> None:
+    for hits, n in FEW:
+        found = of(hits, n)
+        assert 0 <= found.low <= found.value <= found.high <= 1, (hits, n)
+
+
+def test_an_interval_of_a_mean_contains_the_mean() -> None:
+    for hits, n in FEW:
+        for counts in ({0.0: n - hits, 1.0: hits}, {0.25: n - hits, 0.5: hits}, {0.1: n}, {0.0: n}, {1.0: n}):
+            found = mean(counts)
+            assert 0 <= found.low <= found.value <= found.high <= 1, counts
+
+
+def test_an_interval_of_a_recommendation_score_contains_the_score() -> None:
+    for hits, n in FEW:
+        for scores in ({10: hits, 0: n - hits}, {10: hits, 7: n - hits}, {0: hits, 8: n - hits}):
+            found = nps(scores)
+            assert found is not None
+            for low, high in (found.adjusted, found.wald):
+                assert -100 <= low <= found.score <= high <= 100, scores
+
+
+def test_an_interval_of_a_ratio_or_a_difference_contains_it() -> None:
+    for hits, n in FEW:
+        ratio = ratio_of(hits, n - hits)
+        assert ratio is not None
+        assert ratio.low <= ratio.value <= ratio.high
+        for other in (0, n // 2, n):
+            found = effect(Arm(n, hits), Arm(n, other))
+            assert found.difference.low <= found.difference.value <= found.difference.high
+            if found.relative_risk is not None:
+                assert found.relative_risk.low <= found.relative_risk.value <= found.relative_risk.high
+            change = compare(wilson(hits, n), wilson(other, n))
+            assert change.low <= change.difference <= change.high

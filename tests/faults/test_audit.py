@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import orjson
@@ -75,8 +76,9 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
     assert told["window"] == 0
 
 
-AUDITS = 5
-"""How often the audit looks while traffic flows."""
+AUDITS = 12
+"""How often the audit looks while traffic flows, at most."""
+TRAFFIC_SECONDS = 60.0
 LARGE = (
     b'{"event_id":"large-%d","customer_id":"large","occurred_at":"2026-01-01T00:00:00Z","order_id":"%d",'
     b'"amount":"99999999999","currency":"EUR"}'
@@ -124,7 +126,10 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings))
     judged = 0
     with under_load(filled, 150.0):
-        for _ in range(AUDITS):
+        ends = time.monotonic() + TRAFFIC_SECONDS
+        for audits in range(AUDITS):
+            if audits > 1 and time.monotonic() > ends:
+                break  # a machine that is busy with something else
             found = audit.collect(filled.settings)
             assert found["ok"], {part: found[part] for part in ("tables", "conclusions", "aggregates", "states")}
             judged = max(judged, sum(one["compared"] - one["not_yet"] for one in found["states"]))
