@@ -14,9 +14,9 @@ from pipeline.core.messages import ChurnAlert
 from pipeline.core.partition import partition_of
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from tests.warehouses import embedded
 
 TOPICS: dict[type[Event], str] = {

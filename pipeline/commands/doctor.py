@@ -17,13 +17,12 @@ from pipeline.core.partition import partition_of
 from pipeline.errors import LoyaltyError, Refused, of_system
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED
-from pipeline.sink.migrations import shipped
+from pipeline.sink.migrations import check_version, shipped
 from pipeline.sink.warehouse import connect
 from pipeline.topics import INPUTS
 
 SAMPLED = 200
 CLOCK_SECONDS = 5.0
-OLDEST_CLICKHOUSE = (25, 9)
 
 
 class Finding(NamedTuple):
@@ -122,9 +121,7 @@ def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
 
 def _warehouse(settings: Settings) -> str:
     warehouse = connect(settings, seconds=5)
-    version = str(warehouse.value("SELECT version()"))
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CLICKHOUSE:
-        raise Refused(f"ClickHouse {version} is too old. Use {'.'.join(map(str, OLDEST_CLICKHOUSE))} or newer")
+    version = check_version(warehouse)
     known = warehouse.value(
         "SELECT count() FROM system.tables WHERE database = {d:String} AND name = 'schema_migrations'",
         {"d": settings.database},

@@ -22,10 +22,10 @@ from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.letters import errors_of
 from pipeline.sink.forgetting import Forgetting
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.sink.rows import TABLES as ROWS
 from pipeline.sink.warehouse import Warehouse
-from pipeline.sink.writing import columns
 from pipeline.suppressed import Suppressions
 from pipeline.topics import (
     ALERTS,

@@ -29,6 +29,8 @@ NOT_YET = (
 )
 """A broker that has just started says so for a moment."""
 PLAIN, REPLICATED = "non_replicated_deduplication_window", "replicated_deduplication_window"
+KEEPS_NOTHING = "Null"
+"""The engine of tables that keep no rows: what they pass on is looked at where it arrives."""
 _WORD = r"(`[^`]+`|[^\s`.(]+)"
 _TARGET = re.compile(rf"CREATE MATERIALIZED VIEW {_WORD}(?:\.{_WORD})? TO (?:{_WORD}\.)?{_WORD}")
 _TABLES = """
@@ -66,7 +68,15 @@ def windows(warehouse: Warehouse) -> None:
     defaults = {str(name): int(value) for name, value in warehouse.query(_DEFAULTS).rows}
     for table in _reached(tables, [(warehouse.database, name) for name in TABLES]):
         setting = REPLICATED if re.match(r"Replicated|Shared", table.engine) else PLAIN
-        if table.engine.endswith("MergeTree") and _window(table, setting, defaults) == 0:
+        if table.engine == KEEPS_NOTHING:
+            continue
+        if not table.engine.endswith("MergeTree"):
+            raise Refused(
+                f"what comes from the log goes into {table.database}.{table.name}, whose engine {table.engine} cannot "
+                "remember what was inserted, so that a repeated batch would be counted twice. Let the materialized "
+                "view write to a MergeTree table with a deduplication window, or drop it"
+            )
+        if _window(table, setting, defaults) == 0:
             raise Refused(
                 f"table {table.database}.{table.name} does not remember what was inserted, so that a repeated batch "
                 f"would be counted twice. Mend it: ALTER TABLE `{table.database}`.`{table.name}` "

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import Refused
+from pipeline.sink.own_columns import columns
 from pipeline.sink.warehouse import Warehouse
-from pipeline.sink.writing import columns
 
 RANGE = 200_000
 """Offsets per insert."""

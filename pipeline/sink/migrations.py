@@ -136,7 +136,7 @@ def migrate(
         return []
     texts = {migration.number: migration.statements(warehouse.cluster) for migration in due}
     views = {migration.number: _views(migration) for migration in due}
-    _check_version(warehouse)
+    check_version(warehouse)
     _check_rights(warehouse, [statement for statements in texts.values() for statement in statements])
     for table in (RECORD, fills.TABLE):
         warehouse.command(repeatable(expanded(table.strip(), warehouse.cluster)))
@@ -174,13 +174,21 @@ def _apply(
         fills.fill(warehouse, view)
 
 
-def _check_version(warehouse: Warehouse) -> None:
+def check_version(warehouse: Warehouse) -> str:
+    """The version of the engine; the one place that says which are too old.
+
+    Raises
+    ------
+    Refused
+        It is older than :data:`LEAST_VERSION`.
+    """
     said = str(warehouse.value("SELECT version()"))
     version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
     if version < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
         raise Refused(f"ClickHouse {said} is too old: this schema needs {least} or newer. Nothing was changed; "
                       "upgrade the server")  # fmt: skip
+    return said
 
 
 def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:

@@ -16,7 +16,15 @@ import clickhouse_connect
 import orjson
 from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, DataError
+from clickhouse_connect.driver.exceptions import (
+    ClickHouseError,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InternalError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from clickhouse_connect.driver.insert import InsertContext
 from clickhouse_connect.driver.transform import NativeTransform
 from urllib3 import PoolManager
@@ -49,6 +57,8 @@ PERMANENT = {
 Left out on purpose: 16, 20, 47, 53, 60 (the schema does not fit any row: the operator's), 33 and 117 (also said of data
 that was cut off on the way: repeating is right), 395 (``throwIf`` in somebody's view).
 """
+OURS_TO_MEND = (DataError, IntegrityError, InternalError, NotSupportedError, ProgrammingError)
+"""What the client raises before anything is sent: no waiting helps, and no other address."""
 TOO_MANY_PARTS = 252
 READONLY = 164
 
@@ -304,7 +314,7 @@ def _sorted_errors(address: str = "", *, read_only: bool = False) -> Iterator[No
         code = failed.code or _code(str(failed))
         message = _one_line(str(failed))
         if not code:
-            raise _unreachable(address) from None
+            raise (QueryFailed(message) if isinstance(failed, OURS_TO_MEND) else _unreachable(address)) from None
         if code == READONLY and read_only:
             raise QueryFailed("this would change something, and a query can only read") from None
         if code in RETRYABLE and not read_only:

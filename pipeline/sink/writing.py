@@ -22,6 +22,7 @@ from pipeline.flow import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
 from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
 
@@ -201,13 +202,3 @@ def _holds(warehouse: Warehouse, table: str, batch: Batch) -> bool:
             },
         ).rows
     )
-
-
-def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
-    """The columns of a table that a row fills, with their types, in the order of its values."""
-    rows = warehouse.query(
-        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} "
-        "AND default_kind != 'MATERIALIZED' ORDER BY position",
-        {"d": warehouse.database, "t": table},
-    ).rows
-    return {str(name): str(kind) for name, kind in rows}

@@ -19,8 +19,8 @@ import psutil
 from pipeline.config import Settings
 from pipeline.sink import repeats
 from pipeline.sink.migrations import migrate, shipped
+from pipeline.sink.own_columns import columns
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from tests.warehouses import embedded
 
 BATCH = 20_000

@@ -22,9 +22,9 @@ from pipeline.config import Settings
 from pipeline.sink.app import WRITERS
 from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, Row, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from pipeline.topics import INPUTS
 
 Block = tuple[str, Sequence[Row], str]

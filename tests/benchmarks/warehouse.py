@@ -20,9 +20,9 @@ from pipeline.flow import Record
 from pipeline.simulate.population import lives
 from pipeline.sink import repeats
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import TABLES, Place, Row, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from pipeline.topics import ALERTS, STATES
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.report import Cell, Table

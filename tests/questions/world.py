@@ -26,9 +26,9 @@ from pipeline.simulate import population
 from pipeline.simulate.service import Sent
 from pipeline.sink import parameters
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from pipeline.topics import BY_NAME
 from tests.core.test_learned import LEARNED
 from tests.warehouses import embedded

@@ -17,9 +17,9 @@ from pipeline.flow import Record
 from pipeline.sink import erasure
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from pipeline.topics import ERROR_HEADERS
 from tests.conftest import ROOT
 from tests.warehouses import embedded

@@ -14,9 +14,9 @@ from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
 from pipeline.sink import checks
 from pipeline.sink.migrations import migrate, shipped
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, Row, state
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from tests.sink.lives import FIRST, day, edges, simulated, wild
 from tests.warehouses import embedded
 

@@ -22,9 +22,9 @@ from pipeline.core.loyalty import Loyalty, loyalty
 from pipeline.core.norms import PRIORS, YEAR_DAYS, Norms
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
+from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic, state
 from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.sink.writing import columns
 from tests.core.histories import histories, replay
 from tests.sink.lives import FIRST, day, edges, simulated, wild
 from tests.warehouses import embedded

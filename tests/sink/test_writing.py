@@ -14,6 +14,7 @@ from pipeline.core.moments import milliseconds
 from pipeline.crashpoints import CrashPoints
 from pipeline.flow import Record
 from pipeline.sink.batches import Batch
+from pipeline.sink.own_columns import own_columns
 from pipeline.sink.rows import Row
 from pipeline.sink.warehouse import Encoded, Result
 from pipeline.sink.writing import Writer
@@ -27,8 +28,8 @@ class Taking:
     def __init__(self) -> None:
         self.inserted: list[tuple[str, int]] = []
 
-    def query(self, _sql: str, _parameters: Any = None) -> Result:
-        return Result((), (), (("event_id", "String"),))
+    def query(self, _sql: str, parameters: Any = None) -> Result:
+        return Result((), (), [(name, "String", "") for name in own_columns()[parameters["t"]]])
 
     def encoder(self, table: str, _columns: Any) -> "Counting":
         return Counting(table)
