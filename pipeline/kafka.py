@@ -132,8 +132,21 @@ class Sending:
                 self._producer.produce(topic, value, key, partition, delivered, headers=headers)
             except BufferError:
                 self._producer.poll(0.05)
+            except (
+                KafkaException
+            ) as refused:  # what librdkafka itself does not take, such as a record that is too large
+                self._refused(f"{topic}: {refused.args[0].str()}", expected=delivered is not None)
+                return
             else:
                 return
+
+    def _refused(self, failure: str, *, expected: bool) -> None:
+        """A record was not taken; ``expected``: its confirmation was waited for."""
+        if expected:
+            self._settle(failure)
+        else:
+            with self._lock:
+                self._failure = self._failure or failure
 
     def send_batch(
         self, topic: str, partition: int, messages: list[dict[str, Any]], confirmed: Callable[[int], object]

@@ -13,6 +13,7 @@ from pipeline.commands import (
 )
 from pipeline.errors import Reason
 
+REFUSED_SHOWN = 20
 letters_cli = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
 alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 
@@ -20,7 +21,7 @@ alerts_cli = typer.Typer(no_args_is_help=True, help="Churn alerts for the servic
 @letters_cli.command("list", epilog=example("loyalty dead-letters list --json"))
 def letters_list(data_dir: DataDir = None, json_: AsJson = False, limit: Limit = 20) -> None:
     """Show the newest dead letters, and how many there are by reason."""
-    found = list(letters.read(settings_of(data_dir, running=True)))
+    found = letters.distinct(letters.read(settings_of(data_dir, running=True)))
     output.as_json([letter.as_data() for letter in found]) if json_ else letters.show_list(found, limit)
 
 
@@ -58,6 +59,11 @@ def letters_replay(
     output.say(f"Sent {done.sent} record{'s' if done.sent != 1 else ''} again.")
     if done.of_erased:
         output.say(f"{done.of_erased} name customers who were erased and stay where they are.")
+    for refused, why in done.refused[:REFUSED_SHOWN]:
+        output.say(f"{refused} was not taken: {why}")
+    if done.refused:
+        output.say(f"Kafka did not take {len(done.refused)}; they are still dead letters, and can be sent again.")
+        raise typer.Exit(1)
 
 
 @alerts_cli.command("list", epilog=example("loyalty alerts list --severity critical"))

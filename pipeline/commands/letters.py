@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
 REPLAYED = "__loyalty.replayed_from"
 SHOWN_BYTES = 2_000
+MOST_WAITING_KB = 64 * 1024
+"""So much may wait for the broker at a time, however much is to be sent again."""
+FLUSH_SECONDS = 120.0
 
 
 class Letter(NamedTuple):
@@ -36,6 +39,14 @@ class Letter(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Which record it is about: the identity of a letter; one that does not say stands for itself alone."""
+        if self.offset < 0:
+            partition, _, offset = self.identity.partition("-")
+            return "", int(partition), int(offset)
+        return self.topic, self.partition, self.offset
 
     def as_data(self) -> dict[str, Any]:
         """For a program; bytes that are no UTF-8 show as escapes."""
@@ -103,6 +114,11 @@ def _number(text: str | None, otherwise: int) -> int:
     return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) and int(text) < 253_000_000_000_000 else otherwise
 
 
+def distinct(found: Iterable[Letter]) -> list[Letter]:
+    """Letters, each record's once: after a crash in between, the same record is set aside again."""
+    return list({letter.place: letter for letter in found}.values())
+
+
 def find(settings: Settings, identity: str) -> Letter:
     """A dead letter by its id.
 
@@ -159,10 +175,14 @@ def show_one(letter: Letter) -> None:
 
 
 class Replayed(NamedTuple):
-    """How many dead letters were sent, and how many were not because they name a customer who was erased."""
+    """What became of dead letters that were to be sent again."""
 
     sent: int
+    """So many lie in their topics now: the broker has confirmed them."""
     of_erased: int
+    """Not sent, because they name a customer who was erased."""
+    refused: Sequence[tuple[str, str]]
+    """Ids of those that Kafka did not take, and why."""
 
 
 def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
@@ -174,23 +194,37 @@ def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
     A record is sent under its customer's key where that can be read, so one that lay in a wrong partition finds its
     place. An event that was folded meanwhile is recognised by its id.
     """
-    producer = kafka.producer(settings, "letters")
+    alone = {"batch.num.messages": 1}  # the broker refuses batches: one record must take no other with it
+    producer = kafka.producer(settings, "letters", **alone, **{"queue.buffering.max.kbytes": MOST_WAITING_KB})
     known = {settings.topic(topic.name) for topic in INPUTS}
     suppressions = Suppressions(settings).read()
-    sent = of_erased = 0
+    confirmed, refused = set[str](), dict[str, str]()
+    of_erased, seen = 0, set[tuple[str, int, int]]()
     for letter in read(settings):
-        if not (wanted(letter) and letter.topic in known):
+        if not (wanted(letter) and letter.topic in known) or letter.place in seen:
             continue
+        seen.add(letter.place)
         if names_suppressed(letter.key, letter.value, suppressions.digests, letter.headers):
             of_erased += 1
-        else:
-            headers = [*letter.headers, (REPLAYED, letter.identity.encode())]
-            producer.produce(letter.topic, letter.value, _key(settings, letter), headers=headers)
-            producer.poll(0)
-            sent += 1
+            continue
+        sending = kafka.Sending(producer)
+        headers = [*letter.headers, (REPLAYED, letter.identity.encode())]
+        sending.send(letter.topic, _key(settings, letter), letter.value, headers)
+        sending.finish(_noted(letter.identity, confirmed, refused))
+        producer.poll(0)
     suppressions.close()
-    kafka.flush(producer)
-    return Replayed(sent, of_erased)
+    kafka.flush(producer, FLUSH_SECONDS)
+    return Replayed(len(confirmed), of_erased, sorted(refused.items()))
+
+
+def _noted(identity: str, confirmed: set[str], refused: dict[str, str]) -> Callable[[str | None], None]:
+    def done(failure: str | None) -> None:
+        if failure is None:
+            confirmed.add(identity)
+        else:
+            refused[identity] = failure
+
+    return done
 
 
 def _key(settings: Settings, letter: Letter) -> bytes | None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import orjson
 
@@ -32,35 +31,20 @@ def send(
     """
     kafka.verify_topics(settings)
     producer = kafka.producer(settings, "simulate", **{"message.timeout.ms": 120_000})
-    failures: list[str] = []
+    sending, failures = kafka.Sending(producer), list[str | None]()
     started, count = time.monotonic(), 0
     for topic, event in events:
-        _produce(producer, settings.topic(topic), event, failures)
+        headers = [("synthetic", b"1")] if event.get("synthetic") else []
+        sending.send(settings.topic(topic), str(event["customer_id"]).encode(), encode(event), headers)
         count += 1
         if rate:
             time.sleep(max(0.0, started + count / rate - time.monotonic()))
         if count % 500 == 0 or rate:
             producer.poll(0)
             progress(count)
+    sending.finish(failures.append)
     kafka.flush(producer, 120.0)
     progress(count)
-    if failures:
-        raise Unreachable(f"Kafka did not take {len(failures)} of {count} events: {failures[0]}")
+    if failures != [None]:
+        raise Unreachable(f"Kafka did not take every one of {count} events ({failures}); send them again")
     return count
-
-
-def _produce(producer: Any, topic: str, event: dict[str, object], failures: list[str]) -> None:
-    def delivered(error: Any, _message: Any) -> None:
-        if error is not None:
-            failures.append(str(error))
-
-    headers = [("synthetic", b"1")] if event.get("synthetic") else []
-    while True:
-        try:
-            producer.produce(
-                topic, encode(event), str(event["customer_id"]).encode(), headers=headers, on_delivery=delivered
-            )
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
