@@ -19,6 +19,7 @@ SHARED = {
     "errors",
     "exits",
     "extras",
+    "files",
     "flow",
     "kafka",
     "letters",

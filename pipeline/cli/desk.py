@@ -77,9 +77,14 @@ def alerts_list(
         bool, typer.Option("--held-out", help="Those kept from the desk, to measure what acting does.")
     ] = False,
 ) -> None:
-    """Show alerts, newest first."""
-    found = alerts.listed(settings_of(data_dir, running=True), status, severity, limit, held_out=held_out)
-    output.as_json(found) if json_ else alerts.show_list(found)
+    """Show alerts, newest first, and outcomes that name none of them."""
+    settings = settings_of(data_dir, running=True)
+    found = alerts.listed(settings, status, severity, limit, held_out=held_out)
+    if json_:
+        output.as_json(found)
+    else:
+        alerts.show_list(found)
+        alerts.show_astray(alerts.astray(settings))
 
 
 @alerts_cli.command("show", epilog=example("loyalty alerts show 4e71bad03099"))

@@ -16,6 +16,7 @@ from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS
 
+ASTRAY_SHOWN, ASTRAY_MOST = 5, 1_000
 _COLUMNS = (
     "alert_id, customer_id, issue_id, status, severity, transition, churn_risk_0_1, churn_risk_before_0_1, "
     "raised_at, occurred_at, told_at, reasons, recommended_action, history, held_out, synthetic"
@@ -33,6 +34,47 @@ def listed(
         {"s": status, "v": severity or "", "n": limit, "h": held_out},
     )
     return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+_ASTRAY = """
+    SELECT event_id, customer_id, alert_id, known.customer_id AS belongs_to, occurred_at
+    FROM (SELECT * FROM raw_alert_outcomes WHERE _appended_at < now64(3) - INTERVAL 1 MINUTE) AS said
+    LEFT ANY JOIN (SELECT alert_id, customer_id FROM alert_states FINAL) AS known USING (alert_id)
+    WHERE known.customer_id != said.customer_id
+    ORDER BY occurred_at DESC, event_id
+    LIMIT 1 BY customer_id, event_id
+    LIMIT {most:UInt32}
+"""
+
+
+def astray(settings: Settings) -> list[dict[str, Any]]:
+    """Outcomes that name no alert of their customer, newest first: they closed nothing.
+
+    ``belongs_to`` is the customer whose alert it is, or empty where there is no such alert: an id that was shortened or
+    mistyped. Outcomes of the last minute are left out: their alert may be on its way.
+    """
+    found = connect(settings, seconds=30).query(_ASTRAY, {"most": ASTRAY_MOST})
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def show_astray(outcomes: list[dict[str, Any]]) -> None:
+    """How many there are and the newest of them, for a person; nothing where there are none."""
+    if not outcomes:
+        return
+    many = f"{ASTRAY_MOST} outcomes or more" if len(outcomes) == ASTRAY_MOST else f"{len(outcomes)} outcomes"
+    output.say(f"{many} name no alert of their customer and closed nothing; send them with the whole id:")
+    output.table(
+        [identity("outcome"), identity("customer"), "alert it names", prose("why")],
+        [
+            [
+                outcome["event_id"],
+                outcome["customer_id"],
+                outcome["alert_id"],
+                f"the alert of customer {outcome['belongs_to']}" if outcome["belongs_to"] else "there is no such alert",
+            ]
+            for outcome in outcomes[:ASTRAY_SHOWN]
+        ],
+    )
 
 
 def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

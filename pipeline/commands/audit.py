@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.commands import output
+from pipeline.commands import alerts, output
 from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
 from pipeline.sink import audit_states, cuts
@@ -50,6 +50,7 @@ def collect(settings: Settings) -> dict[str, Any]:
             }
             for one in states
         ],
+        "outcomes_astray": alerts.astray(settings),
         "erased_left": {table: count for table, count in erased.items() if count},
     }
 
@@ -72,6 +73,7 @@ def show(found: dict[str, Any]) -> None:
         output.say(f"{one['aggregate']}: {one['counted']} records counted, {verdict}.")
     for one in found["states"]:
         _show_states(one)
+    alerts.show_astray(found["outcomes_astray"])
     for table, count in found["erased_left"].items():
         output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.commands import health, output
 from pipeline.commands.progress import behind
+from pipeline.commands.tables import prose
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.sink.warehouse import connect
@@ -88,7 +89,7 @@ def show(found: dict[str, Any]) -> None:
     """For a person."""
     if found["processes"]:
         output.table(
-            ["process", "state", "pid", "memory", "restarts"],
+            ["process", prose("state"), "pid", "memory", "restarts"],
             [
                 [
                     p["process"],

@@ -34,7 +34,7 @@ def send(
     sending, failures = kafka.Sending(producer), list[str | None]()
     started, count = time.monotonic(), 0
     for topic, event in events:
-        headers = [("synthetic", b"1")] if event.get("synthetic") else []
+        headers: kafka.Headers = [("synthetic", b"1")] if event.get("synthetic") else []
         sending.send(settings.topic(topic), str(event["customer_id"]).encode(), encode(event), headers)
         count += 1
         if rate:

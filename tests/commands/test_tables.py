@@ -4,6 +4,7 @@ The files in ``tables/`` hold how they look; ``LOYALTY_TEST_WRITE=1`` writes the
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ WHY = (
     "(synthetic) The problem is not solved. They had to contact us 3 times about it within 30 days. They were passed "
     "on 4 times. They had to say it again. In their favour: 2 earlier repeat purchases."
 )
-ALERTS = (
+Case = tuple[Sequence[str | Column], Sequence[Sequence[str]]]
+ALERTS: Case = (
     [identity("alert"), identity("customer"), "raised", "severity", "risk", prose("why", cut=True)],
     [
         ["822c809b0d38", "02324", "1997-03-07", "critical", "98%", WHY],
@@ -29,7 +31,7 @@ ALERTS = (
         ["17b2c40611aa", "👩‍🚀 Ünal", "2026-11-04", "low", "6%", ""],
     ],
 )
-MANY = (
+MANY: Case = (
     [identity("origin"), *map(figure, ("issues", "contacts_per_issue", "first_contact_resolution",
      "first_contact_resolution_low", "first_contact_resolution_high", "agents_claim", "still open to change",
      "repeats_7_days_per_issue", "waiting_minutes_per_contact", "days_to_resolution"))],
@@ -38,12 +40,18 @@ MANY = (
         ["product_or_service", "96", "2.1", "0.5", "0.402", "0.598", "0.61", "2", "0.51", "8", ""],
     ],
 )  # fmt: skip
-LONG_IDS = (
+LONG_IDS: Case = (
     [identity("customer_id"), identity("alert_id"), figure("amount")],
     [["c-" + "7" * 40, "a-" + "0" * 40, "12,345.67"], ["short", "a-1", "0.10"]],
 )
-SETTINGS = (["setting", prose("default"), prose("meaning")], [list(map(str, row)) for row in TABLE[:8]])
-CASES = {"alerts": ALERTS, "many-figures": MANY, "long-ids": LONG_IDS, "settings": SETTINGS, "nothing": (ALERTS[0], [])}
+SETTINGS: Case = (["setting", prose("default"), prose("meaning")], [list(map(str, row)) for row in TABLE[:8]])
+CASES: dict[str, Case] = {
+    "alerts": ALERTS,
+    "many-figures": MANY,
+    "long-ids": LONG_IDS,
+    "settings": SETTINGS,
+    "nothing": (ALERTS[0], []),
+}
 
 
 def lines(name: str, width: int | None) -> list[str]:

@@ -10,6 +10,7 @@ from pipeline.commands import letters as dead_letters
 from pipeline.errors import Reason, Unreachable
 from pipeline.flow import DeadLetter, Record
 from pipeline.simulate.send import send
+from pipeline.topics import PURCHASES
 from tests.faults.field import Field
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
@@ -62,11 +63,11 @@ def test_what_the_broker_refuses_is_said_and_stays(field: Field, monkeypatch: py
     assert dead_letters.find(field.settings, identity).offset == 7
     assert "too large" in why.lower()
     assert len(list(dead_letters.read(field.settings))) == before
-    logged = sum(end - low for low, end in kafka.end_offsets(field.settings, [dead_letters.INPUTS[0]]).values())
+    logged = sum(end - low for low, end in kafka.end_offsets(field.settings, [PURCHASES]).values())
     assert logged == 60
 
 
 def test_what_no_broker_would_take_is_a_failure_and_no_traceback(field: Field) -> None:
-    huge = {"customer_id": "42", "note": os.urandom(20 * 1024 * 1024).hex()}
+    huge: dict[str, object] = {"customer_id": "42", "note": os.urandom(20 * 1024 * 1024).hex()}
     with pytest.raises(Unreachable, match="Kafka did not take every one of 1 events"):
         send(field.settings, [("purchases", huge)], lambda _count: None)

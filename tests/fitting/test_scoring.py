@@ -116,8 +116,8 @@ def test_all_figures_come_together() -> None:
 def test_a_lead_is_that_of_delong_where_every_customer_is_seen_once() -> None:
     random = np.random.default_rng(3)
     silent = (random.uniform(size=400) < 0.4).astype(np.float64)
-    one = np.round(np.clip(0.4 + 0.2 * (silent - 0.4) + random.normal(0, 0.2, 400), 0.01, 0.99), 2)
-    other = np.round(np.clip(0.4 + random.normal(0, 0.2, 400), 0.01, 0.99), 2)
+    one = floats(*np.round(np.clip(0.4 + 0.2 * (silent - 0.4) + random.normal(0, 0.2, 400), 0.01, 0.99), 2))
+    other = floats(*np.round(np.clip(0.4 + random.normal(0, 0.2, 400), 0.01, 0.99), 2))
     published = compared(one, other, silent == 1)
     found = lead(one, other, silent, np.arange(400))
     assert found.auc == pytest.approx(published.low, abs=1e-3)
