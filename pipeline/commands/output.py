@@ -44,7 +44,7 @@ def _console(is_terminal: bool, piped_width: int, file: IO[str] | None = None) -
 
 _beside = cast(IO[str], Unfailing(_stderr))
 """Standard error: nobody's life depends on what is said beside the work."""
-out = _console(sys.stdout is not None and sys.stdout.isatty(), PIPED_WIDTH)
+out = _console(bool(sys.stdout and sys.stdout.isatty()), PIPED_WIDTH)
 err = _console(_beside.isatty(), 120, _beside)
 _PLAIN = {ord("─"): "-", ord("…"): "~"}
 """What is drawn instead on a terminal that knows no such signs."""
