@@ -111,7 +111,8 @@ def contradictions(found: dict[str, Any]) -> set[tuple[str, str, str]]:
 def picked(field: Field, number: int, condition: str) -> str:
     """A customer whose state fits a condition."""
     (row,) = field.rows(
-        f"SELECT customer_id FROM customer_states FINAL WHERE {condition} ORDER BY customer_id LIMIT 1 OFFSET {number}"
+        f"SELECT customer_id FROM customer_states FINAL WHERE {condition} AND customer_id != 'large' "
+        f"ORDER BY customer_id LIMIT 1 OFFSET {number}"
     )
     return str(row["customer_id"])
 
@@ -128,7 +129,7 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     with under_load(filled, 150.0):
         ends = time.monotonic() + TRAFFIC_SECONDS
         for audits in range(AUDITS):
-            if audits > 1 and time.monotonic() > ends:
+            if audits and time.monotonic() > ends:
                 break  # a machine that is busy with something else
             found = audit.collect(filled.settings)
             assert found["ok"], {part: found[part] for part in ("tables", "conclusions", "aggregates", "states")}
@@ -148,7 +149,8 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     assert len({doubled, dearer, without, more, lost}) == 5
     change = "SETTINGS mutations_sync = 2"
     filled.rows(
-        f"ALTER TABLE customer_states UPDATE purchases = purchases + 1 WHERE customer_id = '{doubled}' {change}"
+        "ALTER TABLE customer_states UPDATE purchases = purchases + 1, events = events + 1 "
+        f"WHERE customer_id = '{doubled}' {change}"
     )
     filled.rows(f"ALTER TABLE raw_purchases UPDATE amount = amount + 1 WHERE customer_id = '{dearer}' {change}")
     own = f"WHERE customer_id = '{without}'"

@@ -63,6 +63,9 @@ def arguments(question: Question, given: dict[str, str]) -> dict[str, int]:
 
 
 def moment(text: str) -> int:
+    """A day means its end."""
+    if len(text) == len("2024-05-01"):
+        text += "T23:59:59.999"
     return milliseconds(END if text == questions.NEWEST else datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
