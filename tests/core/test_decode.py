@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import resources
@@ -192,12 +192,14 @@ def test_the_detail_of_a_rejection_never_quotes_the_value(field: str) -> None:
     assert "SECRET" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_nothing_but_a_bad_event_ever_leaves_the_decoder(value: bytes) -> None:
     for kind in KINDS:
         verdict(kind, value)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([path for path in EXAMPLES if path.parent.name == "valid"]), st.data())
 def test_a_damaged_example_is_an_event_or_a_bad_event(example: Path, data: st.DataObject) -> None:
     damaged = bytearray(example.read_bytes())
