@@ -38,6 +38,8 @@ class Child:
     started: float = 0.0
     started_at: float = 0.0
     log_start: int = 0
+    was_set_aside: bool = False
+    """Its log began again since it was started."""
     given_up: bool = False
     """It refuses to run, or dies again and again: it is tried again, but seldom."""
     reason: str = ""
@@ -54,7 +56,7 @@ class Child:
         _libc()
         command = self.command()
         with self.log.open("ab") as log:
-            self.log_start = log.tell()
+            self.log_start, self.was_set_aside = log.tell(), False
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -119,16 +121,15 @@ class Child:
             except OSError:
                 kept.unlink(missing_ok=True)
             os.truncate(self.log, 0)
+            self.was_set_aside = True
         except OSError:
             return  # no log, or a folder that is gone: the process does not need it
 
     def last_words(self) -> str:
         """Why it ended, as far as its log since its start tells."""
-        try:
-            aside = self.log.stat().st_size < self.log_start
-        except OSError:
-            return "no log"
-        return first_error(_tail(self._set_aside, 0) + _tail(self.log, 0) if aside else _tail(self.log, self.log_start))
+        if self.was_set_aside:
+            return first_error(_tail(self._set_aside, 0) + _tail(self.log, 0))
+        return first_error(_tail(self.log, self.log_start))
 
     def signal(self, number: int) -> None:
         """Send a signal, if it still runs."""

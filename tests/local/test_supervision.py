@@ -134,11 +134,11 @@ def test_a_log_that_grows_is_set_aside_while_its_process_writes_on(tmp_path: Pat
     world = World(tmp_path, "import sys\nfor line in sys.stdin: pass")
     try:
         with world.child.log.open("ab") as writing:
-            writing.write(b"x" * MAX_LOG_BYTES + b"\nlast words\n")
+            writing.write(b"x" * MAX_LOG_BYTES + b"\nloyalty: mend it\n")
             writing.flush()
             world.look(2)
             assert world.child.log.stat().st_size == 0
-            assert world.child.last_words() == "last words"
+            assert "mend it" in world.child.last_words()
             writing.write(b"more\n")
             writing.flush()
         assert world.child.log.read_bytes() == b"more\n"
