@@ -6,7 +6,6 @@ their group and what is committed moves as long as something waits. Every questi
 """
 
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from pipeline.commands.progress import left_of
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.local import stack
+from pipeline.loopback import fetched
 from pipeline.sink.warehouse import connect
 
 ANSWER_SECONDS = 2.0
@@ -148,14 +148,10 @@ def _failure_of(ask: Callable[[], Any]) -> str:
 
 def gauges(port: int) -> dict[str, float] | None:
     """The metrics without labels that a port on this machine tells, ``None`` when it does not answer in time."""
-    try:
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({})
-        )  # this machine is nobody's to stand before
-        with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER_SECONDS) as answer:
-            lines = answer.read().decode().splitlines()
-    except (OSError, ValueError):
+    answer = fetched(f"http://127.0.0.1:{port}/metrics", ANSWER_SECONDS)
+    if not answer:
         return None
+    lines = answer.splitlines()
     pairs = (line.split(" ") for line in lines if line and line[0] != "#" and "{" not in line)
     return {name: float(value) for name, value, *_ in pairs}
 

@@ -28,7 +28,7 @@ def own_columns() -> Mapping[str, frozenset[str]]:
     for file in sorted((resources.schemas() / "clickhouse").iterdir(), key=lambda entry: entry.name):
         if not re.match(r"\d{4}_.+\.sql$", file.name):
             continue
-        for statement in split(file.read_text()):
+        for statement in split(file.read_text(encoding="utf-8")):
             if created := _CREATED.match(statement):
                 found.setdefault(created[1], set()).update(_COLUMN.findall(created[2]))
             elif altered := _ALTERED.match(statement):

@@ -43,7 +43,7 @@ def test_a_live_state_that_cannot_be_read_is_written_over() -> None:
 
 def piece(customer: bytes, *marks: bytes, bucket: int = 0) -> tuple[bytes, bytes]:
     key = b"\x00\x01\x00" + bucket.to_bytes(4, "big") + customer
-    return key, b"".join(mark * 8 + bytes(6) for mark in marks)
+    return key, b"".join(mark * 8 + bytes(8) for mark in marks)
 
 
 def test_pieces_may_differ_where_they_come_to_the_same_marks() -> None:

@@ -63,7 +63,7 @@ PIECE, OTHER_PIECE = b"\x00\x01\x00\x00\x00\x00\x00a", b"\x00\x01\x01\x00\x00\x0
 
 
 def entry(mark: bytes, bound: int) -> bytes:
-    return mark * 8 + bound.to_bytes(6, "big")
+    return mark * 8 + bound.to_bytes(8, "big")
 
 
 def test_pieces_are_kept_beside_customers_and_are_none(open_store: Callable[[], Store]) -> None:
