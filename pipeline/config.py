@@ -48,7 +48,7 @@ class Settings:
     replication: int = _setting(1, "replicas of every topic")
     store: str = _setting("memory", "where a worker keeps its copy of the states: memory or disk")
     store_cache_mb: int = _setting(256, "memory for reading states from disk, per worker")
-    fuse_percent: int = _setting(50, "a worker stops when more of a thousand records than this cannot be used")
+    fuse_percent: int = _setting(50, "a topic stands when more of a thousand records than this cannot be used")
     tick_seconds: int = _setting(60, "how often open alerts are looked at for a new day in event time")
     holdout_percent: int = _setting(0, "percent of alerts that are kept from the desk, to measure what acting does")
     risk_policy: str = _setting("", "file with the risk's coefficients, from `loyalty fit risk`; empty: the priors")

@@ -48,6 +48,10 @@ class Point(StrEnum):
     REBUILD_SWAPPING = "rebuild-swapping"
     REBUILD_EXCHANGED = "rebuild-exchanged"
     REBUILD_COMMITTED = "rebuild-committed"
+    ACCEPT_RESTORED = "accept-restored"
+    ACCEPT_GIVEN_UP = "accept-given-up"
+    ACCEPT_RESET = "accept-reset"
+    ACCEPT_REMEMBERED = "accept-remembered"
 
 
 class CrashPoints:

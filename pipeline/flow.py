@@ -83,6 +83,13 @@ class Slice(NamedTuple):
     partition: int
     partitions: int
     records: Sequence[Arrived]
+    base: int = 0
+    """What is added to the offsets that the broker gave them (:mod:`pipeline.incarnations`)."""
+
+    @property
+    def last(self) -> int:
+        """The offset of the last record."""
+        return self.base + self.records[-1].offset
 
 
 class DeadLetter(NamedTuple):
@@ -148,6 +155,10 @@ class Seen:
     dead: list[DeadLetter] = field(default_factory=list)
 
 
+Accept = Callable[[Sequence[Slice], Sequence[Seen]], None]
+"""Told what each of some slices came to; raises where nothing of them may leave the process."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What slices of a partition came to, in memory, before anything left the process."""
@@ -184,22 +195,24 @@ def fold(
     processed: dict[str, int],
     policy: RiskPolicy = PRIORS,
     suppressed: Suppressed = frozenset(),
+    accept: Accept = lambda _slices, _seen: None,
 ) -> Outcome:
     """Steps 1 and 2: touch nothing outside the returned outcome but ``told`` and ``processed``.
 
     ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
-    topic of the partition.
+    topic of the partition. ``accept`` may refuse what they came to by raising, before anything was touched.
     """
     folding = Folding(slices, decoders, states, policy, suppressed)
     try:
         outcome = folding.run(folding.by_key())
     except _Misnamed:
         outcome = folding.run(folding.by_customer())
+    accept(slices, outcome.seen)
     for told_of in folding.news:
         if not told.holds(told_of.key, told_of.known):
             outcome.news.extend(told_of.news)
     for slice_ in slices:
-        processed[slice_.topic] = slice_.records[-1].offset
+        processed[slice_.topic] = slice_.last
     if told:
         _settle(slices[-1], states, told, processed, policy, outcome)
     return outcome
@@ -339,7 +352,9 @@ class Folding:
                     event = without_referral(event, self._suppressed)
                 if customer is None:
                     customer = _customer(slices[number], key, event.customer_id, self._states)
-                _, affected, redelivered, duplicate = apply(customer, event, slices[number].topic, record.offset, older)
+                slice_ = slices[number]
+                offset = slice_.base + record.offset
+                _, affected, redelivered, duplicate = apply(customer, event, slice_.topic, offset, older)
             except BadEvent as bad:
                 self._bad(number, record, bad)
                 continue
@@ -382,7 +397,7 @@ class Folding:
         if names_suppressed(record.key, record.value, self._suppressed, record.headers):
             seen.suppressed += 1
             return
-        kept = Record(record.offset, record.timestamp, record.key, record.value, record.headers)
+        kept = Record(slice_.base + record.offset, record.timestamp, record.key, record.value, record.headers)
         seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
 
 
@@ -421,18 +436,13 @@ async def process(
     outputs: Outputs,
     told: Told,
     processed: dict[str, int],
-    accept: Callable[[Slice, Seen], None] = lambda _slice, _seen: None,
+    accept: Accept = lambda _slices, _seen: None,
     policy: RiskPolicy = PRIORS,
     suppressed: Suppressed = frozenset(),
 ) -> Outcome:
-    """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5.
-
-    ``accept`` may refuse what a slice came to by raising, before anything left the process.
-    """
+    """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5."""
     partition = slices[0].partition
-    outcome = fold(slices, decoders, states, told, processed, policy, suppressed)  # 1, 2
-    for slice_, seen in zip(slices, outcome.seen, strict=True):
-        accept(slice_, seen)
+    outcome = fold(slices, decoders, states, told, processed, policy, suppressed, accept)  # 1, 2
     await deliver(partition, outcome, states, outputs)  # 3, 4
     return outcome  # 5: the caller's
 

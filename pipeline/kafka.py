@@ -8,7 +8,7 @@ from functools import partial
 from operator import methodcaller
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from pipeline import credentials, loopback
@@ -251,9 +251,12 @@ def header_of(message: Message, name: str) -> bytes:
     return dict(headers_of(message)).get(name) or b""
 
 
-def record_of(message: Message) -> Record:
-    """A message as a record of the log; made past the constructor, which would take as long as all the rest."""
-    fields = (message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))
+def record_of(message: Message, base: int = 0) -> Record:
+    """A message as a record of the log; made past the constructor, which would take as long as all the rest.
+
+    ``base`` is what its topic's offsets are counted from (:mod:`pipeline.incarnations`).
+    """
+    fields = (base + message.offset(), message.timestamp()[1], message.key(), message.value(), headers_of(message))
     return tuple.__new__(Record, fields)
 
 
@@ -456,23 +459,6 @@ def end_offset(settings: Settings, topic: Topic, partition: int) -> int:
     finally:
         reader.close()
     return int(found[1])
-
-
-def topic_id(settings: Settings, topic: Topic) -> str:
-    """What tells a topic from any other that had, or will have, its name.
-
-    Raises
-    ------
-    Unreachable
-        Kafka does not answer.
-    """
-    client = admin(settings)  # must outlive its futures
-    name = settings.topic(topic.name)
-    try:
-        described = client.describe_topics(TopicCollection([name]), request_timeout=10)[name].result(11)
-    except KafkaException as failed:
-        raise Unreachable(f"Kafka does not describe topic {name}: {failed.args[0].str()}") from None
-    return str(described.topic_id)
 
 
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:

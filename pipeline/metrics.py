@@ -115,7 +115,14 @@ class WorkerMetrics:
         self._customers = Gauge("loyalty_state_customers", "Customers in this worker's memory", registry=made)
         self._rebalances = Counter("loyalty_rebalances", "Partition assignments received", registry=made)
         self._ready = Gauge("loyalty_ready", "1 when recovered and consuming", registry=made)
+        self._stands = Gauge(
+            "loyalty_topic_stands", "1 while too much of a topic cannot be used, and it waits", ["topic"], registry=made
+        )
         self._newest: dict[str, int] = {}
+
+    def topic_stands(self, topic: str, stands: bool) -> None:
+        """A topic's fuse has blown, or has not."""
+        self._stands.labels(topic).set(stands)
 
     def slice_processed(self, topic: str, records: int, seen: Any, seconds: float) -> None:
         """A slice's results are durable; ``seconds`` is what it took, with the slices that went along with it."""

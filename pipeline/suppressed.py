@@ -5,6 +5,7 @@ Rules
 - A record's key is the SHA-256 of a customer's id, in hexadecimal; its value says when and why. Nobody leaves the list.
 - Every entry stands in every partition. A worker says with a commit up to where it has put the list into force in a
   partition it holds: from then on nothing new of those customers leaves that partition.
+- Beside the customers it holds the ids of the topics (:mod:`pipeline.incarnations`).
 - A sink has no such commit. It reads the list to its end after it has recorded what it is about to write, so whoever
   adds an entry sees what was recorded before it.
 """
@@ -12,7 +13,7 @@ Rules
 import re
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -26,6 +27,7 @@ from pipeline.config import Settings
 from pipeline.core.decode import UNREADABLE
 from pipeline.core.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
+from pipeline.incarnations import Incarnations
 from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0
@@ -74,6 +76,7 @@ class Suppressions:
         self._topic = settings.topic(SUPPRESSED.name)
         self._entries: dict[bytes, Suppression | None] = {}
         self._passed: dict[int, int] = dict.fromkeys(range(settings.partitions), 0)
+        self.incarnations = Incarnations()
         self._lock = threading.Lock()
         self._asker = _Asker(settings, self._topic)
         self._reader: Any = None
@@ -124,7 +127,8 @@ class Suppressions:
     def _take(self, message: Message) -> None:
         error, partition = message.error(), message.partition()
         if error is None:
-            self._note(message.key(), message.value())
+            if partition != 0 or not self.incarnations.note(message.key()):
+                self._note(message.key(), message.value())
             self._passed[partition] = message.offset() + 1
         elif error.code() == KafkaError._PARTITION_EOF:
             self._passed[partition] = max(self._passed[partition], message.offset())
@@ -233,14 +237,19 @@ def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[in
     Transient
         The broker did not take all of them; doing it again is right.
     """
+    return put(settings, {digest_of(customer_id.encode()).hex(): said})
+
+
+def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int]:
+    """Put customers on the list, by the digests of their ids in hexadecimal; as :func:`suppress`."""
     producer = kafka.producer(settings, "erase")
     sending, failures, places = kafka.Sending(producer), list[str | None](), dict[int, int]()
-    key, value = digest_of(customer_id.encode()).hex().encode(), msgspec.json.encode(said)
-    for partition in range(settings.partitions):
-        sending.send(
-            settings.topic(SUPPRESSED.name), key, value, partition=partition,
-            confirmed=partial(places.__setitem__, partition),
-        )  # fmt: skip
+    for digest, said in entries.items():
+        for partition in range(settings.partitions):
+            sending.send(
+                settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
+                confirmed=partial(places.__setitem__, partition),
+            )  # fmt: skip
     sending.finish(failures.append)
     kafka.flush(producer)
     if failures != [None]:

@@ -33,6 +33,7 @@ from pipeline.cli.privacy import privacy_cli
 from pipeline.cli.report import report_cli
 from pipeline.cli.warehouse import warehouse_cli
 from pipeline.commands import (
+    accepting,
     audit,
     customers,
     demo,
@@ -40,6 +41,7 @@ from pipeline.commands import (
     glossary,
     local,
     output,
+    resuming,
     sending,
     status,
 )
@@ -179,6 +181,27 @@ def topics_create(data_dir: DataDir = None) -> None:
     """Create the topics that are missing and verify all of them."""
     created = kafka.create_topics(settings_of(data_dir, running=True))
     output.say(f"Created {', '.join(created)}." if created else "All topics exist and are as they should be.")
+
+
+@topics_cli.command("accept", epilog=example("loyalty topics accept surveys"))
+def topics_accept(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic, by its name in `loyalty topics list`.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Go on with a topic that was deleted and made again, or without records that left it unread."""
+    accepting.show(topic, accepting.accept(settings_of(data_dir, running=True), topic))
+
+
+@topics_cli.command("resume", epilog=example("loyalty topics resume purchases --as-dead-letters"))
+def topics_resume(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="An input that stands; `loyalty status` names it.")],
+    data_dir: DataDir = None,
+    as_dead_letters: Annotated[
+        bool, typer.Option("--as-dead-letters", help="What is in it now and cannot be used becomes dead letters.")
+    ] = False,
+) -> None:
+    """Let an input go on that stands because too much of it could not be used."""
+    resuming.resume(settings_of(data_dir, running=True), topic, as_dead_letters=as_dead_letters)
 
 
 @topics_cli.command("list", epilog=example("loyalty topics list --json"))

@@ -1,26 +1,37 @@
 """``loyalty audit``: is every record of the log in the warehouse, once, and nothing else; do the states count them."""
 
+import contextlib
 from typing import Any
 
 from pipeline.commands import alerts, output
 from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
-from pipeline.sink import audit_states, cuts
+from pipeline.sink import audit_states, cuts, lineage
 from pipeline.sink.audit import aggregates, disagreements, examine
 from pipeline.sink.audit_states import Contradiction
 from pipeline.sink.erasure import left_over
 from pipeline.sink.warehouse import connect
+from pipeline.suppressed import Suppressions
 
 SHOWN = 5
 
 
 def collect(settings: Settings) -> dict[str, Any]:
-    """What every table holds, what is wrong with it, and whether all is well."""
+    """What every table holds, what is wrong with it, and whether all is well.
+
+    Raises
+    ------
+    Refused
+        The rows come from other topics than there are now: nothing can be compared.
+    """
     warehouse = connect(settings)
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        lineage.check(settings, suppressions, warehouse)
+        bases = suppressions.incarnations.bases()
     findings = examine(settings, warehouse)
-    conclusions = disagreements(settings, warehouse)
+    conclusions = disagreements(settings, warehouse, bases)
     counts, erased = aggregates(warehouse), left_over(warehouse)
-    states = audit_states.compare(settings, warehouse, cuts.taken(settings), audit_states.everybody(warehouse))
+    states = audit_states.compare(settings, warehouse, cuts.taken(settings, bases), audit_states.everybody(warehouse))
     return {
         "ok": all(finding.ok for finding in findings)
         and not any(wrong for _, wrong in conclusions.values())
@@ -51,6 +62,7 @@ def collect(settings: Settings) -> dict[str, Any]:
             for one in states
         ],
         "outcomes_astray": alerts.astray(settings),
+        "gaps": [gap._asdict() for gap in lineage.gaps(warehouse)],
         "erased_left": {table: count for table, count in erased.items() if count},
     }
 
@@ -74,6 +86,11 @@ def show(found: dict[str, Any]) -> None:
     for one in found["states"]:
         _show_states(one)
     alerts.show_astray(found["outcomes_astray"])
+    for gap in found["gaps"]:
+        output.say(
+            f"{gap['topic']}, partition {gap['partition']}: {gap['below'] - gap['first']} records from offset "
+            f"{gap['first']} on were given up at {gap['accepted_at']} before the {gap['reader']} had read them."
+        )
     for table, count in found["erased_left"].items():
         output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
 

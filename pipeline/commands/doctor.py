@@ -1,5 +1,6 @@
 """``loyalty doctor``: what is wrong, and what to do about it."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +11,19 @@ from typing import NamedTuple
 
 from confluent_kafka import TopicPartition
 
-from pipeline import kafka
+from pipeline import continuity, kafka
 from pipeline.commands import health, output
+from pipeline.commands.resuming import standing
 from pipeline.config import Settings
 from pipeline.core.partition import partition_of
 from pipeline.errors import LoyaltyError, Refused, of_system
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED
+from pipeline.sink import lineage
 from pipeline.sink.migrations import check_version, shipped
 from pipeline.sink.warehouse import connect
+from pipeline.stopped import stands
+from pipeline.suppressed import Suppressions
 from pipeline.topics import INPUTS
 
 SAMPLED = 200
@@ -89,6 +94,11 @@ def _broker(settings: Settings) -> str:
 
 def _topics(settings: Settings) -> str:
     kafka.verify_topics(settings)
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        found = continuity.look(settings, suppressions)
+    continuity.check(settings, found, "worker", {})
+    for topic, why in standing(settings).items():
+        raise stands(topic, why)
     return f"all there, {settings.partitions} partitions each, stamped by the broker"
 
 
@@ -130,6 +140,8 @@ def _warehouse(settings: Settings) -> str:
     newest = shipped()[-1].number
     if applied < newest:
         raise Refused(f"schema is at migration {applied} of {newest}. Start a sink: it applies what is missing")
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        lineage.check(settings, suppressions, warehouse)
     return f"ClickHouse {version} at {settings.clickhouse}, schema at migration {applied}"
 
 

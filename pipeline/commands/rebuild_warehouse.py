@@ -15,20 +15,24 @@ The order carries the guarantee; killed at any step, the next run goes on with i
 No message is sent to anybody in any of this: the topics are only read.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeline import kafka, logs
+from pipeline import continuity, kafka, logs
 from pipeline.config import Settings
+from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused
-from pipeline.sink import filling, shadow
+from pipeline.incarnations import Bases
+from pipeline.sink import filling, lineage, shadow
 from pipeline.sink.app import GROUP
 from pipeline.sink.audit import examine
 from pipeline.sink.erasure import left_over
 from pipeline.sink.shadow import Offsets, Shadow
 from pipeline.sink.warehouse import Warehouse, connect, quoted
+from pipeline.suppressed import Suppressions
 from pipeline.topics import TOPICS
 
 NEWEST = 20_000
@@ -65,10 +69,17 @@ def rebuild(settings: Settings, progress: Progress, *, accept_fewer: bool = Fals
             return _finish(settings, live, swaps, {}, {}, crash)
         shadow.withdraw(live)  # it was announced and never decided
         made = shadow.begun(settings, live, connect)
-        shadow.check_log(live, _ends(settings))
-        return _beside(settings, live, made, progress, crash, accept_fewer=accept_fewer)
+        with contextlib.closing(Suppressions(settings)) as suppressions:
+            topics = continuity.agreed(settings, suppressions, "sink", lineage.passed(live, "sink"))
+        shadow.check_log(live, numbered(_ends(settings), topics.bases))
+        return _beside(settings, live, made, topics, progress, crash, accept_fewer=accept_fewer)
     finally:
         live.close()
+
+
+def numbered(offsets: Offsets, bases: Bases) -> Offsets:
+    """The broker's offsets as the tables count them."""
+    return {key: bases.get(key[0], 0) + offset for key, offset in offsets.items()}
 
 
 def _ends(settings: Settings) -> dict[tuple[str, int], int]:
@@ -80,23 +91,30 @@ def _firsts(settings: Settings) -> dict[tuple[str, int], int]:
 
 
 def _beside(
-    settings: Settings, live: Warehouse, made: Shadow, progress: Progress, crash: CrashPoints, *, accept_fewer: bool
+    settings: Settings,
+    live: Warehouse,
+    made: Shadow,
+    topics: Topics,
+    progress: Progress,
+    crash: CrashPoints,
+    *,
+    accept_fewer: bool,
 ) -> Rebuilt:
     if kafka.members(settings, settings.group(made.group)):
         raise Refused("another rebuild runs, or was killed a moment ago; wait for it, and try again in a minute")
-    with filling.filling(made, connect) as running:  # 1
+    with filling.filling(made, connect, topics) as running:  # 1
         filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
     crash.reached(Point.REBUILD_FILLED)
-    carried = _carry(settings, live, made)  # 2
+    carried = _carry(settings, live, made, topics.bases)  # 2
     crash.reached(Point.REBUILD_CARRIED)
     _audit(made)  # 3
-    lost = shadow.fewer(live, made.warehouse, filling.filled(settings, made.group))
+    lost = shadow.fewer(live, made.warehouse, numbered(filling.filled(settings, made.group), topics.bases))
     if lost and not accept_fewer:
         many = ", ".join(f"{count} of {table}" for table, count in lost.items())
         raise Refused(f"rows would be lost that no record makes any more: {many}. If that is meant: --accept-fewer")
     shadow.announce(live)  # 4
     try:
-        with filling.filling(made, connect) as running:
+        with filling.filling(made, connect, topics) as running:
             filling.wait_for_sinks(settings)
             filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
         if filling.has_intents(settings, made.group):
@@ -117,12 +135,13 @@ def _written(settings: Settings) -> Offsets:
     return filling.filled(settings, GROUP)
 
 
-def _carry(settings: Settings, live: Warehouse, made: Shadow) -> dict[str, int]:
+def _carry(settings: Settings, live: Warehouse, made: Shadow, bases: Bases) -> dict[str, int]:
     """Step 2, at most once: killed in the middle of it, the shadow is made anew."""
     if shadow.stage(made) == "carried":
         return {}
     shadow.note(made.warehouse, made.epoch, "carrying")
-    carried = shadow.carry(live, made.warehouse, _firsts(settings), filling.filled(settings, made.group))
+    first, filled = (numbered(o, bases) for o in (_firsts(settings), filling.filled(settings, made.group)))
+    carried = shadow.carry(live, made.warehouse, first, filled)
     shadow.note(made.warehouse, made.epoch, "carried")
     return carried
 

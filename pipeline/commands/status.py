@@ -1,13 +1,18 @@
 """``loyalty status``: what runs, how far behind it is, when something last happened."""
 
+import contextlib
 from typing import Any
 
+from pipeline import continuity, kafka
 from pipeline.commands import health, output
 from pipeline.commands.progress import behind
+from pipeline.commands.resuming import standing
 from pipeline.commands.tables import prose
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.sink.warehouse import connect
+from pipeline.stopped import stands
+from pipeline.suppressed import Suppressions
 
 _LAST = """
 SELECT * FROM (
@@ -24,7 +29,7 @@ FROM raw_alert_outcomes
 
 def collect(settings: Settings) -> dict[str, Any]:
     """Everything ``status`` shows; a part that cannot be had says why instead."""
-    topics = _part(lambda: [lag._asdict() for lag in behind(settings)])
+    topics = _part(lambda: _topics(settings))
     return {
         "data_dir": str(settings.directory),
         **_processes(settings),
@@ -32,6 +37,15 @@ def collect(settings: Settings) -> dict[str, Any]:
         "progress": _part(lambda: _progress(settings)) if isinstance(topics, list) else topics,
         "last_events": _part(lambda: _last_events(settings)),
     }
+
+
+def _topics(settings: Settings) -> list[dict[str, Any]]:
+    """How far each topic is read; offsets say nothing where one is not the topic that was read."""
+    kafka.verify_topics(settings)
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        continuity.check(settings, continuity.look(settings, suppressions, ["worker"]), "worker", {})
+    why = standing(settings)
+    return [lag._asdict() | {"stands": why.get(lag.topic)} for lag in behind(settings)]
 
 
 def _part(read: Any) -> Any:
@@ -79,6 +93,7 @@ def is_healthy(found: dict[str, Any]) -> bool:
         all(entry["running"] for entry in found["processes"])
         and (found["supervisor"] is None or found["supervisor"]["running"])
         and isinstance(found["topics"], list)
+        and not any(topic["stands"] for topic in found["topics"])
         and isinstance(found["last_events"], list)
         and isinstance(found["progress"], list)
         and all(entry["well"] for entry in found["progress"])
@@ -113,6 +128,9 @@ def show(found: dict[str, Any]) -> None:
             ],
         )
         _show_progress(found["progress"])
+        for topic in found["topics"]:
+            if topic["stands"]:
+                output.say(str(stands(topic["topic"], topic["stands"])))
     else:
         output.say(f"Topics: {found['topics']['error']}")
     if isinstance(found["last_events"], list):

@@ -4,8 +4,8 @@ The order of steps is what the guarantee rests on:
 
 1. collect consecutive records of a topic partition until there are enough, or time is up
 2. record the intent: commit the batch's *first* offset, with its last offset as metadata
-3. read the list of erased customers to its end, and insert what is not theirs: one block per table, under a token
-   that names exactly this range
+3. see that the topics are still the ones that were read, read the list of erased customers to its end, and insert
+   what is not theirs: one block per table, under a token that names exactly this range
 4. commit the offset after the last, which clears the intent
 
 A crash before 3 re-reads the same range; a crash after 3 does too, and ClickHouse drops the repeated block by its
@@ -13,15 +13,17 @@ token; the rows of everybody who is not on the list are the same each time. Whil
 paused and polled, so the group stays whole and memory stays bounded.
 
 A batch with a row that ClickHouse refuses goes back to step 2 in two halves, until the row is alone; its record then
-becomes a dead letter, confirmed before step 4.
+becomes a dead letter, confirmed before step 4. A batch that fails again and again for no known reason (a materialized
+view that throws) waits with its partition, and is tried now and then; the other partitions go on.
 """
 
+import contextlib
 import gc
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -29,13 +31,14 @@ from confluent_kafka import KafkaException, Producer
 
 from pipeline import kafka, letters, logs, metrics, watched
 from pipeline.config import Settings
+from pipeline.continuity import Place, Topics
 from pipeline.crashpoints import CrashPoints, Point
-from pipeline.errors import Reason, Transient
+from pipeline.errors import Reason, Refused, Transient
 from pipeline.exits import Exit, end_process
 from pipeline.flow import DeadLetter
-from pipeline.sink import checks, swapping
+from pipeline.sink import checks, lineage, swapping
 from pipeline.sink.auditor import Auditor
-from pipeline.sink.batches import Batch, BatchPolicy
+from pipeline.sink.batches import Batch, BatchPolicy, Part
 from pipeline.sink.intake import Intake, Lost
 from pipeline.sink.migrations import migrate
 from pipeline.sink.parameters import record_configured
@@ -61,13 +64,16 @@ class Sink:
         warehouses: Sequence[Warehouse],
         policy: BatchPolicy,
         crash: CrashPoints,
+        topics: Topics,
+        passed: Mapping[Place, int],
         group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._facts = facts
         self._policy = policy
         self._crash = crash
-        self._intake = Intake(settings, facts, group)
+        self._topics = topics
+        self._intake = Intake(settings, facts, group, topics, passed)
         self._suppressions = Suppressions(settings)
         self._writer = Writer(settings, facts, warehouses, crash, self._suppressions.digests)
         self._producer: Producer | None = None
@@ -97,6 +103,7 @@ class Sink:
         """Tell how things stand, also while a write waits for its answer."""
         self._facts.alive()
         self._intake.observe_lag()
+        self._check_topics()
 
     def _meanwhile(self) -> None:
         self._intake.pause(0.0)
@@ -105,7 +112,7 @@ class Sink:
     def _write_due(self) -> None:
         """Steps 2 to 4 for every partition, as soon as one is due; they share the commits."""
         now = time.monotonic()
-        buffers = self._intake.buffers.values()
+        buffers = self._intake.free(now)
         if not any(buffer.is_due(self._policy, now) for buffer in buffers):
             return
         batches = [batch for buffer in buffers if (batch := buffer.take(now)) is not None]
@@ -133,10 +140,20 @@ class Sink:
             ends = [record.appended_at_ms for record in (*batch.records[:1], *batch.records[-1:])]
             self._facts.batch_committed(batch.topic, len(batch.records), ends)
 
+    def _check_topics(self) -> None:
+        try:
+            self._topics.check()
+        except Transient:
+            pass  # away; whoever works will say so
+        except Refused:
+            self.stop()  # nobody waits for what is being written
+            raise
+
     def _heed(self, term: int) -> None:
-        """Know everybody who was erased before the intent was recorded."""
+        """Know everybody who was erased before the intent was recorded, and that what was read is of our topics."""
         while True:
             try:
+                self._topics.check()
                 self._suppressions.read()
             except Transient as away:
                 if self._is_lost(term)():
@@ -152,11 +169,15 @@ class Sink:
     def _set_aside(self, rejection: Rejection, term: int) -> bool:
         """Deal with a refusal: a record alone becomes a dead letter, a larger batch is to be written in halves."""
         batch = rejection.batch
-        if len(batch.records) == 1:
+        if len(batch.records) == 1 and not rejection.whole:
             self._bury(rejection)
             return False
         if self._is_lost(term)():
             raise Lost
+        if rejection.whole:
+            self._log.error("ClickHouse refuses a batch; its partition waits, the others go on", **_place(batch))
+            self._intake.hold(batch, (Part(batch.last, rejection.done), *batch.rest), time.monotonic())
+            return True
         self._log.warning("ClickHouse refuses rows of a batch; halving it", **_place(batch), error=rejection.detail)
         self._intake.buffers[batch.topic, batch.partition].put_back(
             batch, batch.halved(rejection.done), time.monotonic()
@@ -226,11 +247,13 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     record_configured(warehouses[0], settings, datetime.now(UTC))
     checks.windows(warehouses[0])
     swapping.wait_for_the_end(warehouses[0])
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        topics = lineage.agreed(settings, suppressions, warehouses[0])
     made = metrics.registry("sink")
     metrics.serve(made, settings.listen, settings.sink_metrics_port)
     facts = metrics.SinkMetrics(made)
-    sink = Sink(settings, facts, warehouses, BatchPolicy(), crash)
-    auditor = Auditor(settings, facts, lambda: connecting(settings))
+    sink = Sink(settings, facts, warehouses, BatchPolicy(), crash, topics, lineage.passed(warehouses[0], "sink"))
+    auditor = Auditor(settings, facts, lambda: connecting(settings), topics.bases)
     _on_signal(lambda: _stop(sink))
     auditor.start()
     gc.freeze()  # what is there now stays

@@ -20,6 +20,7 @@ from pipeline.config import Settings
 from pipeline.core.suppression import digest_of
 from pipeline.errors import Reason
 from pipeline.flow import Record
+from pipeline.incarnations import Bases, shifted
 from pipeline.letters import errors_of
 from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.own_columns import columns
@@ -122,15 +123,9 @@ class Finding(NamedTuple):
 
 def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None, group: str = "sink") -> list[Finding]:
     """Compare every table with the log, or only the ``newest`` offsets of every partition."""
-    bounds = kafka.end_offsets(settings, TOPICS)
-    committed = kafka.committed(settings, settings.group(group), TOPICS)
-    ranges = [
-        Range(topic, partition, low if newest is None else max(low, end - newest), end)
-        for (topic, partition), (low, _) in bounds.items()
-        if (end := committed.get((topic, partition), 0)) > low
-    ]
     log = _Log(settings, warehouse)
     try:
+        ranges = list(_ranges(settings, log.bases, newest, group))
         found = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
         for topic, table in HISTORY.items():
             begun = [range_._replace(low=_first(warehouse, table, range_)) for range_ in _of(ranges, topic)]
@@ -140,12 +135,23 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None,
         log.close()
 
 
-def disagreements(settings: Settings, warehouse: Warehouse, group: str = "sink") -> dict[str, tuple[int, int]]:
+def _ranges(settings: Settings, bases: Bases, newest: int | None, group: str) -> Iterator[Range]:
+    bounds = kafka.end_offsets(settings, TOPICS)
+    committed = kafka.committed(settings, settings.group(group), TOPICS)
+    for (topic, partition), (low, _) in bounds.items():
+        base, end = bases.get(topic, 0), committed.get((topic, partition), 0)
+        if end > low:
+            yield Range(topic, partition, base + (low if newest is None else max(low, end - newest)), base + end)
+
+
+def disagreements(
+    settings: Settings, warehouse: Warehouse, bases: Bases, group: str = "sink"
+) -> dict[str, tuple[int, int]]:
     """Conclusions, each with how many keys were compared and how many contradict what they rest on.
 
     An alert must stand as it was last told below the bounds; one that stands beyond them is newer, and not judged.
     """
-    committed = kafka.committed(settings, settings.group(group), [ALERTS])
+    committed = shifted(kafka.committed(settings, settings.group(group), [ALERTS]), bases)
     below = [committed.get((ALERTS.name, partition), 0) for partition in range(settings.partitions)]
     ((compared, suspects),) = warehouse.query(_ALERTS, {"below": below}).rows
     erased = Suppressions(settings)
@@ -234,6 +240,7 @@ class _Log:
         self._rows = by_topic()
         self._columns = {table: columns(warehouse, table) for table in ROWS}
         self._suppressions = Suppressions(settings).read()
+        self.bases = self._suppressions.incarnations.bases()
         self._forgetting = Forgetting(self._columns, self._suppressions.digests)
         self._refused: set[tuple[str, int, int]] | None = None
         self._reader: Consumer = kafka.consumer(
@@ -283,8 +290,9 @@ class _Log:
             start = last + 1
 
     def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
-        topic = self._settings.topic(range_.topic)
-        yield from map(kafka.record_of, kafka.records(self._reader, topic, range_.partition, first, last))
+        topic, base = self._settings.topic(range_.topic), self.bases.get(range_.topic, 0)
+        for message in kafka.records(self._reader, topic, range_.partition, first - base, last - base):
+            yield kafka.record_of(message, base)
 
     def _refusals(self) -> set[tuple[str, int, int]]:
         """Records that ClickHouse refused, by what the dead letters say; read once, and only if it matters."""
@@ -292,7 +300,8 @@ class _Log:
             self._refused = set()
             for (topic, partition), (low, end) in kafka.end_offsets(self._settings, [DEAD_LETTERS]).items():
                 if low < end:
-                    letters = self._between(Range(topic, partition, low, end), low, end - 1)
+                    base = self.bases.get(topic, 0)
+                    letters = self._between(Range(topic, partition, low, end), base + low, base + end - 1)
                     self._refused.update(place for letter in letters if (place := self._refusal(letter)) is not None)
         return self._refused
 

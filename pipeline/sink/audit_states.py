@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from pipeline.config import Settings
 from pipeline.core.suppression import digest_of
 from pipeline.errors import Reason
+from pipeline.incarnations import Bases
 from pipeline.sink import cuts
 from pipeline.sink.cuts import Cut
 from pipeline.sink.warehouse import Warehouse, literal
@@ -271,14 +272,15 @@ class Rounds:
     wrong the round before: once found, a contradiction is told until it is gone.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, bases: Bases) -> None:
         self._settings = settings
+        self._bases = bases
         self._low = ""
         self._wrong: list[str] = []
 
     def look(self, warehouse: Warehouse) -> int:
         """One round; returns how many contradictions it found."""
-        cut = cuts.taken(self._settings)
+        cut = cuts.taken(self._settings, self._bases)
         high = next_end(warehouse, self._low, STEP)
         named = {*self._wrong, *newest(warehouse, NEWEST)}
         scopes = [between(self._low, high), *([these(named)] if named else [])]

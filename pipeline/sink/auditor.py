@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from pipeline import kafka, metrics, watched
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.incarnations import Bases
 from pipeline.sink import audit, audit_states, checks, repeats
 from pipeline.sink.warehouse import Warehouse
 from pipeline.topics import TOPICS
@@ -33,13 +34,15 @@ class Auditor:
         settings: Settings,
         facts: metrics.SinkMetrics,
         connecting: Callable[[], Warehouse],
+        bases: Bases,
         seconds: float = SECONDS,
     ) -> None:
         self._seconds = seconds
         self._settings = settings
         self._facts = facts
+        self._bases = bases
         self._connecting = connecting
-        self._states = audit_states.Rounds(settings)
+        self._states = audit_states.Rounds(settings, bases)
         self._before: dict[str, int] = {}
         self._stopping = threading.Event()
         self._log = structlog.get_logger()
@@ -64,7 +67,8 @@ class Auditor:
         """Write down the repeated records below the committed offsets."""
         warehouse = self._connecting()
         try:
-            repeats.search(warehouse, kafka.committed(self._settings, self._settings.group("sink"), TOPICS))
+            committed = kafka.committed(self._settings, self._settings.group("sink"), TOPICS)
+            repeats.search(warehouse, committed, self._bases)
         finally:
             warehouse.close()
 
@@ -82,7 +86,7 @@ class Auditor:
         warehouse = self._connecting()
         try:
             findings = audit.examine(self._settings, warehouse, NEWEST)
-            alerts = audit.disagreements(self._settings, warehouse)
+            alerts = audit.disagreements(self._settings, warehouse, self._bases)
             aggregates = audit.aggregates(warehouse)
             return {
                 "repeated": sum(finding.repeated for finding in findings),

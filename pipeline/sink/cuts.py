@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.incarnations import Bases, shifted
 from pipeline.topics import DEAD_LETTERS, INPUTS, STATES
 
 SECONDS = 15.0
@@ -35,8 +36,10 @@ class Cut(NamedTuple):
     """Every state below, by its own offset, is in the warehouse, and the letters of before it are."""
 
 
-def taken(settings: Settings, seconds: float = SECONDS, group: str = "sink") -> Cut:
+def taken(settings: Settings, bases: Bases, seconds: float = SECONDS, group: str = "sink") -> Cut:
     """A cut through log and warehouse as they are now; takes up to ``seconds`` while sinks are behind.
+
+    ``bases``: what is added to the broker's offsets; in a cut they are ours, as in rows and states.
 
     Raises
     ------
@@ -52,9 +55,9 @@ def taken(settings: Settings, seconds: float = SECONDS, group: str = "sink") -> 
     late = {key for key, end in goals.items() if reached.get(key, 0) < end}
     sure = {p for topic, p in ends if (topic, p) not in late} if not late & letters.keys() else set()
     return Cut(
-        written,
-        {key: end for key, end in folded.items() if key[1] in sure},
-        {key: end for key, end in ends.items() if key[1] in sure},
+        shifted(written, bases),
+        shifted({key: end for key, end in folded.items() if key[1] in sure}, bases),
+        shifted({key: end for key, end in ends.items() if key[1] in sure}, bases),
     )
 
 

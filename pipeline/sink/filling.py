@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline import kafka, metrics
 from pipeline.config import Settings
+from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused, Transient
 from pipeline.sink.app import GROUP, WRITERS, Sink
@@ -58,11 +59,11 @@ class Filling:
 
 
 @contextmanager
-def filling(shadow: Shadow, connecting: Connecting) -> Iterator[Filling]:
+def filling(shadow: Shadow, connecting: Connecting, topics: Topics) -> Iterator[Filling]:
     """A sink that fills the shadow for as long as the block lasts."""
     facts = metrics.SinkMetrics(metrics.registry("rebuild"))
     warehouses = [connecting(shadow.settings) for _ in range(WRITERS)]
-    sink = Sink(shadow.settings, facts, warehouses, BatchPolicy(), CrashPoints(), shadow.group)
+    sink = Sink(shadow.settings, facts, warehouses, BatchPolicy(), CrashPoints(), topics, {}, shadow.group)
     running = Filling(sink)
     try:
         yield running

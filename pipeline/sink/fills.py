@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import Refused
+from pipeline.incarnations import SPAN
 from pipeline.sink.own_columns import columns
 from pipeline.sink.warehouse import Warehouse
 
@@ -186,7 +187,7 @@ def _plans(warehouse: Warehouse, view: View) -> list[tuple[int, str, int, int, i
 
 def _ranges(warehouse: Warehouse, view: View) -> Sequence[Sequence[Any]]:
     rows = warehouse.query(
-        f"SELECT _topic, _partition, min(_offset), max(_offset) + 1 FROM {view.source} GROUP BY _topic, _partition "  # noqa: S608
-        "ORDER BY _topic, _partition"
+        f"SELECT _topic, _partition, min(_offset), max(_offset) + 1 FROM {view.source} "  # noqa: S608
+        f"GROUP BY _topic, _partition, intDiv(_offset, {SPAN}) ORDER BY ALL"  # nothing lies between incarnations
     ).rows
     return [[str(topic), int(partition), int(low), int(below)] for topic, partition, low, below in rows]

@@ -1,5 +1,7 @@
 """What a sink is given to read: partitions, their buffers, and commits that only the holder of a partition can make.
 
+Offsets in here are counted from the topic's base (:mod:`pipeline.incarnations`); commits hold the broker's.
+
 A *term* is the time between two rebalances. What was begun in an earlier term is lost: its partitions may be somebody
 else's, who finishes it from the recorded intent. A commit is sent only in the term of its batch and under the name the
 group gave this process then, because a process that was thrown out of a group that is empty could otherwise set its
@@ -7,23 +9,26 @@ offsets back.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from operator import methodcaller
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline import kafka, metrics
 from pipeline.config import Settings
-from pipeline.errors import Transient
+from pipeline.continuity import Place, Topics
+from pipeline.errors import Refused, Transient
 from pipeline.sink.batches import Batch, Buffer, Plan, plan_of, plan_text
 from pipeline.topics import TOPICS
 
 Key = tuple[str, int]
 ASSIGN_SECONDS = 60.0
 """How long an assignment waits for the committed offsets; then the process ends, and a new one asks again."""
+HOLD_SECONDS = 5.0
+"""How long a partition waits whose batch could not be written."""
 ABANDON_SECONDS = 60.0
 """How long a sink that lost its partitions waits to be told so; then the process ends, and a new one joins."""
 LOST = frozenset(
@@ -48,8 +53,17 @@ class Lost(Exception):
 class Intake:
     """Membership in the group of sinks. Everything but :meth:`stop` and :attr:`stopping` belongs to one thread."""
 
-    def __init__(self, settings: Settings, facts: metrics.SinkMetrics, group: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        facts: metrics.SinkMetrics,
+        group: str,
+        topics: Topics,
+        passed: Mapping[Place, int],
+    ) -> None:
         self._settings = settings
+        self._topics = topics
+        self._passed = passed
         self._facts = facts
         self._log = structlog.get_logger()
         self._consumer = _consumer(settings, group)
@@ -59,6 +73,8 @@ class Intake:
         self.buffers: dict[Key, Buffer] = {}
         self._writing: dict[Key, Batch] = {}
         """Batches that are recorded and not yet finished."""
+        self._held: dict[Key, float] = {}
+        """Partitions whose batch could not be written, with the moment at which it is tried again."""
         self.term = 0
         self.stopping = False
 
@@ -74,14 +90,14 @@ class Intake:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Start where the group stands; an open intent fixes where the first batch ends."""
         self.term += 1
-        self.buffers, self._writing = {}, {}
+        self.buffers, self._writing, self._held = {}, {}, {}
         committed = self._committed(partitions)
         for found in committed:
             buffer = Buffer(self._settings.logical(found.topic), found.partition)
             if found.offset >= 0 and (plan := plan_of(kafka.said(found))):
-                buffer.plan, buffer.start = plan, found.offset
+                buffer.plan, buffer.start = plan, self._base(buffer.topic) + found.offset
             self.buffers[buffer.topic, buffer.partition] = buffer
-        self._starts = [TopicPartition(c.topic, c.partition, c.offset) for c in committed]
+        self._starts = [TopicPartition(c.topic, c.partition, self._start(c)) for c in committed]
         consumer.assign(self._starts)
         consumer.resume(self._starts)  # a partition that was lost while paused comes back paused
         self._member = consumer.memberid()
@@ -89,6 +105,17 @@ class Intake:
         intents = sum(bool(buffer.plan) for buffer in self.buffers.values())
         self._facts.intents(intents)
         self._log.info("partitions assigned", count=len(partitions), open_intents=intents)
+
+    def _base(self, topic: str) -> int:
+        return self._topics.bases.get(topic, 0)
+
+    def _start(self, committed: TopicPartition) -> int:
+        """Where to go on reading: behind what was given up; said, because librdkafka must not choose by itself."""
+        if committed.offset < 0:
+            return int(OFFSET_BEGINNING)
+        topic = self._settings.logical(committed.topic)
+        start: int = max(committed.offset, self._passed.get((topic, committed.partition), 0) - self._base(topic))
+        return start
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where the group stands. Nothing is polled meanwhile: we are inside a poll."""
@@ -104,7 +131,7 @@ class Intake:
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self.term += 1
-        self.buffers, self._writing, self._starts = {}, {}, []
+        self.buffers, self._writing, self._held, self._starts = {}, {}, {}, []
         self._facts.became_ready(False)
 
     def abandon(self, term: int) -> None:
@@ -124,6 +151,25 @@ class Intake:
                 raise Transient("the group of sinks took the partitions away and gave no others")
             self.pause(0.2)
 
+    def hold(self, batch: Batch, plan: Plan, now: float) -> None:
+        """Take a batch back that has to be written as ``plan`` says, later; its partition waits, and is not read."""
+        key = batch.topic, batch.partition
+        self.buffers[key].put_back(batch, plan, now)
+        self._held[key] = now + HOLD_SECONDS
+        self._consumer.pause([self._partition(key)])
+
+    def free(self, now: float) -> list[Buffer]:
+        """The buffers whose partitions do not wait."""
+        over = [key for key, until in self._held.items() if until <= now]
+        for key in over:
+            del self._held[key]
+        if over:
+            self._consumer.resume([self._partition(key) for key in over])
+        return [buffer for key, buffer in self.buffers.items() if key not in self._held]
+
+    def _partition(self, key: Key) -> TopicPartition:
+        return TopicPartition(self._settings.topic(key[0]), key[1])
+
     def collect(self) -> None:
         """Take what has arrived; waits a moment when nothing has."""
         self._take(lambda: self._consumer.consume(5_000, 0.1))
@@ -140,17 +186,29 @@ class Intake:
         error = message.error()
         if error is not None and error.code() in FATAL:
             raise KafkaException(error)
+        if error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise self._out_of_range(message)
         if error is not None:
             self._log.warning("consume failed", error=error.str())
         return error is None
 
+    def _out_of_range(self, message: Message) -> Refused:
+        """The records where we read are not there any more: the topic is another, or they left it."""
+        self._topics.check()
+        return Refused(
+            f"the next records of {message.topic()}, partition {message.partition()}, left the topic before they were "
+            "read. The next start says which, and what to do"
+        )
+
     def _keep(self, messages: Sequence[Message]) -> None:
         now = time.monotonic()
-        for topic, of_topic in groupby(messages, methodcaller("topic")):
+        for name, of_topic in groupby(messages, methodcaller("topic")):
+            topic = self._logical[name]
+            base = self._base(topic)
             for partition, run in groupby(of_topic, methodcaller("partition")):
-                buffer = self.buffers.get((self._logical[topic], partition))
+                buffer = self.buffers.get((topic, partition))
                 if buffer is not None:
-                    buffer.add([kafka.record_of(message) for message in run], now)
+                    buffer.add([kafka.record_of(message, base) for message in run], now)
 
     def pause(self, seconds: float) -> None:
         """Let time pass without leaving the group: nothing is fetched, but the group is answered."""
@@ -158,8 +216,11 @@ class Intake:
         if assignment:
             self._consumer.pause(assignment)
         self._take(lambda: [message] if (message := self._consumer.poll(seconds)) is not None else [])
-        if assignment := self._consumer.assignment():
-            self._consumer.resume(assignment)
+        if going := [p for p in self._consumer.assignment() if self._key(p) not in self._held]:
+            self._consumer.resume(going)
+
+    def _key(self, place: TopicPartition) -> Key:
+        return self._logical[place.topic], place.partition
 
     def record(self, term: int, batches: Sequence[Batch]) -> None:
         """Commit every batch's first offset with its plan."""
@@ -172,7 +233,8 @@ class Intake:
         self._writing = {}
 
     def _place(self, batch: Batch, offset: int, plan: Plan) -> TopicPartition:
-        return TopicPartition(self._settings.topic(batch.topic), batch.partition, offset, plan_text(plan))
+        broker_offset = offset - self._base(batch.topic)
+        return TopicPartition(self._settings.topic(batch.topic), batch.partition, broker_offset, plan_text(plan))
 
     def _commit(self, term: int, places: list[TopicPartition]) -> None:
         """Ask the broker until it answers; waiting is right as long as the partitions are ours."""
@@ -221,6 +283,7 @@ def _consumer(settings: Settings, group: str) -> Consumer:
     more: dict[str, Any] = {
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 2_000,
+        "auto.offset.reset": "error",  # a jump over records that are gone must be seen
         "queued.max.messages.kbytes": 16_384,  # what waits costs memory, and a touch of new memory costs time
     }
     if settings.instance:

@@ -12,6 +12,7 @@ log, how far was looked only ever grows, and what lies between 1 and 2 is found 
 
 from collections.abc import Iterator, Mapping
 
+from pipeline.incarnations import Bases
 from pipeline.sink.warehouse import Warehouse
 
 KINDS = {
@@ -24,15 +25,21 @@ KINDS = {
 """Topic, with the table of its records and the last part of the names of its repeats."""
 STEP = 500_000
 """How many offsets of a partition are looked through at a time: it bounds the memory, not the result."""
+NOTHING: Bases = {}
 Ends = Mapping[int, int]
 """Partition, with the offset below which every record is in the warehouse."""
 
 
-def search(warehouse: Warehouse, committed: Mapping[tuple[str, int], int]) -> None:
-    """Find and write down the repeats below the committed offsets of topic and partition."""
+def search(warehouse: Warehouse, committed: Mapping[tuple[str, int], int], bases: Bases = NOTHING) -> None:
+    """Find and write down the repeats below the committed offsets of topic and partition, which are the broker's.
+
+    A step covers everything below its end: the first one of a topic that was made again, all that came before it.
+    """
     for topic in KINDS:
-        ends = {partition: end for (name, partition), end in committed.items() if name == topic}
-        for part in _steps(_searched(warehouse, topic), ends):
+        base = bases.get(topic, 0)
+        ends = {partition: base + end for (name, partition), end in committed.items() if name == topic}
+        searched = _searched(warehouse, topic)
+        for part in _steps({partition: max(base, searched.get(partition, 0)) for partition in ends}, ends):
             _look(warehouse, topic, part)
 
 

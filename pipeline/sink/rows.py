@@ -19,6 +19,7 @@ from pipeline.core.moments import milliseconds
 from pipeline.core.partition import partition_of
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
+from pipeline.incarnations import is_ours
 from pipeline.letters import errors_of
 from pipeline.sink import states
 from pipeline.suppressed import suppression_in
@@ -249,7 +250,9 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
 
 
 def suppression(place: Place, record: Record) -> list[tuple[str, Row]]:
-    """An entry in the list of erased customers; nobody's where the key is no digest."""
+    """An entry in the list of erased customers; nobody's where the key is no digest, or a topic's."""
+    if is_ours(record.key):
+        return []
     digest = (record.key or b"").decode()
     if len(bytes.fromhex(digest)) != 32:
         raise ValueError("no digest")

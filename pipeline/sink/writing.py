@@ -1,8 +1,9 @@
 """Batches into tables: one block per table, repeated until it is certain that it was written.
 
 An insert that fails leaves one of three things to do. When ClickHouse is away, wait. When nobody knows what happened,
-repeat it, because it may have been written, and let somebody know. When ClickHouse refuses the rows themselves, give
-the batch back: it is written again in halves, until the row is alone.
+repeat it, because it may have been written, and let somebody know; after :data:`MOST_UNEXPLAINED` attempts give it
+back, for others must not wait for it. When ClickHouse refuses the rows themselves, give the batch back too: it is
+written again in halves, until the row is alone.
 """
 
 import contextlib
@@ -29,6 +30,8 @@ from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected,
 LONGEST_PAUSE = 10.0
 PATIENCE_SECONDS = 5.0
 """How long an insert may take before it is told that consumption waits for it."""
+MOST_UNEXPLAINED = 3
+"""After so many failures that waiting may not mend, a batch waits by itself."""
 PIECE = 1_000
 """So many records are made into rows before those are encoded: few enough to lie in the processor's cache."""
 
@@ -39,6 +42,12 @@ class Rejection(NamedTuple):
     batch: Batch
     detail: str
     done: frozenset[str]
+    whole: bool = False
+    """Its rows may be good, and may be in the table: it must be written again as it is."""
+
+
+class _Stuck(Exception):
+    """An insert fails again and again, and nobody knows why."""
 
 
 class Writer:
@@ -105,6 +114,8 @@ class Writer:
                 done |= {block.table}
         except RowsRejected as refused:
             return Rejection(batch, str(refused), done)
+        except _Stuck as stuck:
+            return Rejection(batch, str(stuck), done, whole=True)
         return None
 
     def _blocks_of(self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse) -> list[Encoded]:
@@ -151,7 +162,7 @@ class Writer:
 
     def _until_written(self, batch: Batch, block: Encoded, warehouse: Warehouse, is_lost: Callable[[], bool]) -> None:
         """Insert until it worked: an insert whose fate is unknown must be repeated, and its token makes that safe."""
-        pause = 0.2
+        pause, unexplained = 0.2, 0
         while True:
             try:
                 self._insert(batch, block, warehouse)
@@ -159,6 +170,9 @@ class Writer:
                 self._failed(failed)
                 if is_lost():
                     raise Lost from None
+                unexplained += isinstance(failed, QueryFailed)
+                if unexplained == MOST_UNEXPLAINED:
+                    raise _Stuck(str(failed)) from None
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:

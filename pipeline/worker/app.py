@@ -1,6 +1,7 @@
 """The worker: a Faust app with one agent per input topic and one table."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import time
@@ -13,23 +14,29 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from pipeline import kafka, logs, metrics, watched
+from pipeline import continuity, kafka, logs, metrics, watched
 from pipeline.config import Settings
+from pipeline.continuity import Gone, Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Transient
 from pipeline.exits import Exit, end_process
 from pipeline.policy import policy_of
+from pipeline.stopped import Notice
 from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import records, swapping
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
+from pipeline.worker.fuses import Fuses
 from pipeline.worker.membership import own_member_id, place_is_taken
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import open_store
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
 from pipeline.worker.watchdog import Watchdog
+
+FUSE_SECONDS = 2.0
+"""How often it is asked which topics stand."""
 
 
 class _App(faust.App):  # type: ignore[misc]
@@ -40,7 +47,12 @@ class _App(faust.App):  # type: ignore[misc]
 
 
 def create_app(
-    settings: Settings, facts: metrics.WorkerMetrics, loop: asyncio.AbstractEventLoop, crash: CrashPoints
+    settings: Settings,
+    facts: metrics.WorkerMetrics,
+    loop: asyncio.AbstractEventLoop,
+    crash: CrashPoints,
+    topics: Topics,
+    fuses: Fuses,
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
     records.install()
@@ -71,21 +83,25 @@ def create_app(
         consumer_max_fetch_size=1024 * 1024,
     )
     app.crash = crash
-    table = _create_table(app, settings)
+    table = _create_table(app, settings, topics)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     outputs, suppressions = KafkaOutputs(settings, crash), Suppressions(settings)
-    engine = Engine(settings, table, outputs, facts, lambda: app.consumer, policy_of(settings), suppressions)
+    policy = policy_of(settings)
+    engine = Engine(settings, table, outputs, facts, lambda: app.consumer, policy, suppressions, topics.bases, fuses)
     app.customers = table.customers
+    app.records_are_gone = lambda tp, expected, first: _records_are_gone(settings, tp, expected, first)
+    app.stands = lambda tp: settings.logical(tp.topic) in fuses.standing
     app.commit_note = lambda tp: engine.note(tp.topic, tp.partition)
     for topic in INPUTS:
         _add_agent(app, settings, topic, engine)
     watchdog = Watchdog(loop, lambda: _recovered(app, table), lambda: app.should_stop)
     _add_observers(app, settings, table, engine, facts, watchdog)
+    _every(app, FUSE_SECONDS, fuses.watch)
     watchdog.start()
     return app
 
 
-def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
+def _create_table(app: faust.App, settings: Settings, topics: Topics) -> CustomerTable:
     table: CustomerTable = app.Table(
         STATES.name,
         key_type=bytes,
@@ -108,7 +124,7 @@ def _create_table(app: faust.App, settings: Settings) -> CustomerTable:
     table.open_store = partial(
         open_store,
         settings,
-        topic_id=kafka.topic_id(settings, STATES),
+        topic_id=topics.known.get(STATES.name, ""),
         end_of=partial(kafka.end_offset, settings, STATES),
     )
     table.recovery_buffer_size = 2  # in slices
@@ -125,6 +141,15 @@ def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine)
     async def agent(stream: faust.StreamT[list[Any]]) -> None:
         async for event in stream.events():
             await engine.take(topic, event.message)
+
+
+def _records_are_gone(settings: Settings, tp: TP, expected: int, first: int) -> None:
+    """End the process: the records it should read next are not there, and it must not go on behind them."""
+    topic = settings.logical(tp.topic)
+    gone = Gone("worker", topic, tp.partition, expected, first)
+    refused = continuity.lost(settings, gone) if first > expected else continuity.again(settings, topic)
+    structlog.get_logger().critical(str(refused))
+    end_process(Exit.REFUSED)
 
 
 def _recovered(app: faust.App, table: CustomerTable) -> tuple[int, int]:
@@ -228,20 +253,27 @@ def run(settings: Settings) -> None:
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
     swapping.wait_for_the_end(settings)
     watch = swapping.Watch(settings)
+    with contextlib.closing(Suppressions(settings)) as suppressions:
+        topics = continuity.agreed(settings, suppressions, "worker", {})
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
-    app = create_app(settings, metrics.WorkerMetrics(made), loop, CrashPoints.from_env(os.environ))
+    facts = metrics.WorkerMetrics(made)
+    fuses = Fuses(settings, Notice(settings), facts.topic_stands)
+    app = create_app(settings, facts, loop, CrashPoints.from_env(os.environ), topics, fuses)
     worker = faust.Worker(
         app, loop=loop, loglevel="WARNING", redirect_stdouts=False, override_logging=False, daemon=True, quiet=True
     )
     worker.spinner = None  # it would write a terminal's control characters in front of a log line
     watch.start()
+    topics.watch()
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
         if watch.seen:
             raise Transient("`loyalty rebuild` puts new states into place; the next start goes on with them") from None
+        if fuses.going_on:
+            raise Transient("a topic that stood goes on; the next start reads it") from None
         raise SystemExit(Exit.CRASHED if ended.code else Exit.OK) from None  # Faust has said why
     finally:
         app.customers.close()

@@ -28,11 +28,13 @@ from pipeline.core.told import Told
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.exits import Exit, end_process
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
+from pipeline.incarnations import Bases
 from pipeline.notes import note_of
 from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.forgetting import forget
-from pipeline.worker.fuse import Fuse
+from pipeline.worker.fuse import Blown
+from pipeline.worker.fuses import Fuses
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
 from pipeline.worker.table import CustomerTable
@@ -118,16 +120,19 @@ class Engine:
         consumer: Callable[[], Consumer],
         policy: RiskPolicy,
         suppressions: Suppressions,
+        bases: Bases,
+        fuses: Fuses,
     ) -> None:
         self._settings = settings
         self._table = table
         self._outputs = outputs
         self._facts = facts
         self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
-        self._fuse = Fuse(settings.fuse_percent)
+        self._fuses = fuses
         self._consumer = consumer
         self._policy = policy
         self._suppressions = suppressions
+        self._bases = bases
         together = min(MAX_TOGETHER, max(1, MAX_WAITING // settings.partitions))
         self._lines: defaultdict[int, Line] = defaultdict(lambda: Line(together))
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -171,10 +176,9 @@ class Engine:
         async with self._locks[partition]:
             while taken := line.take():
                 current = [w for w in taken if self._holding and self._consumer().is_current(w.message)]
-                if current:
-                    await self._process(partition, current)
+                done = await self._process(partition, current)
                 for waiting in taken:
-                    self._consumer().finished(waiting.message, durable=waiting in current)
+                    self._consumer().finished(waiting.message, durable=waiting in done)
             line.task = None
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:
@@ -203,10 +207,24 @@ class Engine:
             )
             end_process(failure.exit_code if isinstance(failure, LoyaltyError) else Exit.CRASHED)
 
-    async def _process(self, partition: int, taken: Sequence[Waiting]) -> None:
+    async def _process(self, partition: int, taken: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Process slices, without those of topics that stand; returns what is durable."""
+        while going := [waiting for waiting in taken if waiting.topic.name not in self._fuses.standing]:
+            try:
+                await self._process_all(partition, going)
+            except Blown as blown:
+                await self._fuses.stop(blown)
+            else:
+                return going
+        return []
+
+    async def _process_all(self, partition: int, taken: Sequence[Waiting]) -> None:
         lane = self._lanes.get(partition) or await self._open(partition)
         started = time.perf_counter()
-        slices = [Slice(topic.name, partition, self._settings.partitions, message.value) for topic, message in taken]
+        slices = [
+            Slice(topic.name, partition, self._settings.partitions, message.value, self._bases.get(topic.name, 0))
+            for topic, message in taken
+        ]
         outcome = await process(
             slices,
             self._decoders,
@@ -214,21 +232,26 @@ class Engine:
             self._outputs,
             lane.told,
             lane.processed,
-            self._fuse.accept,
+            self._fuses.judge,
             self._policy,
             self._suppressions.digests,
         )
         self._delivered(partition, lane, outcome)
+        self._fuses.note(slices, outcome.seen)
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
 
     def _delivered(self, partition: int, lane: Lane, outcome: Outcome) -> None:
         if not lane.told:
-            lane.settled = self._outputs.next_offset(ALERTS, partition) or lane.settled
+            following = self._outputs.next_offset(ALERTS, partition)
+            lane.settled = self._alert_place(following) if following else lane.settled
         lane.open.difference_update(outcome.changed)
         lane.open.update(outcome.open)
         for item in outcome.news:
             self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
+
+    def _alert_place(self, offset: int) -> int:
+        return self._bases.get(ALERTS.name, 0) + offset
 
     async def tick(self, now_ms: int) -> None:
         """Look again at the open alerts of every partition for which a new day has begun in event time."""
@@ -283,9 +306,10 @@ class Engine:
         records will lie.
         """
         await patiently(self._suppressions.read)
-        found = await patiently(standing, self._settings, partition, self._consumer().commits)
+        found = await patiently(standing, self._settings, partition, self._consumer().commits, self._bases)
         told = Told(found.until)
-        lane = Lane(told, found.processed, found.settled if found.alerts or told else found.next_alert)
+        settled = found.settled if found.alerts or told else self._alert_place(found.next_alert)
+        lane = Lane(told, found.processed, settled)
         for message in found.alerts:
             lane.told.note(message.alert, message.applied, self._known(partition, message))
         held = self._table.customers.partition(partition)

@@ -1,16 +1,38 @@
-"""The fuse: ends a worker that rejects an absurd share of what it reads.
+"""The fuse of each topic: stops a topic of which an absurd share cannot be used; the others go on.
 
 Single bad events cost only themselves. When most of a thousand events in a row cannot be used, what is wrong is not the
-data but a deployment, of the producer or of this program: going on would turn a day's events into dead letters.
+data but a deployment, of the producer or of this program: going on would turn a day's events into dead letters. What is
+judged has not left the process: nothing of it becomes a dead letter, and it is read again when the topic goes on.
 """
 
 from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from pipeline.errors import Reason, Refused
+from pipeline.errors import Reason
 from pipeline.flow import Seen, Slice
 
 WINDOW = 1_000
 """Records of a topic over which the share is taken."""
+
+
+class Blown(Exception):
+    """Too much of a topic cannot be used."""
+
+    def __init__(self, topic: str, why: str) -> None:
+        super().__init__(f"{topic} stands: {why}")
+        self.topic = topic
+        self.why = why
+
+
+class _Share(NamedTuple):
+    """Records, and why those among them that cannot be used cannot."""
+
+    records: int
+    rejected: Counter[Reason]
+
+    def is_absurd(self, percent: int) -> bool:
+        return self.rejected.total() * 100 > self.records * percent
 
 
 class Fuse:
@@ -18,26 +40,60 @@ class Fuse:
 
     def __init__(self, percent: int) -> None:
         self._percent = percent
-        self._recent: dict[str, deque[tuple[int, Counter[Reason]]]] = {}
+        self._recent: dict[str, deque[_Share]] = {}
 
-    def accept(self, slice_: Slice, seen: Seen) -> None:
-        """Let a slice pass, or refuse it before anything of it leaves the process.
+    def judge(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
+        """Let slices pass, or name a topic before anything of it leaves the process. Nothing is remembered.
+
+        Of each slice the first ``passed`` records are not judged: an operator let them through.
 
         Raises
         ------
-        Refused
-            Too many of the last :data:`WINDOW` records of its topic cannot be used.
+        Blown
+            Too many of the last :data:`WINDOW` records of a topic cannot be used, the newest among them.
         """
-        recent = self._recent.setdefault(slice_.topic, deque())
-        recent.append((len(slice_.records), Counter(letter.reason for letter in seen.dead)))
-        total = sum(count for count, _ in recent)
-        while total - recent[0][0] >= WINDOW:
-            total -= recent.popleft()[0]
-        reasons = sum((rejected for _, rejected in recent), Counter[Reason]())
-        if total >= WINDOW and reasons.total() * 100 > total * self._percent:
-            worst, _ = reasons.most_common(1)[0]
-            raise Refused(
-                f"{reasons.total()} of the last {total} records of {slice_.topic} cannot be used, most for {worst}: "
-                "this looks like a wrong deployment, not like bad data. Mend it and start again, nothing is skipped; "
-                "or let them become dead letters with LOYALTY_FUSE_PERCENT=100"
-            )
+        now: dict[str, list[_Share]] = {}
+        for slice_, share in zip(slices, _shares(slices, seen, passed), strict=True):
+            now.setdefault(slice_.topic, []).append(share)
+            together = _sum(_window([*self._recent.get(slice_.topic, ()), *now[slice_.topic]]))
+            if together.records >= WINDOW and together.is_absurd(self._percent) and share.is_absurd(self._percent):
+                worst, _ = together.rejected.most_common(1)[0]
+                raise Blown(
+                    slice_.topic,
+                    f"{together.rejected.total()} of the last {together.records} records cannot be used, most for "
+                    f"{worst}",
+                )
+
+    def note(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
+        """Remember slices that passed and are dealt with."""
+        for slice_, share in zip(slices, _shares(slices, seen, passed), strict=True):
+            recent = self._recent.setdefault(slice_.topic, deque())
+            recent.append(share)
+            self._recent[slice_.topic] = deque(_window(recent))
+
+    def expect_the_worst(self, topic: str) -> None:
+        """The topic stands since before this process began: its next records are judged by themselves."""
+        self._recent[topic] = deque([_Share(WINDOW, Counter({Reason.UNPARSEABLE: WINDOW}))])
+
+
+def _shares(slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> Iterator[_Share]:
+    for slice_, one, skipped in zip(slices, seen, passed, strict=True):
+        bound = slice_.base + slice_.records[skipped].offset if skipped < len(slice_.records) else slice_.last + 1
+        letters = (letter for letter in one.dead if letter.record.offset >= bound)
+        yield _Share(len(slice_.records) - skipped, Counter(letter.reason for letter in letters))
+
+
+def _window(shares: Sequence[_Share] | deque[_Share]) -> list[_Share]:
+    """The newest shares that make up the window."""
+    kept: list[_Share] = []
+    total = 0
+    for share in reversed(shares):
+        if total >= WINDOW:
+            break
+        kept.append(share)
+        total += share.records
+    return kept[::-1]
+
+
+def _sum(shares: Sequence[_Share]) -> _Share:
+    return _Share(sum(s.records for s in shares), sum((s.rejected for s in shares), Counter[Reason]()))

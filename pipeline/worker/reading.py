@@ -15,6 +15,7 @@ from pipeline.config import Settings
 from pipeline.core.decode import UNREADABLE
 from pipeline.core.messages import ChurnAlert
 from pipeline.errors import Transient
+from pipeline.incarnations import Bases
 from pipeline.notes import read_note
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 from pipeline.worker.commits import Commit
@@ -43,12 +44,17 @@ class Standing(NamedTuple):
     alerts: list[Message]
     """Alerts from there on."""
     next_alert: int
+    """Where the next one will lie; the broker's offset."""
     until: dict[str, int]
     """Up to which offset of each input topic everything is folded again."""
 
 
-def standing(settings: Settings, partition: int, committed: Callable[[Iterable[TP]], dict[TP, Commit]]) -> Standing:
+def standing(
+    settings: Settings, partition: int, committed: Callable[[Iterable[TP]], dict[TP, Commit]], bases: Bases
+) -> Standing:
     """Read a partition's commits, which ``committed`` knows, and the alerts that may be ahead of the state.
+
+    Of a topic that was made again and of which nothing is processed yet, everything old is.
 
     Raises
     ------
@@ -60,9 +66,11 @@ def standing(settings: Settings, partition: int, committed: Callable[[Iterable[T
     notes = {topic: read_note(commit.note) for topic, commit in commits.items()}
     settled = max((settled for settled, _ in notes.values()), default=0)
     until = {topic: offset for topic, (_, offset) in notes.items() if offset is not None}
-    processed = {topic: commit.offset - 1 for topic, commit in commits.items()}
+    processed = {topic: base - 1 for topic, base in bases.items()}
+    processed |= {topic: bases.get(topic, 0) + commit.offset - 1 for topic, commit in commits.items()}
     with kafka.reading(settings, "standing", settings.group("worker")) as reader:
-        records, end = _read(reader, settings.topic(ALERTS.name), partition, settled)
+        first = max(0, settled - bases.get(ALERTS.name, 0))
+        records, end = _read(reader, settings.topic(ALERTS.name), partition, first)
     return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
 
 

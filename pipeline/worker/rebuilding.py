@@ -8,6 +8,9 @@ The order carries the guarantee:
 4. what differs is sent, partition by partition: first what the desk does not know yet, then the states
 5. the workers go on from where they had committed
 
+This is also what is done about a ``customer-states`` that was deleted and made again: nothing in it is live then, and
+the last step says that it is the one to go on with. Until then no worker starts.
+
 Killed before 4, nothing has changed. Killed in 4, some states are the new ones and some the old, all of them for the
 same records; run again, it finishes. The desk hears only what differs from what it was told last
 (:mod:`pipeline.core.told`): after a rebuild by the same rules, nothing.
@@ -22,7 +25,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer
 
-from pipeline import kafka, logs
+from pipeline import continuity, kafka, logs
 from pipeline.config import Settings
 from pipeline.core.customer import Customer, decode_state, encode_state, is_newer
 from pipeline.core.decode import Decoder
@@ -33,6 +36,7 @@ from pipeline.core.told import Told
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused, Transient
 from pipeline.flow import News, Record, Slice, fold
+from pipeline.incarnations import Bases
 from pipeline.kafka import record_of
 from pipeline.policy import policy_of
 from pipeline.suppressed import Suppressions
@@ -88,14 +92,14 @@ class Rebuilt(NamedTuple):
 class Refolded:
     """One partition's states, folded again from its events."""
 
-    def __init__(self, partition: int, partitions: int, store: Store, policy: RiskPolicy) -> None:
+    def __init__(self, partition: int, partitions: int, store: Store, policy: RiskPolicy, bases: Bases) -> None:
         self.partition = partition
         self._partitions = partitions
         self.store = store
         self._policy = policy
         self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
         self._told = Told({topic.name: NEVER for topic in INPUTS})  # nobody is told anything before all is folded
-        self.processed: dict[str, int] = {}
+        self.processed: dict[str, int] = {topic: base - 1 for topic, base in bases.items()}
 
     def read(self, _partition: int, customer_id: bytes) -> Customer | None:
         """A customer as they are folded so far."""
@@ -111,7 +115,7 @@ class Refolded:
         self.store.put(values, 0)
 
     def fold(self, topic: str, records: Sequence[Record], suppressed: Suppressed) -> None:
-        """Fold the next records of a topic."""
+        """Fold the next records of a topic, whose offsets are counted from its base already."""
         slices = [Slice(topic, self.partition, self._partitions, records)]
         outcome = fold(slices, self._decoders, self, self._told, self.processed, self._policy, suppressed)
         self.write(self.partition, outcome.pieces | outcome.changed, 0)
@@ -211,9 +215,14 @@ def _readable(value: bytes) -> Customer | None:
         return None
 
 
-def check(settings: Settings, *, forget_expired: bool) -> None:
+def check(settings: Settings, bases: Bases, *, forget_expired: bool) -> None:
     """Fail where states folded again would know less; see :func:`rebuild`."""
     gone = {key: low for key, (low, _) in kafka.end_offsets(settings, INPUTS).items() if low}
+    if not forget_expired and (anew := [topic.name for topic in INPUTS if bases.get(topic.name)]):
+        raise Refused(
+            f"{', '.join(anew)} was deleted and made again: states folded again would forget the events that were in "
+            "it before. Keep the states as they are, or, if that is meant: --forget-expired"
+        )
     if gone and not forget_expired:
         (topic, partition), low = min(gone.items())
         raise Refused(
@@ -237,13 +246,17 @@ def rebuild(
     """
     logs.errors_only()
     kafka.verify_topics(settings)
-    check(settings, forget_expired=forget_expired)
     crash = CrashPoints.from_env(os.environ)
-    policy, suppressions = policy_of(settings), Suppressions(settings).read()
-    parts = [Refolded(n, settings.partitions, _emptied(store_of(n)), policy) for n in range(settings.partitions)]
+    policy, suppressions, parts = policy_of(settings), Suppressions(settings), list[Refolded]()
     try:
+        found = continuity.look(settings, suppressions, ["worker"])
+        continuity.check(settings, found, "worker", {}, besides=[STATES.name])
+        bases = found.known.bases()
+        check(settings, bases, forget_expired=forget_expired)
+        for n in range(settings.partitions):
+            parts.append(Refolded(n, settings.partitions, _emptied(store_of(n)), policy, bases))
         with kafka.reading(settings, "rebuild", settings.group("rebuild")) as reader:
-            follow = _Following(settings, reader, parts, suppressions, progress)
+            follow = _Following(settings, reader, parts, suppressions, progress, bases)
             follow.until_near()  # 1
             crash.reached(Point.REFOLD_DONE)
             with Announced(settings) as announced:  # 2
@@ -251,9 +264,11 @@ def rebuild(
                 wait_for_workers(settings)
                 crash.reached(Point.REFOLD_ALONE)
                 suppressions.read()
-                follow.until(_committed(settings))  # 3
+                follow.until(follow.committed())  # 3
                 swap = _Swap(settings, reader, announced, suppressions.digests, crash)
                 done = asyncio.run(swap.run(parts, progress))  # 4
+                if STATES.name in found.others():
+                    continuity.go_on_with(settings, found, STATES.name, crash)
                 return done._replace(waited=time.monotonic() - started)
     finally:
         suppressions.close()
@@ -265,10 +280,6 @@ def rebuild(
 def _emptied(store: Store) -> Store:
     store.drop()  # what a rebuild that was killed left there
     return store
-
-
-def _committed(settings: Settings) -> Ends:
-    return kafka.committed(settings, settings.group("worker"), INPUTS)
 
 
 def wait_for_workers(settings: Settings, seconds: float = LEAVING_SECONDS) -> None:
@@ -293,8 +304,10 @@ class _Following:
         parts: Sequence[Refolded],
         suppressions: Suppressions,
         progress: Progress,
+        bases: Bases,
     ) -> None:
         self._settings = settings
+        self._bases = bases
         self._reader = reader
         self._parts = parts
         self._suppressed = suppressions.digests
@@ -305,12 +318,17 @@ class _Following:
         """Fold until little is left; a worker that commits faster than this folds is not chased for ever."""
         before = None
         while True:
-            ends = _committed(self._settings)
+            ends = self.committed()
             left = self._left(ends)
             if left <= NEAR or (before is not None and left > before / 2):
                 return
             before = left
             self.until(ends)
+
+    def committed(self) -> Ends:
+        """Before which offset the workers have processed everything."""
+        found = kafka.committed(self._settings, self._settings.group("worker"), INPUTS)
+        return {(topic, n): self._bases.get(topic, 0) + offset for (topic, n), offset in found.items()}
 
     def _left(self, ends: Ends) -> int:
         return sum(max(0, end - self._next(topic, partition)) for (topic, partition), end in ends.items())
@@ -335,7 +353,9 @@ class _Following:
         first = self._next(topic, partition)
         if first >= end:
             return
-        found = map(record_of, kafka.records(self._reader, self._settings.topic(topic), partition, first, end - 1))
+        name, base = self._settings.topic(topic), self._bases.get(topic, 0)
+        log = kafka.records(self._reader, name, partition, first - base, end - base - 1)
+        found = (record_of(message, base) for message in log)
         while piece := list(islice(found, TOGETHER)):
             yield piece
 

@@ -20,6 +20,8 @@ Rules
   it is never thrown away (nothing would bring it back: a recovery would wait for it for ever). The flow stays stopped
   from the seek until Faust has cleared its queues. ``Ledger.taken`` lets the agent check.
 - Records of a changelog travel as slices too, so that recovery takes them by the thousand.
+- What is fetched follows what was fetched before. Where the next record is not there any more, because it left the
+  topic or the topic is another one, aiokafka goes on with the first there is; the process ends instead.
 - A commit carries, as metadata, what the application knows at that moment (``app.commit_note``).
 
 Each override replaces a method of Faust 0.15.3; ``tests/worker/test_transport.py`` fails when one of them changes.
@@ -197,6 +199,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.ledger = Ledger()
         self.turns = Turns()
         self._seeks = self._revocations = 0
+        self._next: dict[TP, int] = {}
         self._fetch_or_seek = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
@@ -221,6 +224,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 return  # a seek will follow; what is kept until then would be handed out in front of it
             for tp, fetched in (records or {}).items():
                 if not self._is_changelog_tp(tp):
+                    await self._check_follows(tp, fetched[0].offset)
+                    self._next[tp] = fetched[-1].offset + 1
                     self.turns.add(tp, fetched)
         for tp, message in self._messages(records or {}):
             if not self.flow_active or self._seeks != seeks or self.app.consumer_generation_id != generation:
@@ -230,11 +235,31 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self.ledger.opened(tp, message.value[0].timestamp, message.offset)
             yield tp, message
 
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        """Leave those alone that stand; what was fetched of them before is not handed out."""
+        going = {tp for tp in active_partitions or () if not self.app.stands(tp)}
+        if going or not active_partitions:
+            return await super()._getmany(going, timeout)
+        await self.sleep(timeout)
+        return {}
+
+    async def _check_follows(self, tp: TP, offset: int) -> None:
+        """Records follow those before them, but for markers of transactions; where they do not, the process ends.
+
+        aiokafka goes to the first record by itself where the next one is not there (any more).
+        """
+        expected = self._next.get(tp)
+        if expected is None or offset == expected:
+            return
+        first = (await self.earliest_offsets(tp))[tp] or 0
+        if offset < expected or first > expected:
+            self.app.records_are_gone(tp, expected, first)
+
     def _messages(self, records: dict[TP, list[Any]]) -> Iterator[tuple[TP, ConsumerMessage]]:
         for tp, fetched in records.items():
             if self._is_changelog_tp(tp):
                 yield tp, self._slice_message(tp, fetched)
-        inputs = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
+        inputs = [tp for tp in self.assignment() if not self._is_changelog_tp(tp) and not self.app.stands(tp)]
         for tp, slice_ in self.turns.take(inputs, self._has_more, time.monotonic()):
             yield tp, self._slice_message(tp, slice_)
 
@@ -313,6 +338,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self._committed_offset.clear()  # Faust notes there what it tried to commit, also when that failed
             await super().perform_seek()
             await self._seek_uncommitted_to_beginning()
+            self._next = {tp: offset for tp, offset in self._committed_offset.items() if offset is not None}
 
     async def _seek_uncommitted_to_beginning(self) -> None:
         """aiokafka goes back only where something was committed; elsewhere it would go on behind what it fetched."""
@@ -334,6 +360,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         for tp in revoked:
             self.ledger.forget(tp)
             self.turns.clear(tp)
+            self._next.pop(tp, None)
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

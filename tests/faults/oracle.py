@@ -84,8 +84,23 @@ FOLDED: list[Folded] = []
 """Logs that need not be folded again where another begins with them. No more than a memory: records are compared."""
 
 
+FORMER: dict[str, list[list[Logged]]] = {}
+"""What lay in topics, by their names at the broker, before they were deleted: once for each time."""
+
+
+def keep(settings: Settings, topic: Topic) -> None:
+    """Remember what lies in a topic that is about to be deleted: what it came to stays."""
+    FORMER.setdefault(settings.topic(topic.name), []).append(_logged(settings, topic))
+
+
 def read_log(settings: Settings, topic: Topic) -> list[Logged]:
-    """Every record of a topic, as it lies in the log now."""
+    """Every record of a topic and of former ones of its name, under the offsets that the product gives them."""
+    logs = [*FORMER.get(settings.topic(topic.name), []), _logged(settings, topic)]
+    return [r._replace(offset=number * 2**40 + r.offset) for number, log in enumerate(logs) for r in log]
+
+
+def _logged(settings: Settings, topic: Topic) -> list[Logged]:
+    """The records in a topic as it is now, under the broker's offsets."""
     reader = Consumer(
         {"bootstrap.servers": settings.kafka, "group.id": "oracle", "enable.auto.commit": False, "log_level": 2}
     )

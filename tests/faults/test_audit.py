@@ -47,7 +47,7 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
     assert int(view["again"]) == 0
     assert int(view["gaps"]) > 0
 
-    rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings))
+    rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings), {})
     assert set(rounds.round().values()) == set(rounds.round().values()) == {0}
 
     filled.rows("INSERT INTO raw_purchases SELECT * FROM raw_purchases LIMIT 3")
@@ -124,7 +124,7 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     filled.rows("ALTER TABLE raw_survey_responses ADD CONSTRAINT picky CHECK verbatim != 'not here'")
     filled.send(("purchases", b"large", LARGE % (n, n)) for n in range(TOO_MANY))
     filled.send(iter([("surveys", b"refused", REFUSED)]))
-    rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings))
+    rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings), {})
     judged = 0
     with under_load(filled, 150.0):
         ends = time.monotonic() + TRAFFIC_SECONDS

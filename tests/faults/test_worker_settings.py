@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from pipeline.kafka import end_offsets, topic_id
+from pipeline.continuity import ids
+from pipeline.kafka import end_offsets
 from pipeline.topics import STATES
 from pipeline.worker.stores import open_store
 from tests.faults.field import Field, traffic
@@ -53,7 +54,7 @@ def test_a_worker_that_is_stopped_leaves_its_states_on_disk(grown: Field) -> Non
     settings = grown.settings.with_changes(instance="worker-0", store="disk")
     ends = end_offsets(settings, [STATES])
     for (_, partition), (_, end) in ends.items():
-        store = open_store(settings, partition, topic_id=topic_id(settings, STATES))
+        store = open_store(settings, partition, topic_id=ids(settings)[STATES.name])
         assert store.last == end - 1
         store.close()
 

@@ -32,7 +32,7 @@ class Stumbling(Auditor):
 def test_the_audit_begins_again_after_something_unforeseen_and_counts_it() -> None:
     made = CollectorRegistry()
     audit = Stumbling(
-        Settings(kafka="127.0.0.1:1"), metrics.SinkMetrics(made), lambda: cast(Any, Nothing()), seconds=0.1
+        Settings(kafka="127.0.0.1:1"), metrics.SinkMetrics(made), lambda: cast(Any, Nothing()), {}, seconds=0.1
     )
     audit.start()
     try:

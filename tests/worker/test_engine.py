@@ -22,11 +22,15 @@ class Expecting(KafkaOutputs):
         self.looked_at.append((topic.name, partition, first, end))
 
 
+def engine_with(outputs: KafkaOutputs) -> Engine:
+    """An engine that has nothing but its outputs."""
+    nothing = cast(Any, None)
+    return Engine(Settings(), nothing, outputs, nothing, lambda: nothing, PRIORS, nothing, {}, nothing)
+
+
 def test_what_lies_behind_our_last_record_is_looked_at_once_and_only_while_the_partition_is_ours() -> None:
     outputs = Expecting(7)
-    engine = Engine(
-        Settings(), cast(Any, None), outputs, cast(Any, None), lambda: cast(Any, None), PRIORS, cast(Any, None)
-    )
+    engine = engine_with(outputs)
 
     async def look(end: int) -> list[tuple[str, int, int, int]]:
         await engine.watch_outputs(0, {STATES: end})
@@ -48,9 +52,7 @@ def test_partitions_that_come_while_others_are_given_up_are_no_fault() -> None:
     """Whoever waits for a lock may let a timer make another: two rebalances while time is looked at."""
 
     async def scenario() -> None:
-        engine = Engine(
-            Settings(), cast(Any, None), Expecting(0), cast(Any, None), lambda: cast(Any, None), PRIORS, cast(Any, None)
-        )
+        engine = engine_with(Expecting(0))
         engine.assigned()
         await engine._locks[0].acquire()
         given_up = asyncio.ensure_future(engine.revoked())

@@ -151,6 +151,7 @@ class Sought(Consumer):
     def __init__(self, assigned: set[TP], committed: dict[TP, int]) -> None:
         self.ledger, self.turns = Ledger(), Turns()
         self._seeks = self._revocations = 0
+        self._next = {}
         self._fetch_or_seek = asyncio.Lock()
         self._read_offset: dict[TP, int | None] = {}
         self._committed_offset: defaultdict[TP, int | None] = defaultdict(lambda: None)
