@@ -237,7 +237,6 @@ class Engine:
             self._suppressions.digests,
         )
         self._delivered(partition, lane, outcome)
-        self._fuses.note(slices, outcome.seen)
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
 

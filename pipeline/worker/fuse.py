@@ -65,7 +65,7 @@ class Fuse:
                 )
 
     def note(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
-        """Remember slices that passed and are dealt with."""
+        """Remember slices that passed."""
         for slice_, share in zip(slices, _shares(slices, seen, passed), strict=True):
             recent = self._recent.setdefault(slice_.topic, deque())
             recent.append(share)

@@ -55,12 +55,13 @@ class Fuses:
         return said
 
     def judge(self, slices: Sequence[Slice], seen: Sequence[Seen]) -> None:
-        """Raise :class:`Blown` where a topic must stand, before anything of it leaves the process."""
-        self._fuse.judge(slices, seen, list(map(self._passed, slices)))
+        """Raise :class:`Blown` where a topic must stand, before anything of it leaves the process.
 
-    def note(self, slices: Sequence[Slice], seen: Sequence[Seen]) -> None:
-        """Slices are dealt with."""
-        self._fuse.note(slices, seen, list(map(self._passed, slices)))
+        What passes counts from now on: other partitions are judged while this one's results are on their way.
+        """
+        passed = list(map(self._passed, slices))
+        self._fuse.judge(slices, seen, passed)
+        self._fuse.note(slices, seen, passed)
 
     def _passed(self, slice_: Slice) -> int:
         """How many of its records an operator let through."""
