@@ -30,7 +30,7 @@ Marks of before 0.5 have no topic. They are 64 bits of the id alone, known by ``
 have the bound 0: the state that brought them had counted them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -181,7 +181,12 @@ def merged(one: bytes, other: bytes) -> bytes:
     least = dict(entries(other))
     for marked, bound in entries(one):
         least[marked] = min(bound, least.get(marked, bound))
-    return b"".join([marked + bound.to_bytes(_BOUND_BYTES, "big") for marked, bound in least.items()])
+    return piece_of(least)
+
+
+def piece_of(bounds: Mapping[bytes, int]) -> bytes:
+    """A piece with these marks, each with its bound."""
+    return b"".join([marked + bound.to_bytes(_BOUND_BYTES, "big") for marked, bound in bounds.items()])
 
 
 class Marks(NamedTuple):

@@ -22,6 +22,7 @@ from pipeline.core.marks import (
     is_readable,
     merged,
     moved_of,
+    piece_of,
 )
 from pipeline.errors import BadEvent
 from pipeline.topics import INPUTS
@@ -140,9 +141,7 @@ def test_bounds_of_a_lost_state_become_those_of_the_one_that_lives() -> None:
 
 
 keys = st.binary(min_size=8, max_size=8)
-versions = st.dictionaries(keys, st.integers(0, 2**48 - 1), max_size=6).map(
-    lambda found: b"".join(marked + bound.to_bytes(8, "big") for marked, bound in found.items())
-)
+versions = st.dictionaries(keys, st.integers(0, 2**62), max_size=6).map(piece_of)
 
 
 @given(versions, versions)

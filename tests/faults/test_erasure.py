@@ -19,7 +19,7 @@ from pipeline.commands import erase as erasing
 from pipeline.commands import receipt as receipts
 from pipeline.commands.traces import traces
 from pipeline.core.customer import Customer
-from pipeline.core.marks import customer_of, is_piece
+from pipeline.core.marks import customer_of, is_piece, piece_of
 from pipeline.core.partition import partition_of
 from pipeline.core.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
@@ -347,7 +347,10 @@ def test_a_customer_with_pieces_of_their_state_is_erased_with_them_beside_a_work
     stray = b"\x00\x01\x05\x00\x00\x00\x07" + gone[1].encode()
     producer = kafka.producer(field.settings, "lost")
     producer.produce(
-        field.settings.topic(STATES.name), bytes(14), stray, partition_of(gone[1].encode(), field.settings.partitions)
+        field.settings.topic(STATES.name),
+        piece_of({bytes(8): 0}),
+        stray,
+        partition_of(gone[1].encode(), field.settings.partitions),
     )
     kafka.flush(producer)
     worker, sink = field.worker(LOYALTY_STORE="disk").wait_ready(), field.sink().wait_ready()

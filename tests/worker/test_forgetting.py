@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from pipeline.core.customer import Customer, decode_state, encode_state
+from pipeline.core.marks import piece_of
 from pipeline.core.stated import ReferralState, Stated
 from pipeline.core.suppression import digest_of
 from pipeline.worker.forgetting import forget, forgotten
@@ -30,7 +31,9 @@ def test_the_states_of_erased_customers_and_what_others_say_of_them_are_found() 
 def test_the_pieces_of_erased_customers_are_found_also_where_no_state_knows_them() -> None:
     piece = b"\x00\x01\x02\x00\x00\x00\x07"
     store = MemoryStore()
-    store.put({piece + GONE: bytes(14), piece + b"a": bytes(14), b"a": referred("a", b"b")}, 3)
+    store.put(
+        {piece + GONE: piece_of({bytes(8): 0}), piece + b"a": piece_of({bytes(8): 0}), b"a": referred("a", b"b")}, 3
+    )
     assert asyncio.run(forgotten(store, {digest_of(GONE)})) == ([piece + GONE], {})
 
 
@@ -41,7 +44,7 @@ def bytes_under(path: Path) -> bytes:
 def test_what_was_erased_from_a_store_on_disk_is_in_none_of_its_files(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
     piece = b"\x00\x01\x02\x00\x00\x00\x07" + GONE
-    store.put({GONE: b"1", piece: bytes(14), b"neighbour": b"2"}, 1)
+    store.put({GONE: b"1", piece: piece_of({bytes(8): 0}), b"neighbour": b"2"}, 1)
     store.close()
     store = DiskStore(tmp_path / "states-0", "states", 1_000_000)
     assert GONE in bytes_under(tmp_path)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.customer import Customer, decode_state
 from pipeline.core.decode import Decoder
-from pipeline.core.marks import is_piece, moved_of
+from pipeline.core.marks import entries, is_piece, moved_of
 from pipeline.core.told import Told
 from pipeline.flow import DeadLetter, News, Record, Slice, process
 from pipeline.topics import INPUTS
@@ -173,7 +173,7 @@ def test_pieces_are_in_the_changelog_before_the_state_that_needs_them() -> None:
     moved, there = 0, set[bytes]()
     for record in worked([], log, random.Random(2), 50).changelog:
         if is_piece(record.key):
-            there.update({(record.value or b"")[at : at + 8] for at in range(0, len(record.value or b""), 14)})
+            there.update(dict(entries(record.value or b"")))
         else:
             moved = moved_of(decode_state(record.value or b""))
             assert moved <= len(there)

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.core.customer import Customer, encode_state
+from pipeline.core.marks import piece_of
 from pipeline.core.suppression import digest_of
 from pipeline.errors import Transient
 from pipeline.worker.rebuilding import Differences, differences
@@ -43,7 +44,7 @@ def test_a_live_state_that_cannot_be_read_is_written_over() -> None:
 
 def piece(customer: bytes, *marks: bytes, bucket: int = 0) -> tuple[bytes, bytes]:
     key = b"\x00\x01\x00" + bucket.to_bytes(4, "big") + customer
-    return key, b"".join(mark * 8 + bytes(8) for mark in marks)
+    return key, piece_of({mark * 8: 0 for mark in marks})
 
 
 def test_pieces_may_differ_where_they_come_to_the_same_marks() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.core.customer import Customer, encode_state
-from pipeline.core.marks import entries
+from pipeline.core.marks import entries, piece_of
 from pipeline.errors import BadEvent, Refused, Transient
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
 from pipeline.worker.stores import open_store as open_store_of
@@ -63,7 +63,7 @@ PIECE, OTHER_PIECE = b"\x00\x01\x00\x00\x00\x00\x00a", b"\x00\x01\x01\x00\x00\x0
 
 
 def entry(mark: bytes, bound: int) -> bytes:
-    return mark * 8 + bound.to_bytes(8, "big")
+    return piece_of({mark * 8: bound})
 
 
 def test_pieces_are_kept_beside_customers_and_are_none(open_store: Callable[[], Store]) -> None:
