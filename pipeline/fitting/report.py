@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from textwrap import wrap
 from typing import Any
 
 from pipeline.core.learned import Learned, PurchaseFit, SpendFit
@@ -167,7 +168,10 @@ def _value(learning: Learning) -> list[str]:
 
 def _verdict(learning: Learning) -> list[str]:
     if learning.objections:
-        return ["Verdict: do not use it.", *(f"  - {objection}" for objection in learning.objections)]
+        said = [
+            wrap(objection, 110, initial_indent="  - ", subsequent_indent="    ") for objection in learning.objections
+        ]
+        return ["Verdict: do not use it.", *(line for lines in said for line in lines)]
     return [
         "Verdict: it may be used. Expected purchases (BG/NBD) tell better who will buy than the date of the last",
         "purchase does, by more than chance could make it.",

@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -13,7 +17,7 @@ from pipeline.commands import audit
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.warehouse import connect
 from tests.faults.field import Field, traffic
-from tests.faults.load import under_load
+from tests.faults.load import endless
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
 
@@ -117,6 +121,19 @@ def picked(field: Field, number: int, condition: str) -> str:
     return str(row["customer_id"])
 
 
+@contextmanager
+def background(field: Field) -> Iterator[None]:
+    """Traffic until the block is over."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, "load") as pool:
+        sending = pool.submit(field.send, endless(1), 150.0, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+        assert sending.result(120)
+
+
 @pytest.mark.timeout(500)
 def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everything_that_is(filled: Field) -> None:
     filled.sink().wait_ready()
@@ -126,7 +143,7 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     filled.send(iter([("surveys", b"refused", REFUSED)]))
     rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings), {})
     judged = 0
-    with under_load(filled, 150.0):
+    with background(filled):
         ends = time.monotonic() + TRAFFIC_SECONDS
         for audits in range(AUDITS):
             if audits and time.monotonic() > ends:
