@@ -30,6 +30,8 @@ class _Share(NamedTuple):
 
     records: int
     rejected: Counter[Reason]
+    assumed: bool = False
+    """Nothing of it was read: the topic has to show that it can be used."""
 
     def is_absurd(self, percent: int) -> bool:
         return self.rejected.total() * 100 > self.records * percent
@@ -55,13 +57,13 @@ class Fuse:
         now: dict[str, list[_Share]] = {}
         for slice_, share in zip(slices, _shares(slices, seen, passed), strict=True):
             now.setdefault(slice_.topic, []).append(share)
-            together = _sum(_window([*self._recent.get(slice_.topic, ()), *now[slice_.topic]]))
+            window = _window([*self._recent.get(slice_.topic, ()), *now[slice_.topic]])
+            together, read = _sum(window), _sum([one for one in window if not one.assumed])
             if together.records >= WINDOW and together.is_absurd(self._percent) and share.is_absurd(self._percent):
-                worst, _ = together.rejected.most_common(1)[0]
+                worst, _ = read.rejected.most_common(1)[0]
                 raise Blown(
                     slice_.topic,
-                    f"{together.rejected.total()} of the last {together.records} records cannot be used, most for "
-                    f"{worst}",
+                    f"{read.rejected.total()} of the last {read.records} records cannot be used, most for {worst}",
                 )
 
     def note(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
@@ -73,7 +75,7 @@ class Fuse:
 
     def expect_the_worst(self, topic: str) -> None:
         """The topic stands since before this process began: its next records are judged by themselves."""
-        self._recent[topic] = deque([_Share(WINDOW, Counter({Reason.UNPARSEABLE: WINDOW}))])
+        self._recent[topic] = deque([_Share(WINDOW, Counter({Reason.EMPTY: WINDOW}), assumed=True)])
 
 
 def _shares(slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> Iterator[_Share]:

@@ -72,7 +72,7 @@ def test_a_topic_that_cannot_be_used_stands_alone_until_it_is_let_go_on(field: F
     [bad] = [f for f in doctor.examine(field.settings) if f.check == "topics"]
     assert f"loyalty topics resume {PURCHASES.name}" in f"{bad.found} {bad.remedy}"
 
-    worker.kill()
+    worker.stop()
     second = field.worker().wait_ready()
     worker.start().wait_ready()
     field.send(others(3))

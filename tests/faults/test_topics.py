@@ -102,9 +102,8 @@ def test_an_input_that_is_made_again_under_running_processes_is_refused_and_acce
     rows = filled.rows("SELECT min(_offset) AS first, max(_offset) AS last FROM raw_survey_responses")
     assert int(rows[0]["first"]) < SPAN <= int(rows[0]["last"])
     filled_with(filled, 3)
-    processes[0].kill()
-    processes[1].kill()
     for process in processes:
+        process.stop()
         process.start().wait_ready()
     well(filled)
 

@@ -78,7 +78,7 @@ def test_a_topic_that_stood_has_to_show_first_that_it_can_be_used() -> None:
     fuse = Fuse(50)
     fuse.expect_the_worst("purchases")
     accept(fuse, good=3, bad=0)
-    with pytest.raises(Blown):
+    with pytest.raises(Blown, match=r"1 of the last 4 records cannot be used, most for unparseable"):
         accept(fuse, good=0, bad=1)
     accept(fuse, good=0, bad=1, topic="surveys")
 
