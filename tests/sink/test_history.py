@@ -152,7 +152,11 @@ def test_the_history_has_the_columns_of_the_states(warehouse: Warehouse) -> None
 
 def write_old(warehouse: Warehouse, newest: Warehouse, records: list[Record]) -> None:
     """Write states as sinks of before the loyalty columns did: those columns are left out."""
-    kept, names = columns(warehouse, "customer_states"), columns(newest, "customer_states")
+    there = warehouse.query(
+        "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position",
+        {"d": warehouse.database, "t": "customer_states"},
+    ).rows
+    kept, names = {str(name): str(type_) for name, type_ in there}, columns(newest, "customer_states")
     values = [dict(zip(names, row, strict=True)) for row in rows(records)]
     warehouse.insert("customer_states", kept, [[row[name] for name in kept] for row in values], "old")
 
