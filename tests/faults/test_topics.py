@@ -180,19 +180,18 @@ def test_records_that_left_unread_are_counted_refused_and_given_up_once(filled: 
     assert int(stored["n"]) == 0
 
 
-def test_a_jump_over_records_that_left_while_they_were_waited_for_ends_the_process(filled: Field) -> None:
+def test_a_jump_over_records_that_left_while_they_were_waited_for_ends_the_process(grown_filled: Field) -> None:
     """A process that stands still (its machine, its disk) must not go on behind what it missed."""
-    processes = started(filled)
-    filled_with(filled, 1, customers=40)
-    settle(filled)
+    processes = started(grown_filled)
+    settle(grown_filled)
     for process in processes:
         process.signal(signal.SIGSTOP)
-    filled_with(filled, 2, customers=200)
-    ends = kafka.end_offsets(filled.settings, [PURCHASES])
-    purged(filled, PURCHASES, {n: end for (_, n), (_, end) in ends.items()})
+    filled_with(grown_filled, 2, customers=200)
+    ends = kafka.end_offsets(grown_filled.settings, [PURCHASES])
+    purged(grown_filled, PURCHASES, {n: end for (_, n), (_, end) in ends.items()})
     for process in processes:
         process.signal(signal.SIGCONT)
-    filled_with(filled, 3, customers=40)
+    filled_with(grown_filled, 3, customers=40)
     for process in processes:
         assert process.wait_dead(60) != 0
         process.start()
