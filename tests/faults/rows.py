@@ -9,8 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from pipeline import kafka
 from pipeline.core.marks import is_piece
-from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic
+from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, TOPICS, Topic
 from tests.faults.field import Field
 from tests.faults.oracle import Logged, parsed, read_log, reference
 from tests.faults.sums import check_sums
@@ -30,6 +31,10 @@ COMPARED = {
 Place = tuple[int, int]
 
 
+TRIES = 5
+"""How often rows are compared at most while records are added to the log, as a tick of a worker does."""
+
+
 def check_rows(
     field: Field,
     refused: frozenset[tuple[str, int, int]] = frozenset(),
@@ -37,8 +42,21 @@ def check_rows(
 ) -> int:
     """Every table equals the log, and every aggregate its recomputation. Returns the raw rows.
 
-    ``refused`` records (topic, partition, offset) have no row, and those that name the ``erased`` customer.
+    ``refused`` records (topic, partition, offset) have no row, and those that name the ``erased`` customer. Where the
+    log grew while they were compared, they are compared again.
     """
+    for _ in range(TRIES):
+        ends = kafka.end_offsets(field.settings, TOPICS)
+        try:
+            return _compare(field, refused, erased)
+        except AssertionError:
+            if kafka.end_offsets(field.settings, TOPICS) == ends:
+                raise
+            field.wait_done("sink")
+    return _compare(field, refused, erased)
+
+
+def _compare(field: Field, refused: frozenset[tuple[str, int, int]], erased: bytes | None) -> int:
     valid = reference(field.settings).valid
     written = {ALERTS.name: _log(field, ALERTS, erased)}
     for topic in INPUTS:
