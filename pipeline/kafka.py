@@ -21,6 +21,9 @@ from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 Headers = list[tuple[str, bytes | None]]
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
 SPREAD_SECONDS = 10.0
+LEADER_SECONDS = 10.0
+"""How long a partition may be without a leader: one that was just created or moved has none for a moment."""
+LEADER_CHANGES = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 SILENCE_SECONDS = 30.0
 """How long news of a topic may take to reach every broker of a cluster."""
 
@@ -413,6 +416,18 @@ def topic_settings(settings: Settings, topics: Sequence[Topic]) -> dict[str, dic
         raise Transient(f"the topics' settings cannot be read: {failed.args[0].str()}") from None
 
 
+def _ends(reader: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset of a partition; asked again for a while where its leader changes."""
+    until = time.monotonic() + LEADER_SECONDS
+    while True:
+        try:
+            return reader.get_watermark_offsets(place, timeout=10)  # type: ignore[no-any-return]
+        except KafkaException as failed:
+            if failed.args[0].code() not in LEADER_CHANGES or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:
     """First and next offset of every partition, by logical topic name and partition."""
     known = metadata(settings).topics
@@ -424,7 +439,7 @@ def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, 
             if name not in known:
                 raise Refused(f"topic {name} is missing; create the topics: loyalty topics create")
             for partition in known[name].partitions:
-                found[topic.name, partition] = reader.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+                found[topic.name, partition] = _ends(reader, TopicPartition(name, partition))
         return found
     except KafkaException as failed:
         raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
