@@ -61,8 +61,8 @@ def test_an_export_is_for_its_owner_alone_and_overwrites_nothing(tmp_path: Path)
     assert (out.stat().st_mode & 0o777, json.loads(out.read_bytes())) == (0o600, {"a": 1})
     with pytest.raises(Refused, match="exists"):
         check_free(out)
-    for place in (out, tmp_path / "no" / "x"):
-        with pytest.raises(Refused, match="cannot be written"):
+    for place, why in ((out, "exists"), (tmp_path / "no" / "x", "cannot be written")):
+        with pytest.raises(Refused, match=why):
             write(place, {})
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(Refused, match="exists"):

@@ -100,9 +100,12 @@ def test_faust_is_told_everything_by_us() -> None:
     script = (
         "import asyncio\nfrom prometheus_client import CollectorRegistry\nfrom pipeline import metrics\n"
         "from pipeline.config import Settings\nfrom pipeline.crashpoints import CrashPoints\n"
-        "from pipeline.worker.app import create_app\n"
+        "from pipeline.continuity import Topics\nfrom pipeline.stopped import Stopped\n"
+        "from pipeline.worker.app import create_app\nfrom pipeline.worker.fuses import Fuses\n"
+        "class Nothing:\n    def read(self):\n        return Stopped({}, frozenset(), {})\n"
         "facts = metrics.WorkerMetrics(CollectorRegistry())\n"
-        "conf = create_app(Settings(), facts, asyncio.new_event_loop(), CrashPoints()).conf\n"
+        "conf = create_app(Settings(), facts, asyncio.new_event_loop(), CrashPoints(), Topics(Settings(), {}, {}), "
+        "Fuses(Settings(), Nothing(), lambda *_: None)).conf\n"
         "print({name: str(getattr(conf, name)).split(' at 0x')[0] for name in conf.setting_names() - {'reply_to'}})"
     )
     hostile = dict.fromkeys(FAUST_VARIABLES, "7") | {"BROKER_URL": "redis://x", "PROCESSING_GUARANTEE": "exactly_once"}
