@@ -135,9 +135,7 @@ class Sending:
                 self._producer.produce(topic, value, key, partition, delivered, headers=headers)
             except BufferError:
                 self._producer.poll(0.05)
-            except (
-                KafkaException
-            ) as refused:  # what librdkafka itself does not take, such as a record that is too large
+            except KafkaException as refused:  # librdkafka itself does not take it: it is too large, say
                 self._refused(f"{topic}: {refused.args[0].str()}", expected=delivered is not None)
                 return
             else:
