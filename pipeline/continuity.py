@@ -40,6 +40,10 @@ WATCH_SECONDS = 2.0
 MISSING_SECONDS = 8.0
 """How long a topic must be unknown to count as gone: a broker that has just started may not know it yet."""
 ANSWER_SECONDS = 10.0
+WATCH_ANSWER_SECONDS = 1.5
+"""How long a look waits for its answer; the next one follows soon."""
+CAREFUL_SECONDS = 60.0
+"""How long after a failure it is asked first whether the broker that has to answer is there."""
 READERS: Mapping[str, Sequence[Topic]] = {"worker": INPUTS, "sink": TOPICS}
 """Whose commits say how far a topic was read."""
 Ids = Mapping[str, str]
@@ -64,6 +68,7 @@ class Topics:
     def __init__(self, settings: Settings, known: Ids, bases: Bases) -> None:
         self._settings = settings
         self._client = kafka.admin(settings)
+        self._careful_until = 0.0
         self._missing_since: float | None = None
         self.known = known
         self.bases = bases
@@ -78,7 +83,7 @@ class Topics:
         Unreachable
             The broker does not answer.
         """
-        found = ids(self._settings, self._client)
+        found = self._found()
         for topic, known in self.known.items():
             if found.get(topic, known) != known:
                 raise again(self._settings, topic)
@@ -87,6 +92,15 @@ class Topics:
         self._missing_since = (self._missing_since or now) if absent else None
         if self._missing_since is not None and now - self._missing_since > MISSING_SECONDS:
             raise missing(self._settings, absent[0])
+
+    def _found(self) -> Ids:
+        try:
+            if time.monotonic() < self._careful_until:
+                kafka.check_controller(self._client)
+            return ids(self._settings, self._client, WATCH_ANSWER_SECONDS)
+        except Transient:
+            self._careful_until = time.monotonic() + CAREFUL_SECONDS
+            raise
 
     def watch(self) -> None:
         """Look in a thread of its own; the process ends when a topic is another."""
@@ -139,7 +153,7 @@ def lost(settings: Settings, gone: Gone) -> Refused:
     )
 
 
-def ids(settings: Settings, client: Any = None) -> dict[str, str]:
+def ids(settings: Settings, client: Any = None, seconds: float = ANSWER_SECONDS) -> dict[str, str]:
     """The topics' ids at the broker; a topic that it does not know is left out.
 
     Raises
@@ -151,9 +165,9 @@ def ids(settings: Settings, client: Any = None) -> dict[str, str]:
     asked = client or kafka.admin(settings)  # must outlive its futures
     found: dict[str, str] = {}
     try:
-        for name, answer in asked.describe_topics(TopicCollection(list(names)), request_timeout=ANSWER_SECONDS).items():
+        for name, answer in asked.describe_topics(TopicCollection(list(names)), request_timeout=seconds).items():
             try:
-                found[names[name]] = str(answer.result(ANSWER_SECONDS + 1).topic_id)
+                found[names[name]] = str(answer.result(seconds + 1).topic_id)
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise

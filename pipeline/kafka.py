@@ -1,5 +1,6 @@
 """Kafka through librdkafka: clients, topics, and confirmed sends. One place for what every client must have alike."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -279,6 +280,24 @@ def admin(settings: Settings) -> AdminClient:
     return AdminClient(client_config(settings, "admin"))
 
 
+def check_controller(client: AdminClient, seconds: float = 2.0) -> None:
+    """Fail while the broker that answers administrative requests is away.
+
+    librdkafka (2.16) would connect to it without a pause as long as the request waits, which keeps a core busy.
+
+    Raises
+    ------
+    Unreachable
+        It is, or no broker says who it is.
+    """
+    try:
+        known = client.list_topics(timeout=seconds)
+        controller = known.brokers[known.controller_id]
+        loopback.reached(controller.host, controller.port, seconds)
+    except (KafkaException, KeyError, OSError) as failed:
+        raise Unreachable(f"Kafka's controller does not answer: {failed}") from None
+
+
 def metadata(settings: Settings, seconds: float = 5.0) -> Any:
     """The cluster's metadata.
 
@@ -315,17 +334,15 @@ def _asked_in_turns(client: AdminClient, seconds: float, check: Callable[[], Non
 
 
 def _check_someone_listens(settings: Settings) -> None:
-    """Fail at once where no port is open; librdkafka would go on trying until its time is up."""
-    failure: OSError | None = None
+    """Fail at once where no port is open; librdkafka would go on trying until its time is up.
+
+    The failure is a new one: one that is kept in a variable here keeps, through its traceback, the caller's client.
+    """
     for address in settings.kafka.split(","):
         host, _, port = address.strip().rpartition(":")
-        try:
-            loopback.reached(host.strip("[]"), int(port))
-        except OSError as failed:
-            failure = failed
-        else:
-            return
-    raise failure or OSError("no address")
+        with contextlib.suppress(OSError):
+            return loopback.reached(host.strip("[]"), int(port))
+    raise ConnectionRefusedError(settings.kafka)
 
 
 def create_topics(settings: Settings) -> list[str]:
