@@ -5,7 +5,7 @@ The order carries the guarantee; killed at any step, the next run goes on with i
 1. a shadow database is made by the migrations, and a sink of a group of its own fills it from the topics; the live
    sinks and everybody who reads go on
 2. rows whose records have left the topics are carried over from the live tables
-3. the audit compares the shadow with the log
+3. the audit compares the shadow with the log, and repeated records are looked for in it
 4. the sinks are asked to leave; once none is in their group, the shadow is brought to where they were or beyond
 5. what changes places is written down; from here on the swap is only finished, never taken back
 6. the tables change places
@@ -26,7 +26,7 @@ from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused
 from pipeline.incarnations import Bases
-from pipeline.sink import filling, lineage, shadow
+from pipeline.sink import filling, lineage, repeats, shadow
 from pipeline.sink.app import GROUP
 from pipeline.sink.audit import examine
 from pipeline.sink.erasure import left_over
@@ -108,6 +108,7 @@ def _beside(
     carried = _carry(settings, live, made, topics.bases)  # 2
     crash.reached(Point.REBUILD_CARRIED)
     _audit(made)  # 3
+    repeats.search(made.warehouse, filling.filled(settings, made.group), topics.bases)
     lost = shadow.fewer(live, made.warehouse, numbered(filling.filled(settings, made.group), topics.bases))
     if lost and not accept_fewer:
         many = ", ".join(f"{count} of {table}" for table, count in lost.items())

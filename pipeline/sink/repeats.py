@@ -23,6 +23,8 @@ KINDS = {
     "churn-alerts": ("alert_messages", "alert_messages"),
 }
 """Topic, with the table of its records and the last part of the names of its repeats."""
+OWN = ("repeats_searched", *(f"found_repeats_of_{kind}" for _, kind in KINDS.values()))
+"""The tables in which it is written down. They speak of the rows that were there then, and of no others."""
 STEP = 500_000
 """How many offsets of a partition are looked through at a time: it bounds the memory, not the result."""
 NOTHING: Bases = {}

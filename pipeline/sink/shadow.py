@@ -3,8 +3,8 @@
 Rules
 -----
 - The shadow has the live database's schema by the same migrations. Which tables hold what comes from the log is read
-  from that schema: those that a sink writes, and those that materialized views fill from them. Every other table is
-  left alone.
+  from that schema: those that a sink writes, and those that materialized views fill from them. What was found out about
+  their rows changes places with them: it is not true of others. Every other table is left alone.
 - Views and materialized views stay where they are and name their tables; only tables change places, each pair at once
   (``EXCHANGE TABLES``). What is left to do after an interruption is told by the tables' UUIDs.
 - What the topics do not hold any more is carried over from the live tables by its place in the log.
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused
-from pipeline.sink import checks
+from pipeline.sink import checks, repeats
 from pipeline.sink.migrations import migrate, shipped
 from pipeline.sink.rows import TABLES
 from pipeline.sink.swapping import MARKER
@@ -127,7 +127,7 @@ def _is_current(warehouse: Warehouse) -> bool:
 
 def _copy_others(live: Warehouse, shadow: Warehouse) -> None:
     """Copy what does not come from the log: what is computed while the shadow is filled may rest on it."""
-    ours = {*checks.written(shadow), "schema_migrations"}
+    ours = {*replaced(shadow), "schema_migrations"}
     for table in _with_rows(live):
         if table not in ours and _has(shadow, table):
             names = ", ".join(quoted(name) for name in columns(shadow, table) if name in columns(live, table))
@@ -155,8 +155,13 @@ def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
     return {str(name): str(kind) for name, kind in found.rows}
 
 
+def replaced(shadow: Warehouse) -> list[str]:
+    """The tables that change places."""
+    return [*checks.written(shadow), *repeats.OWN]
+
+
 def _check_same(live: Warehouse, shadow: Warehouse) -> None:
-    for table in checks.written(shadow):
+    for table in replaced(shadow):
         if _engine(live, table) != _engine(shadow, table):
             raise Refused(
                 f"the live table {table} is a {_engine(live, table)}, the one made anew a {_engine(shadow, table)}; "
@@ -271,7 +276,7 @@ def withdraw(live: Warehouse) -> None:
 def decide(live: Warehouse, shadow: Shadow) -> None:
     """Write down what changes places; from here on the swap is only ever finished."""
     successors = uuids(shadow.warehouse)
-    rows = [[shadow.epoch, table, successors[table]] for table in checks.written(shadow.warehouse)]
+    rows = [[shadow.epoch, table, successors[table]] for table in replaced(shadow.warehouse)]
     live.insert(MARKER, {"epoch": "String", "table": "String", "uuid": "String"}, rows, f"swap-{shadow.epoch}")
 
 

@@ -13,8 +13,10 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.crashpoints import VARIABLE, Point
+from pipeline.sink import repeats
 from pipeline.sink.audit import TABLES
-from pipeline.topics import ALERTS, PURCHASES
+from pipeline.sink.warehouse import connect
+from pipeline.topics import ALERTS, PURCHASES, TOPICS
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field, supervised, traffic
 from tests.faults.oracle import read_log
@@ -57,6 +59,13 @@ def rebuild(field: Field, *options: str, **more: str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
+def look_for_repeats(field: Field) -> None:
+    """What a sink does once a minute."""
+    warehouse = connect(field.settings)
+    repeats.search(warehouse, kafka.committed(field.settings, field.settings.group("sink"), TOPICS))
+    warehouse.close()
+
+
 def contents(field: Field) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table that records become rows of, but for those that newer ones replaced."""
     return {
@@ -84,6 +93,7 @@ def test_killed_at_a_step_it_ends_in_what_the_log_says(filled: Field, steps: lis
     """The sink goes on while the shadow is filled, and traffic never stops."""
     sink = filled.running[-1]
     filled.rows("INSERT INTO raw_purchases SELECT * FROM raw_purchases LIMIT 3")  # what a rebuild is for
+    look_for_repeats(filled)  # the rows that stand there twice are among them now
     filled.rows("DELETE FROM raw_survey_responses WHERE _offset % 5 = 2")
     stop = threading.Event()
     events = chain.from_iterable(traffic(50, seed=seed) for seed in count(2))
