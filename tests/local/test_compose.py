@@ -20,7 +20,7 @@ from pipeline.local import broker, jars
 from tests.conftest import ROOT
 from tests.stacks import Stack, eventually, free_ports
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("compose")]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 USER = re.search(r"^USER (\d+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
@@ -131,6 +131,7 @@ def test_topics_worker_and_sink_start_work_and_stop(place: tuple[Container, Path
 
 def test_what_needs_an_operator_stays_unhealthy_and_says_why(place: tuple[Container, Path, Stack]) -> None:
     container, secrets, _ = place
+    assert container.start("topics").wait(60) == 0
     (secrets / "clickhouse-password").chmod(0)
     sink = container.start("sink")
     try:
