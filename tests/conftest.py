@@ -17,6 +17,17 @@ from tests.stacks import Stack
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a fixture of its module runs in one process, where the fixture is made once."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        shares = any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values())
+        if shares and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this checkout."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline import kafka, metrics
+from pipeline import continuity, kafka, metrics
 from pipeline.config import Settings
 from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
@@ -127,17 +127,7 @@ def hand_over(settings: Settings, offsets: Offsets) -> None:
         The broker does not take it, for instance because a sink came back meanwhile.
     """
     places = [TopicPartition(settings.topic(topic), n, offset, "") for (topic, n), offset in offsets.items()]
-    reader = kafka.consumer(settings, "rebuild", settings.group(GROUP))
-    try:
-        for place in reader.commit(offsets=places, asynchronous=False):
-            if place.error is not None:
-                raise KafkaException(place.error)
-    except KafkaException as failed:
-        raise Transient(
-            f"the sinks' offsets cannot be set ({failed.args[0].str()}); stop the sinks and run this again"
-        ) from None
-    finally:
-        reader.close()
+    continuity.commit(settings, GROUP, places)
 
 
 def forget(settings: Settings, group: str) -> None:
