@@ -4,17 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import SHARED, write_whole
+from pipeline.files import SHARED, Growing, write_whole
 
 SLOW = """
 import sys, time
 from pathlib import Path
 from pipeline import files
-def waiting(*_):
+def waiting(*_, **_more):
     print("writing", flush=True)
     time.sleep(60)
 files.os.link = waiting
@@ -29,6 +30,26 @@ def test_a_file_is_its_owners_and_nothing_stays_beside_it(tmp_path: Path) -> Non
         "new.csv": 0o600,
         "shared.json": 0o644,
     }
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["without a name", "with a name"])
+def test_a_growing_file_is_not_there_until_it_appears(
+    tmp_path: Path, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if named:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    elif hasattr(os, "O_TMPFILE"):
+        monkeypatch.delattr(tempfile, "NamedTemporaryFile")  # where the system can, nothing has a name before its end
+    with Growing(tmp_path / "never.csv") as growing:
+        growing.file.write(b"rows")
+    assert list(tmp_path.iterdir()) == []
+    with Growing(tmp_path / "rows.csv") as growing:
+        growing.file.write(b"rows")
+        assert not (tmp_path / "rows.csv").exists()
+        growing.appear()
+    assert [(path.name, path.read_bytes(), path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [
+        ("rows.csv", b"rows", 0o600)
+    ]
 
 
 def test_an_older_file_is_replaced_and_a_link_stays_one(tmp_path: Path) -> None:

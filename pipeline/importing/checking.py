@@ -6,6 +6,7 @@ The same pass decides whether anything is sent at all, so a file that is cut off
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import orjson
 
 from pipeline.core.events import Event, Purchase
 from pipeline.errors import BadEvent, Refused
+from pipeline.files import Growing
 from pipeline.importing.doubts import Columns, Customers
 from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats, content_key
@@ -76,26 +78,22 @@ def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path 
         The file as a whole cannot be used, or not one row fits the mapping.
     """
     pass_ = _Pass(plan, maker, repeats, file.size)
-    part = rejects.with_name(f"{rejects.name}.part") if rejects is not None else Path("/dev/null")
     try:
-        with part.open("wb") as written:
+        with Growing(rejects) if rejects is not None else nullcontext() as kept:
             for unit in units(pass_.rows(file), plan, pass_.leave_out):
-                if (line := pass_.see(unit)) is not None:
-                    written.write(line)
+                line = pass_.see(unit)
+                if line is not None and kept is not None:
+                    kept.file.write(line)
                 if pass_.checked.good % STEP == 0:
                     progress(file.done)
-        progress(file.done)
-        repeats.second_pass()
-        pass_.checked.digest = file.digest
-        pass_.end(file)
+            progress(file.done)
+            repeats.second_pass()
+            pass_.checked.digest = file.digest
+            pass_.end(file)
+            if kept is not None and pass_.checked.rejected:
+                kept.appear()
     except OSError as failed:
-        raise Refused(f"cannot write {part}: {failed.strerror}") from None
-    except BaseException:
-        if rejects is not None:
-            part.unlink(missing_ok=True)
-        raise
-    if rejects is not None:
-        part.replace(rejects) if pass_.checked.rejected else part.unlink()
+        raise Refused(f"cannot write {rejects}: {failed.strerror}") from None
     return pass_.checked
 
 

@@ -83,6 +83,7 @@ def test_a_row_that_does_not_fit_is_written_down_without_its_values(
     checked, made = trial.run()
     assert (checked.rows, checked.good, len(made)) == (2, 1, 1)
     (rejected,) = map(json.loads, trial.rejects.read_text().splitlines())
+    assert trial.rejects.stat().st_mode & 0o777 == 0o600  # it holds customers
     assert (rejected["row"], rejected["reason"]) == (2, reason)
     assert detail in rejected["detail"]
     assert bad not in rejected["detail"] or not bad
