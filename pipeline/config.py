@@ -1,6 +1,6 @@
 """Settings: read once from the environment, strictly, into one frozen value.
 
-``TABLE`` is the only list of them; the README's table is made from it.
+``TABLE`` is the only list of them; the table in `deploy/README.md` is held to it.
 """
 
 import re

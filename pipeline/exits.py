@@ -1,7 +1,7 @@
 """How a process of ours ends: every exit code, with the one thing it means.
 
 Whoever supervises restarts what ends; a code tells the supervisor whether another start helps, and a person where to
-look. The README's table is held to this one. A process that a signal ends has no code of its own.
+look. The table in `deploy/README.md` is held to this one. A process that a signal ends has no code of its own.
 """
 
 import os

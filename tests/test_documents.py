@@ -22,9 +22,13 @@ README = (ROOT / "README.md").read_text()
 SCHEMAS = ROOT / "schemas"
 
 
-def rows_between(name: str) -> list[list[str]]:
-    """The cells of the table between two markers in the README."""
-    block = README.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
+WORDS = 1_300
+"""The README's most: who opens the page for the first time reads it to its end."""
+
+
+def rows_between(name: str, page: str = "README.md") -> list[list[str]]:
+    """The cells of the table between two markers in a page."""
+    block = (ROOT / page).read_text().split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
     lines = [line for line in block.strip().splitlines() if line.startswith("|")][2:]
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
 
@@ -33,16 +37,18 @@ def test_the_readme_lists_every_topic_as_it_is() -> None:
     assert rows_between("topics") == [[t.name, t.role, t.schema, t.retention] for t in TOPICS]
 
 
-def test_the_readme_lists_every_setting_as_it_is() -> None:
-    assert rows_between("settings") == [[name, default, meaning] for name, default, meaning in TABLE]
+def test_operations_find_every_setting_as_it_is() -> None:
+    assert rows_between("settings", "deploy/README.md") == [
+        [name, default, meaning] for name, default, meaning in TABLE
+    ]
 
 
-def test_the_readme_lists_every_reason_for_rejection() -> None:
-    assert [row[0] for row in rows_between("reasons")] == [reason.value for reason in Reason]
+def test_producers_find_every_reason_for_rejection() -> None:
+    assert [row[0] for row in rows_between("reasons", "schemas/README.md")] == [reason.value for reason in Reason]
 
 
-def test_the_readme_lists_every_exit_code_with_its_one_meaning() -> None:
-    assert rows_between("exits") == [[str(code.value), code.meaning] for code in Exit]
+def test_operations_find_every_exit_code_with_its_one_meaning() -> None:
+    assert rows_between("exits", "deploy/README.md") == [[str(code.value), code.meaning] for code in Exit]
 
 
 def test_no_exit_code_is_written_anywhere_but_in_its_table() -> None:
@@ -56,6 +62,14 @@ def test_no_exit_code_is_written_anywhere_but_in_its_table() -> None:
             assert called != "os._exit", f"{module}: end_process ends a process"
             if called in ("sys.exit", "exit", "SystemExit", "end_process"):
                 assert not any(isinstance(a, ast.Constant) for a in node.args), f"{module}: {ast.unparse(node)}"
+
+
+def test_the_readme_is_short_and_every_page_leads_somewhere() -> None:
+    assert len(README.split()) <= WORDS
+    pages = [path for path in ROOT.rglob("*.md") if not {".venv", ".pytest_cache"} & set(path.parts)]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name} names {target}, which is not there"
 
 
 def test_the_first_screen_has_exactly_two_commands() -> None:
