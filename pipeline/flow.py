@@ -13,11 +13,11 @@ The order of the steps is what the guarantees rest on:
 
 1. customer by customer, decode every record; what cannot be used becomes a dead letter, its neighbours go on
 2. fold the events into the customer, in memory; then look once whether their risk has changed.
-   News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.told`).
+   News about a customer waits while the log of alerts is ahead of the state (:mod:`pipeline.core.reconciliation`).
    What names a customer who was erased is dropped: no state, no alert, no dead letter
 3. effects (alerts, dead letters) are sent and confirmed by the broker
 4. pieces, then changed customers are sent to the state's changelog and confirmed by the broker: pieces hold the marks
-   that customers no longer do (:mod:`pipeline.core.marks`)
+   that customers no longer do (:mod:`pipeline.core.state.marks`)
 5. only then do the slices count as done, and their offsets may be committed
 
 A crash before 4 repeats them from the old state and sends the same effects again, under the same ids. A crash
@@ -28,18 +28,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pipeline.core.affected import merged
-from pipeline.core.cases import Affected
-from pipeline.core.customer import AlertState, Customer, decode_state, encode_state
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.fold import apply, look_again, tick
-from pipeline.core.marks import Older
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.partition import partition_of
-from pipeline.core.risk import PRIORS, RiskPolicy
-from pipeline.core.suppression import Suppressed, digest_of, names_suppressed, without_referral
-from pipeline.core.told import Told
+from pipeline.core.reconciliation import Told
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.changed_issues import merged
+from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import AlertState, Customer, decode_state, encode_state
+from pipeline.core.state.marks import Older
+from pipeline.core.state.suppression import Suppressed, digest_of, names_suppressed, without_referral
 from pipeline.errors import BadEvent, Reason
 
 Headers = Sequence[tuple[str, bytes | None]]

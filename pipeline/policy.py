@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from pipeline import files
 from pipeline.config import Settings
-from pipeline.core.risk import PRIORS, TERMS, RiskPolicy
+from pipeline.core.risk.assessment import PRIORS, TERMS, RiskPolicy
 from pipeline.errors import Refused
 
 KIND, FORMAT = "loyalty-risk-policy", 1

@@ -24,8 +24,8 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.decode import UNREADABLE
-from pipeline.core.suppression import digest_of
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.incarnations import Incarnations
 from pipeline.topics import SUPPRESSED

@@ -8,7 +8,7 @@ is honest; event time is ``occurred_at`` inside the event.
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.core.decode import Kind
+from pipeline.core.contract.decode import Kind
 
 Role = Literal["input", "output", "state", "list"]
 DAY_MS = 86_400_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.core.customer import Customer, decode_state
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, decode_state
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News
 

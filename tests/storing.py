@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
 from pipeline.sink.own_columns import columns

@@ -92,7 +92,7 @@ def test_a_library_is_used_in_its_place_only(library: str) -> None:
 
 
 def test_the_core_imports_the_standard_library_and_msgspec_only() -> None:
-    used = {name.split(".")[0] for module in (PACKAGE / "core").glob("*.py") for name in imported(module)}
+    used = {name.split(".")[0] for module in (PACKAGE / "core").rglob("*.py") for name in imported(module)}
     assert used <= set(sys.stdlib_module_names) | {"msgspec", "pipeline"}
     impure = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "sys", "threading", "time"}
     assert not used & impure
@@ -101,7 +101,7 @@ def test_the_core_imports_the_standard_library_and_msgspec_only() -> None:
 def test_the_core_reads_no_clock() -> None:
     calls = [
         node.attr
-        for module in (PACKAGE / "core").glob("*.py")
+        for module in (PACKAGE / "core").rglob("*.py")
         for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.Attribute)
     ]

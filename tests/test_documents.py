@@ -10,8 +10,8 @@ import yaml
 
 from pipeline import __version__, metrics, resources
 from pipeline.config import TABLE
-from pipeline.core.customer import Customer
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer
 from pipeline.errors import Reason
 from pipeline.exits import Exit
 from pipeline.sink.rows import by_topic

@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from pipeline.commands.explain import Explained, Found, _event, _lines, explained
-from pipeline.core.customer import Customer
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event, SurveyResponse
-from pipeline.core.evidence import RESTS_ON
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event, SurveyResponse
 from pipeline.core.fold import Where, step
-from pipeline.core.risk import PRIORS, TERMS
+from pipeline.core.risk.assessment import PRIORS, TERMS
+from pipeline.core.risk.evidence import RESTS_ON
+from pipeline.core.state.customer import Customer
 from pipeline.errors import NotFound
 from pipeline.simulate.population import simulated
 from pipeline.simulate.send import encode

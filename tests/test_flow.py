@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.decode import Decoder
-from pipeline.core.partition import partition_of
-from pipeline.core.told import Told
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.reconciliation import Told
 from pipeline.errors import Reason, Transient
 from pipeline.flow import Outcome, Record, Slice, process
 from tests.fakes import MemoryStates, RecordingOutputs

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.decode import Decoder
-from pipeline.core.partition import partition_of
-from pipeline.core.suppression import digest_of
-from pipeline.core.told import Told
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.reconciliation import Told
+from pipeline.core.state.suppression import digest_of
 from pipeline.flow import Outcome, Record, Slice, process
 from tests.fakes import MemoryStates, RecordingOutputs
 from tests.test_flow import PARTITIONS, cancellation, purchase, slice_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.core.risk import PRIORS, TERMS, RiskPolicy
+from pipeline.core.risk.assessment import PRIORS, TERMS, RiskPolicy
 from pipeline.errors import Refused
 from pipeline.policy import COEFFICIENTS, SETTINGS, policy_of, read_policy, version_of, write_policy
 

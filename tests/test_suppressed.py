@@ -12,7 +12,7 @@ from pipeline.cli import cli
 from pipeline.commands.erased import check_id, receipt_id_of
 from pipeline.commands.export import check_free, write
 from pipeline.commands.traces import _until
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Refused
 from pipeline.suppressed import Suppression, Why, suppression_in
 from pipeline.topics import PURCHASES, STATES

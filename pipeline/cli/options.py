@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.config import Settings, from_env
-from pipeline.core.moments import as_written
+from pipeline.core.contract.moments import as_written
 from pipeline.errors import Refused
 from pipeline.local import stack
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.core.effect import Arm, Effect, effect, in_words
+from pipeline.core.measures.effect import Arm, Effect, effect, in_words
 from pipeline.errors import NotFound
 from pipeline.sink.warehouse import connect
 

@@ -10,8 +10,8 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
-from pipeline.core.decode import UNREADABLE
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
 from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS

@@ -12,7 +12,7 @@ from pipeline.commands import output, questions, reports
 from pipeline.commands.questions import Question
 from pipeline.commands.tables import identity, of_answer, prose
 from pipeline.config import Settings
-from pipeline.core.shift import PUBLISHED, Ratio
+from pipeline.core.measures.shift import PUBLISHED, Ratio
 from pipeline.errors import NotFound, Refused
 from pipeline.sink.warehouse import Result, Warehouse, connect
 

@@ -8,13 +8,13 @@ import msgspec
 from pipeline.commands import known, outlook, output, standing
 from pipeline.commands.outlook import Outlook
 from pipeline.config import Settings
-from pipeline.core.consent import may_survey
-from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Customer, recency_days, repeat_occasions
-from pipeline.core.loyalty import Loyalty, loyalty
-from pipeline.core.moments import instant, milliseconds
-from pipeline.core.norms import PRIORS, Norms
-from pipeline.core.risk import ease
+from pipeline.core.contract.currencies import to_amount
+from pipeline.core.contract.moments import instant, milliseconds
+from pipeline.core.loyalty.consent import may_survey
+from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
+from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
+from pipeline.core.risk.assessment import ease
+from pipeline.core.state.customer import Customer, recency_days, repeat_occasions
 from pipeline.errors import NotFound
 from pipeline.sink.erasure import check_not_erased
 from pipeline.sink.warehouse import connect

@@ -15,7 +15,7 @@ from pipeline import continuity, kafka
 from pipeline.commands import health, output
 from pipeline.commands.resuming import standing
 from pipeline.config import Settings
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import LoyaltyError, Refused, of_system
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED

@@ -26,7 +26,7 @@ from pipeline.commands.erased import check_id, entry_of, receipt_id_of
 from pipeline.commands.receipt import CHANGELOG, Found, Receipt
 from pipeline.commands.traces import keys_of, traces
 from pipeline.config import Settings
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import NotFound, Transient
 from pipeline.sink import erasure

@@ -9,17 +9,17 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.commands.erased import check_not_erased
 from pipeline.config import Settings
-from pipeline.core.alerts import issues_of
-from pipeline.core.customer import DAY_MS, Contact, Customer
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event
-from pipeline.core.evidence import evidence, known
-from pipeline.core.hindsight import in_order, retold
-from pipeline.core.moments import milliseconds
-from pipeline.core.naming import may_name
-from pipeline.core.partition import partition_of
-from pipeline.core.risk import RiskPolicy, assess, case_of, contributions, sigmoid
-from pipeline.core.words import history, sentence
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.contract.naming import may_name
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.replay import in_order, retold
+from pipeline.core.risk.alert_text import history, sentence
+from pipeline.core.risk.alerts import issues_of
+from pipeline.core.risk.assessment import RiskPolicy, assess, case_of, contributions, sigmoid
+from pipeline.core.risk.evidence import evidence, known
+from pipeline.core.state.customer import DAY_MS, Contact, Customer
 from pipeline.errors import BadEvent, NotFound
 from pipeline.policy import policy_of
 from pipeline.topics import INPUTS

@@ -16,7 +16,7 @@ from pipeline.commands.erased import check_id, check_not_erased
 from pipeline.commands.receipt import remaining
 from pipeline.commands.traces import Trace, traces
 from pipeline.config import Settings
-from pipeline.core.moments import to_the_second
+from pipeline.core.contract.moments import to_the_second
 from pipeline.errors import NotFound, Refused
 from pipeline.sink import erasure
 from pipeline.sink.warehouse import Warehouse, connect

@@ -10,8 +10,8 @@ from pipeline.commands import output
 from pipeline.commands.stored_events import stored
 from pipeline.commands.tables import Column, prose
 from pipeline.config import Settings
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
 from pipeline.errors import Refused
 from pipeline.fitting.observations import Per, Silence, gather
 from pipeline.fitting.reliability import draw

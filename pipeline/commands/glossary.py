@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from pipeline.commands import output
-from pipeline.core.glossary import Definition
-from pipeline.core.terms import definitions
+from pipeline.core.definition import Definition
+from pipeline.core.glossary.registry import definitions
 from pipeline.errors import NotFound
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.core.customer import Customer, decode_named
+from pipeline.core.state.customer import Customer, decode_named
 from pipeline.errors import NotFound
 from pipeline.sink.warehouse import Warehouse
 

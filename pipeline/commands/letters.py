@@ -12,8 +12,8 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
-from pipeline.core.decode import Decoder
-from pipeline.core.suppression import names_suppressed
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.state.suppression import names_suppressed
 from pipeline.errors import BadEvent, NotFound, Unreachable
 from pipeline.letters import errors_of
 from pipeline.suppressed import Suppressions

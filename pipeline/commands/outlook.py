@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.config import Settings
-from pipeline.core import learned
-from pipeline.core.customer import DAY_MS, Customer
-from pipeline.core.loyalty import Loyalty
-from pipeline.core.moments import milliseconds
-from pipeline.core.purchasing import Leaving, chance_to_buy, expected_purchases, history_of, shown_alive
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.forecast import learned
+from pipeline.core.forecast.purchasing import Leaving, chance_to_buy, expected_purchases, history_of, shown_alive
+from pipeline.core.loyalty.loyalty_state import Loyalty
+from pipeline.core.state.customer import DAY_MS, Customer
 from pipeline.errors import Refused
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline.config import Settings
-from pipeline.core.currencies import AMOUNT_PATTERN, UNITS, to_units
+from pipeline.core.contract.currencies import AMOUNT_PATTERN, UNITS, to_units
 from pipeline.errors import NotFound, Refused
 from pipeline.fitting.bought import Bought
 from pipeline.simulate import cdnow

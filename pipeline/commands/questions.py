@@ -20,7 +20,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from pipeline import resources
-from pipeline.core.moments import as_written
+from pipeline.core.contract.moments import as_written
 from pipeline.errors import NotFound, Refused
 from pipeline.sink.warehouse import Result, Warehouse
 

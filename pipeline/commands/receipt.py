@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.commands import output
 from pipeline.commands.erased import receipt_id_of
 from pipeline.commands.traces import Trace
-from pipeline.core.moments import to_the_second
+from pipeline.core.contract.moments import to_the_second
 from pipeline.sink.erasure import Noted
 from pipeline.sink.leftovers import OnDisk
 from pipeline.suppressed import Suppression

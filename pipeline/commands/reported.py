@@ -5,10 +5,10 @@ from math import isinf
 from typing import Any
 
 from pipeline.commands import output
-from pipeline.core.effort import OriginEffort
-from pipeline.core.intervals import Change, Estimate
-from pipeline.core.shift import Ratio
-from pipeline.core.surveys import FOLLOW_UP, Nps
+from pipeline.core.measures.effort import OriginEffort
+from pipeline.core.measures.intervals import Change, Estimate
+from pipeline.core.measures.shift import Ratio
+from pipeline.core.measures.surveys import FOLLOW_UP, Nps
 
 
 def _say_head(data: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS, Customer, decode_named
-from pipeline.core.effort import Ledger, issues
-from pipeline.core.intervals import Change, compare
-from pipeline.core.moments import instant, milliseconds, to_the_second
-from pipeline.core.shift import PUBLISHED, Balance
-from pipeline.core.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
+from pipeline.core.contract.moments import instant, milliseconds, to_the_second
+from pipeline.core.measures.effort import Ledger, issues
+from pipeline.core.measures.intervals import Change, compare
+from pipeline.core.measures.shift import PUBLISHED, Balance
+from pipeline.core.measures.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
+from pipeline.core.state.customer import DAY_MS, Customer, decode_named
 from pipeline.errors import NotFound
 from pipeline.sink.warehouse import Warehouse, connect
 

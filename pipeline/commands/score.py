@@ -19,10 +19,10 @@ from pipeline.commands import output
 from pipeline.commands.parameters import opened
 from pipeline.commands.stored_events import TABLES, between
 from pipeline.config import Settings
-from pipeline.core.events import Event
-from pipeline.core.hindsight import Score, scores
-from pipeline.core.moments import instant
-from pipeline.core.risk import RiskPolicy
+from pipeline.core.contract.events import Event
+from pipeline.core.contract.moments import instant
+from pipeline.core.replay import Score, scores
+from pipeline.core.risk.assessment import RiskPolicy
 from pipeline.sink import parameters
 from pipeline.sink.warehouse import Warehouse
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.core.attachment import InForce
-from pipeline.core.currencies import to_amount
-from pipeline.core.loyalty import Loyalty
-from pipeline.core.moments import instant
-from pipeline.core.norms import PRIORS
+from pipeline.core.contract.currencies import to_amount
+from pipeline.core.contract.moments import instant
+from pipeline.core.loyalty.attachment import InForce
+from pipeline.core.loyalty.loyalty_policy import PRIORS
+from pipeline.core.loyalty.loyalty_state import Loyalty
 
 MOMENTS = ("released_at", "next_notice_by", "ends_at", "notice_by")
 _BOUND = {

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from pipeline.commands import output
-from pipeline.core.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse
 from pipeline.sink.warehouse import Warehouse
 
 ROWS_AT_ONCE = 200_000

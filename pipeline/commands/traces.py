@@ -11,9 +11,9 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.core.marks import customer_of, is_piece
-from pipeline.core.naming import names
-from pipeline.core.suppression import referrer_in
+from pipeline.core.contract.naming import names
+from pipeline.core.state.marks import customer_of, is_piece
+from pipeline.core.state.suppression import referrer_in
 from pipeline.errors import Unreachable
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 

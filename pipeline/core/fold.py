@@ -7,12 +7,15 @@ own: it changes that customer in place, and nothing where it raises.
 from copy import copy
 from typing import Final, NamedTuple, assert_never
 
-from pipeline.core.affected import affected
-from pipeline.core.alerts import reassess
-from pipeline.core.attributes import attributed, consented, earliest, promises_of, prompted, says_more
-from pipeline.core.cases import Affected
-from pipeline.core.currencies import to_units
-from pipeline.core.customer import (
+from pipeline.core.contract.currencies import to_units
+from pipeline.core.contract.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.moments import day, milliseconds
+from pipeline.core.risk.alerts import reassess
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.changed_issues import affected
+from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import (
     ANSWERS_KEPT,
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
@@ -24,11 +27,8 @@ from pipeline.core.customer import (
     Outcome,
     with_occasion,
 )
-from pipeline.core.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
-from pipeline.core.marks import Older, is_recent, mark, remember, was_moved
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.moments import day, milliseconds
-from pipeline.core.risk import PRIORS, RiskPolicy
+from pipeline.core.state.marks import Older, is_recent, mark, remember, was_moved
+from pipeline.core.state.profile_fold import attributed, consented, earliest, promises_of, prompted, says_more
 from pipeline.errors import BadEvent, Reason
 
 MOST_UNITS: Final = 2**63
@@ -94,8 +94,8 @@ def apply(customer: Customer, event: Event, topic: str, offset: int, older: Olde
     """Add the facts of one event to a customer that is the caller's own; what the desk should hear is not looked at.
 
     A record at or below the customer's applied offset of that topic is a redelivery and changes nothing. An event that
-    was counted before (:mod:`pipeline.core.marks`; ``older`` holds what has left the state) is a duplicate and changes
-    nothing but the applied offset.
+    was counted before (:mod:`.state.marks`; ``older`` holds what has left the state) is a duplicate and changes nothing
+    but the applied offset.
 
     Raises
     ------

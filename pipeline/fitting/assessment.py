@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from pipeline.core.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.fitting import vectors
 from pipeline.fitting.history import WEEK, Floats, Split, Summary
 

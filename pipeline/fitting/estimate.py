@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from scipy.optimize import minimize
 
-from pipeline.core.purchasing import Leaving, PurchaseModel
-from pipeline.core.spending import SpendModel
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.spending import SpendModel
 from pipeline.errors import Refused
 from pipeline.fitting import vectors
 from pipeline.fitting.history import FEWEST_REPEAT_BUYERS, Floats, Summary

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core.currencies import UNITS
+from pipeline.core.contract.currencies import UNITS
 from pipeline.errors import Refused
 from pipeline.fitting.bought import Bought
 

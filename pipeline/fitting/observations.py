@@ -21,12 +21,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.alerts import alert_id
-from pipeline.core.customer import DAY_MS, Customer, recency_days, repeat_occasions
-from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact
-from pipeline.core.hindsight import in_order, retold
-from pipeline.core.moments import milliseconds
-from pipeline.core.risk import PRIORS, TERMS, assess, case_of, contributions
+from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.replay import in_order, retold
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.risk.assessment import PRIORS, TERMS, assess, case_of, contributions
+from pipeline.core.state.customer import DAY_MS, Customer, recency_days, repeat_occasions
 from pipeline.fitting.scoring import Floats
 
 Per = Literal["contact", "issue"]
@@ -60,7 +60,7 @@ class Seen(NamedTuple):
     customer: int
     at: int
     terms: tuple[float, ...]
-    """The number of each of :data:`~pipeline.core.risk.TERMS`."""
+    """The number of each of :data:`~pipeline.core.risk.assessment.TERMS`."""
     recency_days: float
     """Days since the last voluntary purchase."""
     repeats: int

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from pipeline.core.purchasing import Leaving
+from pipeline.core.forecast.purchasing import Leaving
 from pipeline.fitting.assessment import Assessment, Bin, Group, Tracking
 
 NAMES = {str(Leaving.AFTER_REPEAT_PURCHASES): "BG/NBD", str(Leaving.AFTER_ANY_PURCHASE): "MBG/NBD"}

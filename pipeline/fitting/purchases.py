@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import files
-from pipeline.core.learned import HoldOut, Learned, Money, PurchaseFit, Rates, Row, SpendFit, decode, encode
-from pipeline.core.purchasing import Leaving, PurchaseModel
-from pipeline.core.spending import SpendModel
+from pipeline.core.forecast.learned import HoldOut, Learned, Money, PurchaseFit, Rates, Row, SpendFit, decode, encode
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.spending import SpendModel
 from pipeline.errors import Refused
 from pipeline.fitting import vectors
 from pipeline.fitting.assessment import Assessment, assess, spent_later

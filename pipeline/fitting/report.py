@@ -5,7 +5,7 @@ from datetime import date
 from textwrap import wrap
 from typing import Any
 
-from pipeline.core.learned import Learned, PurchaseFit, SpendFit
+from pipeline.core.forecast.learned import Learned, PurchaseFit, SpendFit
 from pipeline.fitting.assessment import BASELINE, Assessment
 from pipeline.fitting.purchases import Learning
 

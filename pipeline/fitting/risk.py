@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.customer import DAY_MS
-from pipeline.core.risk import PRIORS, TERMS, RiskPolicy
+from pipeline.core.risk.assessment import PRIORS, TERMS, RiskPolicy
+from pipeline.core.state.customer import DAY_MS
 from pipeline.errors import Refused
 from pipeline.fitting import logistic
 from pipeline.fitting.logistic import Pull

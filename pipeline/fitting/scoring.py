@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.effect import Arm, wilson
+from pipeline.core.measures.effect import Arm, wilson
 
 Floats = NDArray[np.float64]
 BINS = 10

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import expit, gammaln
 
-from pipeline.core.mixture import DROP, EDGE, HALVINGS, LEFT_PANELS, NODES, RIGHT_PANELS, gauss_legendre
-from pipeline.core.purchasing import Leaving, PurchaseModel
-from pipeline.core.spending import SpendModel
+from pipeline.core.forecast.mixture import DROP, EDGE, HALVINGS, LEFT_PANELS, NODES, RIGHT_PANELS, gauss_legendre
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.spending import SpendModel
 from pipeline.fitting.history import Floats
 
 

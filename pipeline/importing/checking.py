@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.core.events import Event, Purchase
+from pipeline.core.contract.events import Event, Purchase
 from pipeline.errors import BadEvent, Refused
 from pipeline.files import Growing
 from pipeline.importing.doubts import Columns, Customers

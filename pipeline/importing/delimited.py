@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from pipeline.core.decode import MAX_BYTES
+from pipeline.core.contract.decode import MAX_BYTES
 from pipeline.errors import Refused
 from pipeline.importing.mapping import FileForm
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from typing import Any, Final, get_args
 
-from pipeline.core.currencies import Currency
+from pipeline.core.contract.currencies import Currency
 from pipeline.importing.delimited import Row
 from pipeline.importing.mapping import Plan
 from pipeline.importing.units import has

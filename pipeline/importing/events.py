@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
 from pipeline.errors import BadEvent, Reason
 from pipeline.importing import numbers
 from pipeline.importing.identity import content_key

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import msgspec
 
 from pipeline import resources
-from pipeline.core.decode import Kind
+from pipeline.core.contract.decode import Kind
 from pipeline.errors import Refused
 from pipeline.importing import meaning
 

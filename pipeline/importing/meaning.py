@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from pipeline.core.decode import EVENTS, Kind
+from pipeline.core.contract.decode import EVENTS, Kind
 from pipeline.errors import Refused
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from pipeline.core.decode import MAX_BYTES
+from pipeline.core.contract.decode import MAX_BYTES
 from pipeline.errors import Refused
 from pipeline.importing.delimited import CUT, Row, Table, Values
 from pipeline.importing.mapping import FileForm

@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, Refused, Unreachable
 from pipeline.importing.events import Made, Maker

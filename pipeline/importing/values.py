@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.decode import Kind
+from pipeline.core.contract.decode import Kind
 from pipeline.errors import BadEvent, Reason
 from pipeline.importing import numbers
 from pipeline.importing.mapping import Source

@@ -11,8 +11,9 @@ say in surveys comes from the same effort and has no influence of its own: it is
 The desk of the simulation hears of issues whose hazard without a call reaches ``call_from`` and calls within that day;
 a share of these alerts, drawn from the alert's id as the product does it, is held out, and nobody calls.
 
-The terms are those of :mod:`pipeline.core.risk` that bear the same names, counted here a second time and on their own.
-The coefficients are not its priors, so that finding them again says something. Synthetic, all of it.
+The terms are those of :mod:`pipeline.core.risk.assessment` that bear the same names, counted here a second
+time and on their own. The coefficients are not its priors, so that finding them again says something. Synthetic, all
+of it.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ from datetime import UTC, datetime, timedelta
 from math import exp, log1p
 from typing import Literal, NamedTuple
 
-from pipeline.core.alerts import alert_id
-from pipeline.core.holdout import held_out
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.risk.holdout import held_out
 
 Arm = Literal["not told", "called", "held out"]
 """What the desk did about an issue: it never heard of it, it called, or it was not to call."""

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.incarnations import Bases, shifted

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.config import Settings
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Reason
 from pipeline.incarnations import Bases
 from pipeline.sink import cuts

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pipeline.core.naming import names
-from pipeline.core.suppression import digest_of
+from pipeline.core.contract.naming import names
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import NotFound, Refused
 from pipeline.sink import fills, migrations
 from pipeline.sink.forgetting import RAW_REFERRAL, REFERRAL
@@ -32,7 +32,7 @@ _AT_ONCE = 500
 _LETTER = {"source_topic", "source_partition", "source_offset", "key", "value"}
 """The columns of a table of records as they came, with the place they came from."""
 _MAY_NAME = r"(position({at}, {c:String}) > 0 OR match({at}, '[\\\\\\x00%]|[0-9][eE][-+0-9]') OR NOT isValidUTF8({at}))"
-"""What :func:`pipeline.core.naming.may_name` says of the expression ``{at}``."""
+"""What :func:`pipeline.core.contract.naming.may_name` says of the expression ``{at}``."""
 
 
 class AsItCame(NamedTuple):

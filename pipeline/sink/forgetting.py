@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from pipeline.core.suppression import digest_of, names_suppressed, referrer_named
+from pipeline.core.state.suppression import digest_of, names_suppressed, referrer_named
 
 Row = tuple[object, ...]
 _TEXT = r'"(?:[^"\\]|\\.)*"'
@@ -19,7 +19,7 @@ _LIST = rf'\[(?:[^"\[\]]|{_TEXT})*\]'
 REFERRAL = (
     rf'("stated":\[\{{(?:[^"{{}}]|{_TEXT})*\}},(?:null|{_LIST}),(?:null|{_LIST}),[0-9]+,)\[-?[0-9]+,{_TEXT},{_TEXT}\]'
 )
-"""Who recommended us, in a state written by :func:`pipeline.core.customer.encode_named`; ClickHouse reads it alike."""
+"""Who recommended us, in a state that ``encode_named`` of the state wrote; ClickHouse reads it alike."""
 RAW_REFERRAL = rf'("referred_by"[ \t\r\n]*:[ \t\r\n]*){_TEXT}'
 """The same in an event as it came."""
 _referral = re.compile(REFERRAL.encode(), re.DOTALL)

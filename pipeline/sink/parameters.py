@@ -19,8 +19,9 @@ import msgspec
 import structlog
 
 from pipeline.config import Settings
-from pipeline.core import learned, norms
-from pipeline.core.risk import PRIORS, RiskPolicy
+from pipeline.core.forecast import learned
+from pipeline.core.loyalty import loyalty_policy
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.errors import LoyaltyError, NotFound, Refused
 from pipeline.policy import KIND, decode_policy, file_of
 from pipeline.sink.warehouse import Warehouse
@@ -76,7 +77,7 @@ def of_policy(policy: RiskPolicy, learned_from: Mapping[str, Any]) -> Parameters
 def priors() -> list[Parameters]:
     """What is used until something else is recorded."""
     told = {"priors": "assumed; signs and order follow the literature"}
-    figures = asdict(norms.PRIORS)
+    figures = asdict(loyalty_policy.PRIORS)
     return [of_policy(PRIORS, told), _parameters("norms", figures.pop("version"), figures, told)]
 
 

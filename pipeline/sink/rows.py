@@ -9,14 +9,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pipeline.core.currencies import to_amount, to_units
-from pipeline.core.customer import Customer, decode_state
-from pipeline.core.decode import UNREADABLE, Decoder
-from pipeline.core.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
-from pipeline.core.marks import is_piece
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.moments import milliseconds
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.currencies import to_amount, to_units
+from pipeline.core.contract.decode import UNREADABLE, Decoder
+from pipeline.core.contract.events import SCALES, AlertOutcome, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, decode_state
+from pipeline.core.state.marks import is_piece
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
 from pipeline.incarnations import is_ours

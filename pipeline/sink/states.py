@@ -10,12 +10,12 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Answer, Contact, Customer, encode_named, recency_days, repeat_occasions
-from pipeline.core.promises import promised
-from pipeline.core.risk import ease
-from pipeline.core.satisfaction import share
-from pipeline.core.stated import Stated
+from pipeline.core.contract.currencies import to_amount
+from pipeline.core.loyalty.promises import promised
+from pipeline.core.loyalty.satisfaction import share
+from pipeline.core.risk.assessment import ease
+from pipeline.core.state.customer import Answer, Contact, Customer, encode_named, recency_days, repeat_occasions
+from pipeline.core.state.profile import Stated
 
 Columns = tuple[Any, ...]
 

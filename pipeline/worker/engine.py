@@ -21,10 +21,10 @@ import structlog
 
 from pipeline import metrics
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS, Customer, glance
-from pipeline.core.decode import Decoder
-from pipeline.core.risk import RiskPolicy
-from pipeline.core.told import Told
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.reconciliation import Told
+from pipeline.core.risk.assessment import RiskPolicy
+from pipeline.core.state.customer import DAY_MS, Customer, glance
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.exits import Exit, end_process
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process

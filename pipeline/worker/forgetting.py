@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import structlog
 
-from pipeline.core.customer import decode_state, encode_state
-from pipeline.core.decode import UNREADABLE
-from pipeline.core.marks import customer_of
-from pipeline.core.suppression import digest_of, referrer_in, without_referrer
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.state.customer import decode_state, encode_state
+from pipeline.core.state.marks import customer_of
+from pipeline.core.state.suppression import digest_of, referrer_in, without_referrer
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import Store, Values
 

@@ -21,8 +21,8 @@ from confluent_kafka import Message
 
 from pipeline import letters, watched
 from pipeline.config import Settings
-from pipeline.core.customer import applied_of
-from pipeline.core.marks import is_piece
+from pipeline.core.state.customer import applied_of
+from pipeline.core.state.marks import is_piece
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News

@@ -12,8 +12,8 @@ from faust.types import TP
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.decode import UNREADABLE
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import Transient
 from pipeline.incarnations import Bases
 from pipeline.notes import read_note

@@ -13,7 +13,7 @@ the last step says that it is the one to go on with. Until then no worker starts
 
 Killed before 4, nothing has changed. Killed in 4, some states are the new ones and some the old, all of them for the
 same records; run again, it finishes. The desk hears only what differs from what it was told last
-(:mod:`pipeline.core.told`): after a rebuild by the same rules, nothing.
+(:mod:`pipeline.core.reconciliation`): after a rebuild by the same rules, nothing.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from confluent_kafka import Consumer
 
 from pipeline import continuity, kafka, logs
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, decode_state, encode_state, is_newer
-from pipeline.core.decode import Decoder
-from pipeline.core.marks import customer_of, is_piece, is_readable, marks_of, merged
-from pipeline.core.risk import RiskPolicy
-from pipeline.core.suppression import Suppressed, digest_of
-from pipeline.core.told import Told
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.reconciliation import Told
+from pipeline.core.risk.assessment import RiskPolicy
+from pipeline.core.state.customer import Customer, decode_state, encode_state, is_newer
+from pipeline.core.state.marks import customer_of, is_piece, is_readable, marks_of, merged
+from pipeline.core.state.suppression import Suppressed, digest_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused, Transient
 from pipeline.flow import News, Record, Slice, fold

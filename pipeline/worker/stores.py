@@ -1,8 +1,8 @@
 """Where a partition's encoded states are kept: in memory, or on disk when there are more than memory holds.
 
 A store is a copy of one partition of ``customer-states`` up to an offset, which it keeps together with the values. What
-it has lost, the changelog gives back. Beside customers it holds pieces (:mod:`pipeline.core.marks`), which are put and
-got by their keys in the same way, but neither counted nor listed as customers.
+it has lost, the changelog gives back. Beside customers it holds pieces (:mod:`pipeline.core.state.marks`), which are
+put and got by their keys in the same way, but neither counted nor listed as customers.
 """
 
 import re
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from pipeline.config import Settings
-from pipeline.core.marks import OWN, is_piece
+from pipeline.core.state.marks import OWN, is_piece
 from pipeline.errors import Refused, Transient
 from pipeline.extras import remedy
 from pipeline.topics import STATES

@@ -7,7 +7,7 @@ Rules
 - Each partition has a store of encoded states that knows up to which offset of the changelog it is right. A partition
   that stays after a rebalance, or lies on disk, is brought up to date from there instead of from the beginning.
 - Customers are kept encoded, so memory is bounded by the encoded states, or by the store's cache.
-- Beside customers it holds pieces (:mod:`pipeline.core.marks`), under keys that are nobody's.
+- Beside customers it holds pieces (:mod:`pipeline.core.state.marks`), under keys that are nobody's.
 - A worker that was frozen may have written an old state after a newer one. The applied offsets inside tell which is
   newer: recovery keeps that one, whatever their order, and ``Partition.superseded`` names what must be written again.
   Of two versions of a piece it keeps what either holds.
@@ -21,9 +21,9 @@ import structlog
 from faust.stores import memory
 from faust.types import TP
 
-from pipeline.core.customer import Customer, decode_state, is_newer
-from pipeline.core.decode import UNREADABLE
-from pipeline.core.marks import OWN, is_piece, is_readable, merged
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.state.customer import Customer, decode_state, is_newer
+from pipeline.core.state.marks import OWN, is_piece, is_readable, merged
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, LoyaltyError, Reason, Refused
 from pipeline.exits import Exit, end_process

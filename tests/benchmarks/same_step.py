@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from pipeline.core.customer import Customer, decode_state, encode_state
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Event
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
 from pipeline.core.fold import Step, Where, step
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, decode_state, encode_state
 from pipeline.topics import INPUTS
 
 _alerts = msgspec.json.Encoder()

@@ -12,7 +12,7 @@ import faust
 import uvloop
 from faust.serializers.codecs import Codec, register
 
-from pipeline.core.customer import Customer
+from pipeline.core.state.customer import Customer
 from tests.benchmarks.job import Job
 from tests.benchmarks.same_step import SameStep, alert_bytes, read_state, write_state
 

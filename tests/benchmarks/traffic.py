@@ -10,7 +10,7 @@ import orjson
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.core.customer import Customer
+from pipeline.core.state.customer import Customer
 from pipeline.simulate.population import lives
 from pipeline.topics import STATES
 from tests.benchmarks.same_step import SameStep, write_state

@@ -14,8 +14,8 @@ import orjson
 from pipeline.commands.ask import Asked
 from pipeline.commands.questions import shipped
 from pipeline.config import Settings
-from pipeline.core.customer import Customer
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.state.customer import Customer
 from pipeline.flow import Record
 from pipeline.simulate.population import lives
 from pipeline.sink import repeats

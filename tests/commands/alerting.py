@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline.core.customer import Customer
-from pipeline.core.events import Event
+from pipeline.core.contract.events import Event
 from pipeline.core.fold import Where, step
-from pipeline.core.hindsight import in_order
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.replay import in_order
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer
 
 
 class Told(NamedTuple):

@@ -11,14 +11,14 @@ import pytest
 
 from pipeline.commands.outlook import outlook
 from pipeline.config import Settings
-from pipeline.core.customer import Customer
-from pipeline.core.decode import Decoder
-from pipeline.core.events import Binding, Event, Purchase
-from pipeline.core.hindsight import retold
-from pipeline.core.learned import Learned, encode
-from pipeline.core.loyalty import loyalty
-from pipeline.core.moments import milliseconds
-from pipeline.core.spending import expected_spend
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Binding, Event, Purchase
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.forecast.learned import Learned, encode
+from pipeline.core.forecast.spending import expected_spend
+from pipeline.core.loyalty.loyalty_state import loyalty
+from pipeline.core.replay import retold
+from pipeline.core.state.customer import Customer
 from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import log_of, summarise
 from pipeline.simulate import cdnow

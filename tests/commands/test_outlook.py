@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.commands.outlook import lines, outlook
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS, Customer, with_occasion
-from pipeline.core.learned import encode
-from pipeline.core.loyalty import loyalty
-from pipeline.core.moments import milliseconds
-from pipeline.core.stated import BindingState, Stated
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.forecast.learned import encode
+from pipeline.core.loyalty.loyalty_state import loyalty
+from pipeline.core.state.customer import DAY_MS, Customer, with_occasion
+from pipeline.core.state.profile import BindingState, Stated
 from pipeline.errors import Refused
 from tests.core.test_learned import LEARNED
 

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from pipeline.cli.parameters import register
 from pipeline.commands.parameters import collect, opened
 from pipeline.config import Settings
-from pipeline.core import norms
-from pipeline.core.learned import encode
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.risk import PRIORS
+from pipeline.core.forecast.learned import encode
+from pipeline.core.loyalty import loyalty_policy
+from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import NotFound, Refused
 from pipeline.policy import write_policy
 from pipeline.sink import parameters
@@ -90,7 +90,7 @@ def test_the_priors_are_on_record_by_themselves_until_something_else_is(place: P
     assert run(place, "parameters").exit_code == 0
     found = listed(place)
     assert found[f"risk_policy/{PRIORS.version}"]["current"]
-    assert json.loads(found[f"norms/{norms.PRIORS.version}"]["parameters"])["usual_gap_days"] == 34.0
+    assert json.loads(found[f"norms/{loyalty_policy.PRIORS.version}"]["parameters"])["usual_gap_days"] == 34.0
     assert parameters.policy(place.warehouse, None) == PRIORS
     assert run(place, "parameters", str(policy)).exit_code == 0
     assert parameters.policy(place.warehouse, None) == POLICY

@@ -11,9 +11,9 @@ import pytest
 from pipeline.commands import score as scoring
 from pipeline.commands import stored_events
 from pipeline.commands.score import Scored, score
-from pipeline.core.events import Event, Purchase, ServiceContact
-from pipeline.core.hindsight import in_order, scores
-from pipeline.core.risk import PRIORS, TERMS
+from pipeline.core.contract.events import Event, Purchase, ServiceContact
+from pipeline.core.replay import in_order, scores
+from pipeline.core.risk.assessment import PRIORS, TERMS
 from pipeline.errors import Unreachable
 from pipeline.sink.warehouse import Warehouse
 from tests.commands.alerting import told

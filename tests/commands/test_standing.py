@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.commands import customers, standing
 from pipeline.commands.customers import Known
-from pipeline.core.events import Event
-from pipeline.core.loyalty import loyalty
+from pipeline.core.contract.events import Event
+from pipeline.core.loyalty.loyalty_state import loyalty
 from tests.core.histories import START, replay
 from tests.core.test_fold import bought, contacted
 from tests.core.test_loyalty import NORMS, bound, buying, said

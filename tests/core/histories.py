@@ -4,9 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from pipeline.core.alerts import alert_id
-from pipeline.core.customer import Customer
-from pipeline.core.events import (
+from pipeline.core.contract.events import (
     AlertOutcome,
     Binding,
     BindingKind,
@@ -19,7 +17,9 @@ from pipeline.core.events import (
     SurveyResponse,
 )
 from pipeline.core.fold import Step, Where, step
-from pipeline.core.marks import Older
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.state.customer import Customer
+from pipeline.core.state.marks import Older
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CUSTOMER = "c-1"

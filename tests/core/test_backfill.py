@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.customer import Customer
-from pipeline.core.events import Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.events import Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.fold import Step
+from pipeline.core.state.customer import Customer
 from tests.core.histories import CUSTOMER, facts, histories, replay
 
 DAY = datetime(2020, 3, 1, tzinfo=UTC)

@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.affected import affected, merged
-from pipeline.core.alerts import reassess, rounded
-from pipeline.core.cases import Affected
-from pipeline.core.customer import (
+from pipeline.core.contract.events import Event, Line, Purchase, ServiceContact
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.fold import MOST_UNITS, Where, apply, look_again, step
+from pipeline.core.risk.alert_text import LEFT_ALONE
+from pipeline.core.risk.alerts import reassess, rounded
+from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.changed_issues import affected, merged
+from pipeline.core.risk.inputs import Affected
+from pipeline.core.state.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
     MARK_BYTES,
@@ -26,12 +31,7 @@ from pipeline.core.customer import (
     recency_days,
     repeat_occasions,
 )
-from pipeline.core.events import Event, Line, Purchase, ServiceContact
-from pipeline.core.fold import MOST_UNITS, Where, apply, look_again, step
-from pipeline.core.marks import is_recent
-from pipeline.core.moments import milliseconds
-from pipeline.core.risk import PRIORS
-from pipeline.core.words import LEFT_ALONE
+from pipeline.core.state.marks import is_recent
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
 

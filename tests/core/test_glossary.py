@@ -13,21 +13,23 @@ from typer.testing import CliRunner
 from pipeline.cli import cli
 from pipeline.commands import customers
 from pipeline.commands.customers import Known
-from pipeline.core import events, stated, terms
-from pipeline.core.attachment import InForce
-from pipeline.core.customer import AlertState, Answer, Contact, Customer, Outcome
-from pipeline.core.events import BindingKind, Consent
-from pipeline.core.glossary import Definition
-from pipeline.core.loyalty import loyalty
-from pipeline.core.regulars import Quadrant
-from pipeline.core.rhythm import Lifecycle
+from pipeline.core.contract import events
+from pipeline.core.contract.events import BindingKind, Consent
+from pipeline.core.definition import Definition
+from pipeline.core.glossary import registry
+from pipeline.core.loyalty.attachment import InForce
+from pipeline.core.loyalty.lifecycle import Lifecycle
+from pipeline.core.loyalty.loyalty_state import loyalty
+from pipeline.core.loyalty.segments import Quadrant
+from pipeline.core.state import profile
+from pipeline.core.state.customer import AlertState, Answer, Contact, Customer, Outcome
 from tests.conftest import ROOT
 from tests.core.histories import START, replay
 from tests.core.test_fold import bought, contacted
 from tests.core.test_loyalty import bound
 from tests.core.test_rhythm import day
 
-KNOWN = terms.definitions()
+KNOWN = registry.definitions()
 EVENTS = (events.Purchase, events.ServiceContact, events.SurveyResponse, events.AlertOutcome, events.Binding)
 SAID = {name for event in EVENTS for name in event.__struct_fields__}
 """Fields of events; their JSON Schemas describe them."""
@@ -61,15 +63,15 @@ def names(value: Any) -> Iterator[str]:
 
 
 def test_names_are_unique_and_two_meanings_for_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(KNOWN) == sum(map(len, terms.SOURCES))
-    monkeypatch.setattr(terms, "SOURCES", (*terms.SOURCES, (Definition("captive", 2, "Something else."),)))
+    assert len(KNOWN) == sum(map(len, registry.SOURCES))
+    monkeypatch.setattr(registry, "SOURCES", (*registry.SOURCES, (Definition("captive", 2, "Something else."),)))
     with pytest.raises(ValueError, match="'captive' is defined twice"):
-        terms.definitions()
+        registry.definitions()
 
 
 def test_every_module_with_definitions_is_listed() -> None:
-    modules = {path.stem for path in (ROOT / "pipeline/core").glob("*.py") if "\nDEFINITIONS" in path.read_text()}
-    listed = set(re.findall(r"(\w+)\.DEFINITIONS", (ROOT / "pipeline/core/terms.py").read_text()))
+    modules = {path.stem for path in (ROOT / "pipeline/core").rglob("*.py") if "\nDEFINITIONS" in path.read_text()}
+    listed = set(re.findall(r"(\w+)\.DEFINITIONS", (ROOT / "pipeline/core/glossary/registry.py").read_text()))
     assert modules == listed
 
 
@@ -95,8 +97,8 @@ def test_every_value_of_a_closed_set_is_a_term() -> None:
 
 def test_every_name_in_the_state_is_a_term_or_a_plain_field() -> None:
     kept = (
-        Customer, Contact, Answer, Outcome, AlertState, stated.Stated, stated.BindingState, stated.ConsentState,
-        stated.MembershipState, stated.ReferralState, stated.Promises, InForce,
+        Customer, Contact, Answer, Outcome, AlertState, profile.Stated, profile.BindingState, profile.ConsentState,
+        profile.MembershipState, profile.ReferralState, profile.Promises, InForce,
     )  # fmt: skip
     schema = json.loads((ROOT / "schemas/events/customer_state.v2.json").read_text())
     assert schema["$defs"].keys() == {kind.__name__ for kind in kept if kind is not InForce}
@@ -111,7 +113,7 @@ def test_nothing_is_excused_that_is_not_there() -> None:
 
 def _fields(name: str) -> tuple[str, ...]:
     known = {kind.__name__: kind for kind in (Customer, Contact, Answer, Outcome, AlertState)}
-    kind = known.get(name) or getattr(stated, name)
+    kind = known.get(name) or getattr(profile, name)
     fields: tuple[str, ...] = kind.__struct_fields__
     return fields
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.affected import ALL
-from pipeline.core.customer import DAY_MS, Customer, encode_state, glance
-from pipeline.core.events import Event, Purchase, ServiceContact
+from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.fold import Where, look_again, step, tick
+from pipeline.core.risk.changed_issues import ALL
+from pipeline.core.state.customer import DAY_MS, Customer, encode_state, glance
 from tests.core.histories import CUSTOMER, START, histories
 
 AT_RISK: list[Event] = [

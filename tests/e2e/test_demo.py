@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from pipeline import resources
-from pipeline.core.customer import Customer, decode_named
-from pipeline.core.decode import EVENTS
+from pipeline.core.contract.decode import EVENTS
 from pipeline.core.fold import Where, step
+from pipeline.core.state.customer import Customer, decode_named
 from pipeline.simulate import cdnow, population
 from pipeline.topics import BY_NAME
 from tests.e2e.conftest import Demo

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from tests.e2e.conftest import Demo
 from tests.stacks import eventually
 

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.effort import Ledger, issues
-from pipeline.core.shift import Balance
-from pipeline.core.surveys import Ballot, newest
+from pipeline.core.measures.effort import Ledger, issues
+from pipeline.core.measures.shift import Balance
+from pipeline.core.measures.surveys import Ballot, newest
 from pipeline.simulate.population import CDNOW_END
 from tests.e2e.conftest import Demo
 from tests.e2e.test_demo import reference

@@ -10,7 +10,7 @@ import time
 import pytest
 from confluent_kafka import Consumer
 
-from pipeline.core.customer import decode_named
+from pipeline.core.state.customer import decode_named
 from tests.e2e.test_demo import facts, reference
 from tests.faults.volume import Volume, live_through
 from tests.stacks import Stack, eventually, free_ports

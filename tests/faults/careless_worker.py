@@ -4,10 +4,10 @@ from copy import copy
 
 from pipeline import flow
 from pipeline.config import from_env
-from pipeline.core.customer import Customer
-from pipeline.core.events import Event
+from pipeline.core.contract.events import Event
 from pipeline.core.fold import Applied, apply
-from pipeline.core.marks import Older
+from pipeline.core.state.customer import Customer
+from pipeline.core.state.marks import Older
 from pipeline.worker.app import run
 
 

@@ -26,7 +26,7 @@ from confluent_kafka import KafkaException
 from pipeline import kafka
 from pipeline.commands.progress import wait_until_done
 from pipeline.config import Settings
-from pipeline.core.alerts import alert_id
+from pipeline.core.risk.alerts import alert_id
 from pipeline.crashpoints import VARIABLE
 from pipeline.errors import LoyaltyError
 from pipeline.simulate.population import FIRST_DAY, simulated

@@ -19,13 +19,13 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.config import Settings
-from pipeline.core.affected import ALL
-from pipeline.core.customer import Customer, decode_state
-from pipeline.core.decode import Decoder
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.fold import TICK, Where, look_again, step
-from pipeline.core.marks import is_piece
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.partition import partition_of
+from pipeline.core.risk.changed_issues import ALL
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, decode_state
+from pipeline.core.state.marks import is_piece
 from pipeline.errors import BadEvent, Reason
 from pipeline.kafka import headers_of
 from pipeline.topics import ALERTS, APPLIED_HEADER, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, Topic

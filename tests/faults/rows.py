@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline import kafka
-from pipeline.core.marks import is_piece
+from pipeline.core.state.marks import is_piece
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, STATES, TOPICS, Topic
 from tests.faults.field import Field
 from tests.faults.oracle import Logged, parsed, read_log, reference

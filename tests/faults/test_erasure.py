@@ -18,10 +18,10 @@ from pipeline.commands import audit, customers, explain, export, letters
 from pipeline.commands import erase as erasing
 from pipeline.commands import receipt as receipts
 from pipeline.commands.traces import traces
-from pipeline.core.customer import Customer
-from pipeline.core.marks import customer_of, is_piece, piece_of
-from pipeline.core.partition import partition_of
-from pipeline.core.suppression import without_referrer
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.state.customer import Customer
+from pipeline.core.state.marks import customer_of, is_piece, piece_of
+from pipeline.core.state.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import NotFound
 from pipeline.suppressed import Suppression, Why, heeded, suppress

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import kafka
 from pipeline.commands import sending
-from pipeline.core.marks import customer_of, is_piece, moved_of
+from pipeline.core.state.marks import customer_of, is_piece, moved_of
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.topics import STATES
 from tests.faults.field import Field, Sent, supervised, traffic

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from pipeline import kafka
-from pipeline.core.customer import encode_state
+from pipeline.core.state.customer import encode_state
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
 from pipeline.topics import ALERTS, STATES

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from tests.faults.field import Field
 from tests.faults.test_sink_refusals import purchase
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from pipeline.core.messages import ChurnAlert
+from pipeline.core.risk.messages import ChurnAlert
 from pipeline.simulate.population import simulated
 from pipeline.topics import ALERTS
 from tests.faults.field import Field, Sent

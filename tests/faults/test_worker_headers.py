@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.topics import ALERTS
 from tests.faults.field import Field
 from tests.faults.oracle import check_kafka

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from pipeline.core.decode import Decoder
-from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact
 from pipeline.simulate import population
 from pipeline.simulate.send import encode
 from pipeline.simulate.truth import HIDDEN, Hidden

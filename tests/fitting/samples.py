@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pipeline.commands import purchase_sources
 from pipeline.config import Settings
-from pipeline.core.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import Split, log_of, split
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.core.purchasing import Leaving
+from pipeline.core.forecast.purchasing import Leaving
 from pipeline.fitting import vectors
 from pipeline.fitting.assessment import Assessment, Verdict, assess, auc, binned, compared, correlation, tracked
 from pipeline.fitting.estimate import fit_purchases

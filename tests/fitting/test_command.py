@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.learned import decode
-from pipeline.core.purchasing import Leaving
+from pipeline.core.forecast.learned import decode
+from pipeline.core.forecast.purchasing import Leaving
 from pipeline.errors import Refused
 from pipeline.fitting import pictures, report
 from pipeline.fitting.purchases import Learning, learn, ship

@@ -5,7 +5,7 @@ from math import log
 
 import pytest
 
-from pipeline.core.purchasing import Leaving, PurchaseModel
+from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.errors import Refused
 from pipeline.fitting.bought import Bought
 from pipeline.fitting.estimate import PURCHASE_STARTS, Fit, fit_purchases, fit_spend, maximise

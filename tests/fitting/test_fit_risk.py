@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli import cli
 from pipeline.commands import fit_risk, stored_events
-from pipeline.core.decode import Decoder
-from pipeline.core.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused
 from pipeline.fitting.observations import gather
 from pipeline.fitting.risk import learn

@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from pipeline.core.customer import Customer, with_occasion
-from pipeline.core.purchasing import history_of
+from pipeline.core.forecast.purchasing import history_of
+from pipeline.core.state.customer import Customer, with_occasion
 from pipeline.errors import Refused
 from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import Log, log_of, split, summarise

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.alerts import alert_id
-from pipeline.core.customer import Customer
-from pipeline.core.events import Event
+from pipeline.core.contract.events import Event
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
-from pipeline.core.moments import milliseconds
-from pipeline.core.risk import TERMS, RiskPolicy, assess, case_of, sigmoid
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.risk.assessment import TERMS, RiskPolicy, assess, case_of, sigmoid
+from pipeline.core.state.customer import Customer
 from pipeline.fitting.observations import Observations, Per, Silence, gather, observations, typical_gap_days
 from tests.fitting.histories import acted, bought, contacted, on, other, simulated
 

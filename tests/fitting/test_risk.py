@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.risk import PRIORS, TERMS
+from pipeline.core.risk.assessment import PRIORS, TERMS
 from pipeline.errors import Refused
 from pipeline.fitting import logistic
 from pipeline.fitting.logistic import Pull

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.core import purchasing, spending
-from pipeline.core.purchasing import History, Leaving, PurchaseModel
-from pipeline.core.spending import SpendModel
+from pipeline.core.forecast import purchasing, spending
+from pipeline.core.forecast.purchasing import History, Leaving, PurchaseModel
+from pipeline.core.forecast.spending import SpendModel
 from pipeline.fitting import vectors
 from pipeline.fitting.history import Floats
 

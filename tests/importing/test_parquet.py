@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.events import Purchase
+from pipeline.core.contract.events import Purchase
 from pipeline.local.parquet import lines
 from tests.importing.files import Trial
 

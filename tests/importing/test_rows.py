@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.events import Purchase
+from pipeline.core.contract.events import Purchase
 from pipeline.errors import Refused
 from tests.importing.files import HEADING, ROW, SHOP, Trial, shop
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pipeline.core.events import Purchase
+from pipeline.core.contract.events import Purchase
 from pipeline.errors import Refused
 from pipeline.importing import mapping
 from tests.importing.files import HEADING, ROW, SHOP, Trial, shop

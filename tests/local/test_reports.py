@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.commands import acting, alerts, reports
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
-from pipeline.core.effect import Arm
-from pipeline.core.shift import Ratio
+from pipeline.core.measures.effect import Arm
+from pipeline.core.measures.shift import Ratio
+from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
 from pipeline.errors import NotFound
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate

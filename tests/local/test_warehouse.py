@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline.config import Settings
-from pipeline.core.partition import partition_of
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused, Unreachable
 from pipeline.flow import Record
 from pipeline.sink.migrations import Migration, migrate, shipped

@@ -11,11 +11,11 @@ from decimal import Decimal
 from math import inf, isfinite
 from typing import Any
 
-from pipeline.core.customer import DAY_MS, Customer
-from pipeline.core.effort import Ledger, OriginEffort, issues
-from pipeline.core.intervals import wilson
-from pipeline.core.shift import Balance
-from pipeline.core.surveys import nps
+from pipeline.core.measures.effort import Ledger, OriginEffort, issues
+from pipeline.core.measures.intervals import wilson
+from pipeline.core.measures.shift import Balance
+from pipeline.core.measures.surveys import nps
+from pipeline.core.state.customer import DAY_MS, Customer
 from tests.questions.known import Known, date_of, ms
 
 Row = dict[str, Any]

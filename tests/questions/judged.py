@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.core.customer import DAY_MS
-from pipeline.core.effect import Arm, effect
-from pipeline.core.intervals import wilson
-from pipeline.core.moments import milliseconds
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.measures.effect import Arm, effect
+from pipeline.core.measures.intervals import wilson
+from pipeline.core.state.customer import DAY_MS
 from pipeline.fitting.scoring import precision_at_capacity, reliability
 from tests.questions.known import Known, ms
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from pipeline.core.customer import DAY_MS, Customer
-from pipeline.core.decode import EVENTS
+from pipeline.core.contract.decode import EVENTS
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
-from pipeline.core.loyalty import Loyalty, loyalty
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.moments import milliseconds
-from pipeline.core.norms import PRIORS, Norms
+from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
+from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import DAY_MS, Customer
 from pipeline.topics import BY_NAME
 from tests.questions.world import World
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli import cli
 from pipeline.commands import ask, output, questions, tables
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
+from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import NotFound, Refused, Unreachable
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.commands import ask, questions
 from pipeline.commands.questions import Question
-from pipeline.core.moments import milliseconds
-from pipeline.core.terms import definitions
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.glossary.registry import definitions
 from pipeline.sink.warehouse import Result
 from tests.questions.expected import EXPECTED
 from tests.questions.judged import JUDGED

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.commands import acting, reports
-from pipeline.core.asked import SEGMENTS
-from pipeline.core.intervals import wilson
-from pipeline.core.surveys import Scores, nps
+from pipeline.core.glossary.analytics import SEGMENTS
+from pipeline.core.measures.intervals import wilson
+from pipeline.core.measures.surveys import Scores, nps
 from pipeline.sink.warehouse import Warehouse, connect
 from tests.conftest import ROOT
 from tests.questions.world import World

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.customer import DAY_MS
-from pipeline.core.purchasing import History, Leaving, expected_purchases
-from pipeline.core.spending import expected_spend
+from pipeline.core.forecast.purchasing import History, Leaving, expected_purchases
+from pipeline.core.forecast.spending import expected_spend
+from pipeline.core.state.customer import DAY_MS
 from tests.core.test_learned import LEARNED
 from tests.questions.known import Known, ms
 

@@ -15,12 +15,12 @@ import msgspec
 import orjson
 
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.decode import EVENTS
+from pipeline.core.contract.decode import EVENTS
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
-from pipeline.core.messages import ChurnAlert
-from pipeline.core.moments import milliseconds
-from pipeline.core.risk import PRIORS
+from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
 from pipeline.simulate import population
 from pipeline.simulate.service import Sent

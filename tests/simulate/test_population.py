@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.decode import Decoder
+from pipeline.core.contract.decode import Decoder
 from pipeline.simulate import cdnow, population
 from pipeline.simulate.send import encode
 from pipeline.topics import BY_NAME

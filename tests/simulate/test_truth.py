@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.sending import simulated as made
-from pipeline.core.alerts import alert_id
-from pipeline.core.customer import DAY_MS, Customer
-from pipeline.core.decode import Decoder
-from pipeline.core.effect import Arm, effect
-from pipeline.core.events import Event, Purchase, ServiceContact
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event, Purchase, ServiceContact
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
-from pipeline.core.holdout import held_out
-from pipeline.core.moments import milliseconds
-from pipeline.core.risk import TERMS as PRODUCT_TERMS
-from pipeline.core.risk import assess, case_of
+from pipeline.core.measures.effect import Arm, effect
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.risk.assessment import TERMS as PRODUCT_TERMS
+from pipeline.core.risk.assessment import assess, case_of
+from pipeline.core.risk.holdout import held_out
+from pipeline.core.state.customer import DAY_MS, Customer
 from pipeline.errors import Refused
 from pipeline.simulate import population
 from pipeline.simulate.send import encode

@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import json
 from msgspec.structs import replace
 
-from pipeline.core.customer import DAY_MS, Answer, Contact, Customer, with_occasion
-from pipeline.core.decode import Decoder
-from pipeline.core.events import BindingKind
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import BindingKind
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
-from pipeline.core.moments import milliseconds
-from pipeline.core.stated import BindingState, ConsentState, MembershipState, Promises, ReferralState, Stated
+from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, with_occasion
+from pipeline.core.state.profile import BindingState, ConsentState, MembershipState, Promises, ReferralState, Stated
 from pipeline.simulate.population import in_time_order, lives, told
 from pipeline.topics import INPUTS
 from tests.core.histories import START

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
+from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import Refused, Unreachable
 from pipeline.flow import Record
 from pipeline.sink import checks

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.partition import partition_of
-from pipeline.core.stated import ConsentState, ReferralState, Stated
-from pipeline.core.suppression import digest_of
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.state.customer import Customer, encode_state
+from pipeline.core.state.profile import ConsentState, ReferralState, Stated
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
 from pipeline.sink import erasure

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.core.customer import Customer, decode_named, encode_named
-from pipeline.core.stated import BindingState, ConsentState, MembershipState, ReferralState, Stated
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.customer import Customer, decode_named, encode_named
+from pipeline.core.state.profile import BindingState, ConsentState, MembershipState, ReferralState, Stated
+from pipeline.core.state.suppression import digest_of
 from pipeline.sink.forgetting import Forgetting, Row
 
 GONE = 'the "erased" {[one]}'

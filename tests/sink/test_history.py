@@ -8,8 +8,8 @@ from msgspec import json
 
 from pipeline.commands import customers
 from pipeline.config import Settings
-from pipeline.core.customer import Contact, Customer, encode_named, encode_state, occasion_bits
-from pipeline.core.moments import instant
+from pipeline.core.contract.moments import instant
+from pipeline.core.state.customer import Contact, Customer, encode_named, encode_state, occasion_bits
 from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
 from pipeline.sink import checks

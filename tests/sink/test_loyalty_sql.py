@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.core import terms
-from pipeline.core.attachment import FORCED
-from pipeline.core.currencies import to_amount
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.events import Event
-from pipeline.core.loyalty import Loyalty, loyalty
-from pipeline.core.norms import PRIORS, YEAR_DAYS, Norms
+from pipeline.core.contract.currencies import to_amount
+from pipeline.core.contract.events import Event
+from pipeline.core.glossary import registry
+from pipeline.core.loyalty.attachment import FORCED
+from pipeline.core.loyalty.loyalty_policy import PRIORS, YEAR_DAYS, Norms
+from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
+from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
 from pipeline.sink.migrations import migrate
 from pipeline.sink.own_columns import columns
@@ -236,7 +236,7 @@ def test_the_figures_are_those_of_the_program(filled: Filled) -> None:
 
 def test_every_column_says_what_the_glossary_says(filled: Filled) -> None:
     """Whoever changes a meaning must say so to the warehouse, in a new migration and under a new version."""
-    known = terms.definitions()
+    known = registry.definitions()
     described = {str(row[0]): str(row[4]) for row in filled.warehouse.query("DESCRIBE customer_loyalty").rows}
     assert described.keys() >= IDENTITY
     for name in described.keys() - IDENTITY:

@@ -8,8 +8,15 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.core.purchasing import History, Leaving, PurchaseModel, chance_to_buy, expected_purchases, p_alive
-from pipeline.core.spending import SpendModel, expected_spend, expected_value
+from pipeline.core.forecast.purchasing import (
+    History,
+    Leaving,
+    PurchaseModel,
+    chance_to_buy,
+    expected_purchases,
+    p_alive,
+)
+from pipeline.core.forecast.spending import SpendModel, expected_spend, expected_value
 from pipeline.sink.migrations import migrate, shipped
 from pipeline.sink.warehouse import Warehouse, connect
 from tests.warehouses import embedded

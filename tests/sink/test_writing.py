@@ -9,8 +9,8 @@ import orjson
 
 from pipeline import metrics
 from pipeline.config import Settings
-from pipeline.core.customer import DAY_MS
-from pipeline.core.moments import milliseconds
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.state.customer import DAY_MS
 from pipeline.crashpoints import CrashPoints
 from pipeline.flow import Record
 from pipeline.sink.batches import Batch

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any, cast
 
 from pipeline.config import Settings
-from pipeline.core.risk import PRIORS
-from pipeline.core.told import Told
+from pipeline.core.reconciliation import Told
+from pipeline.core.risk.assessment import PRIORS
 from pipeline.topics import STATES, Topic
 from pipeline.worker.engine import Engine, Lane
 from pipeline.worker.outputs import KafkaOutputs

@@ -3,10 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from pipeline.core.customer import Customer, decode_state, encode_state
-from pipeline.core.marks import piece_of
-from pipeline.core.stated import ReferralState, Stated
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.customer import Customer, decode_state, encode_state
+from pipeline.core.state.marks import piece_of
+from pipeline.core.state.profile import ReferralState, Stated
+from pipeline.core.state.suppression import digest_of
 from pipeline.worker.forgetting import forget, forgotten
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import DiskStore, MemoryStore

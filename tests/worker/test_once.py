@@ -14,10 +14,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.customer import Customer, decode_state
-from pipeline.core.decode import Decoder
-from pipeline.core.marks import entries, is_piece, moved_of
-from pipeline.core.told import Told
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.reconciliation import Told
+from pipeline.core.state.customer import Customer, decode_state
+from pipeline.core.state.marks import entries, is_piece, moved_of
 from pipeline.flow import DeadLetter, News, Record, Slice, process
 from pipeline.topics import INPUTS
 from pipeline.worker.stores import MemoryStore

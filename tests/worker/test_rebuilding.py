@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.marks import piece_of
-from pipeline.core.suppression import digest_of
+from pipeline.core.state.customer import Customer, encode_state
+from pipeline.core.state.marks import piece_of
+from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Transient
 from pipeline.worker.rebuilding import Differences, differences
 from pipeline.worker.stores import MemoryStore

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.config import Settings
-from pipeline.core.customer import Customer, encode_state
-from pipeline.core.marks import entries, piece_of
+from pipeline.core.state.customer import Customer, encode_state
+from pipeline.core.state.marks import entries, piece_of
 from pipeline.errors import BadEvent, Refused, Transient
 from pipeline.worker.stores import DiskStore, MemoryStore, Store
 from pipeline.worker.stores import open_store as open_store_of

@@ -23,7 +23,7 @@ from faust.types.tuples import ConsumerMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.partition import murmur2
+from pipeline.core.contract.partitioner import murmur2
 from pipeline.worker.transport import Consumer, ConsumerThread, Ledger
 from pipeline.worker.turns import Turns
 

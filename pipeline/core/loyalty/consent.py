@@ -1,0 +1,40 @@
+"""May this customer be asked? Sending a survey is advertising (BGH, 10 July 2018, VI ZR 225/17): not unbidden."""
+
+from pipeline.core.definition import Definition
+from pipeline.core.state.customer import Customer
+
+LAW = "§ 7(3) UWG; BGH VI ZR 225/17"
+
+
+def may_survey(customer: Customer, now: int) -> bool:
+    """Whether a survey may be sent at ``now``: with consent, or to an existing customer by the exception."""
+    said = customer.stated.consent if customer.stated is not None else None
+    if said is None or said.at > now:
+        return False
+    bought = customer.first_purchase_at is not None and customer.first_purchase_at <= now
+    return said.status == "granted" or (said.status == "existing_customer" and bought)
+
+
+DEFINITIONS = (
+    Definition(
+        "survey_consent",
+        1,
+        "Whether the customer agreed to be asked: granted, withdrawn, existing_customer, or empty: nobody knows. "
+        "Their own newest word counts; a no outlasts a claimed exception.",
+        "",
+        LAW,
+    ),
+    Definition("granted", 1, "The customer agreed to be asked in a survey.", "", LAW),
+    Definition(
+        "withdrawn",
+        1,
+        "Of consent: the customer does not want to be asked. Of an alert: it was taken back, "
+        "because with all events known there was no risk.",
+        "",
+        LAW,
+    ),
+    Definition(
+        "existing_customer", 1, "The exception for existing customers is claimed; nothing for prospects.", "", LAW
+    ),
+    Definition("may_survey", 1, "A survey may be sent: consent, or a customer under the exception.", "", LAW),
+)
