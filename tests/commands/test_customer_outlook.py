@@ -25,7 +25,7 @@ from pipeline.simulate import cdnow
 from pipeline.simulate.send import encode as sent
 from pipeline.sink import parameters
 from pipeline.sink.warehouse import Warehouse
-from tests.core.test_learned import LEARNED
+from tests.core.forecast.test_learned import LEARNED
 from tests.storing import migrated, store, store_states
 
 NOW = datetime(1998, 3, 31, 15, tzinfo=UTC)

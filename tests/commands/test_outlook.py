@@ -13,7 +13,7 @@ from pipeline.core.loyalty.loyalty_state import loyalty
 from pipeline.core.state.customer import DAY_MS, Customer, with_occasion
 from pipeline.core.state.profile import BindingState, Stated
 from pipeline.errors import Refused
-from tests.core.test_learned import LEARNED
+from tests.core.forecast.test_learned import LEARNED
 
 NOW = datetime(1997, 9, 30, tzinfo=UTC)
 TODAY = milliseconds(NOW) // DAY_MS

@@ -24,7 +24,7 @@ from pipeline.policy import write_policy
 from pipeline.sink import parameters
 from pipeline.sink.warehouse import Warehouse
 from tests.commands.alerting import told
-from tests.core.test_learned import LEARNED
+from tests.core.forecast.test_learned import LEARNED
 from tests.fitting.histories import simulated
 from tests.storing import migrated, store_alerts
 

@@ -9,9 +9,9 @@ from pipeline.commands.customers import Known
 from pipeline.core.contract.events import Event
 from pipeline.core.loyalty.loyalty_state import loyalty
 from tests.core.histories import START, replay
+from tests.core.loyalty.test_lifecycle import day
+from tests.core.loyalty.test_loyalty_state import NORMS, bound, buying, said
 from tests.core.test_fold import bought, contacted
-from tests.core.test_loyalty import NORMS, bound, buying, said
-from tests.core.test_rhythm import day
 
 MONTHS = range(1, 8)
 CONTRACT: list[Event] = [

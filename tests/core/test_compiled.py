@@ -31,7 +31,8 @@ def test_the_tests_of_the_core_pass_on_compiled_modules(tmp_path: Path) -> None:
     assert where.stdout.strip().endswith(".so"), where.stdout
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--override-ini",
-         "addopts=", "tests/core/test_fold.py", "tests/core/state/test_profile_fold.py", "tests/core/test_reconciliation.py",
+         "addopts=", "tests/core/test_fold.py", "tests/core/test_reconciliation.py",
+         "tests/core/state/test_profile_fold.py",
          "tests/core/contract/test_decode.py", "tests/test_flow.py", "tests/sink/test_encoding.py",
          "tests/sink/test_writing.py", "tests/sink/test_erasure.py"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,

@@ -25,9 +25,9 @@ from pipeline.core.state import profile
 from pipeline.core.state.customer import AlertState, Answer, Contact, Customer, Outcome
 from tests.conftest import ROOT
 from tests.core.histories import START, replay
+from tests.core.loyalty.test_lifecycle import day
+from tests.core.loyalty.test_loyalty_state import bound
 from tests.core.test_fold import bought, contacted
-from tests.core.test_loyalty import bound
-from tests.core.test_rhythm import day
 
 KNOWN = registry.definitions()
 EVENTS = (events.Purchase, events.ServiceContact, events.SurveyResponse, events.AlertOutcome, events.Binding)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.core.forecast.purchasing import History, Leaving, expected_purchases
 from pipeline.core.forecast.spending import expected_spend
 from pipeline.core.state.customer import DAY_MS
-from tests.core.test_learned import LEARNED
+from tests.core.forecast.test_learned import LEARNED
 from tests.questions.known import Known, ms
 
 Row = dict[str, Any]

@@ -30,7 +30,7 @@ from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic
 from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import BY_NAME
-from tests.core.test_learned import LEARNED
+from tests.core.forecast.test_learned import LEARNED
 from tests.warehouses import embedded
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -12,9 +12,9 @@ from pipeline.core.loyalty.attachment import InForce, captivity, in_force
 from pipeline.core.loyalty.loyalty_state import loyalty
 from pipeline.core.loyalty.promises import judged, lost_by, promises
 from tests.core.histories import START, histories, replay
+from tests.core.loyalty.test_lifecycle import day
+from tests.core.loyalty.test_loyalty_state import NORMS, bound, buying, said, state
 from tests.core.test_fold import bought, contacted
-from tests.core.test_loyalty import NORMS, bound, buying, said, state
-from tests.core.test_rhythm import day
 
 # --- attachment
 

@@ -14,8 +14,8 @@ from pipeline.core.loyalty.loyalty_policy import Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.loyalty.satisfaction import is_satisfied
 from tests.core.histories import CUSTOMER, START, histories, replay
+from tests.core.loyalty.test_lifecycle import day
 from tests.core.test_fold import bought, contacted
-from tests.core.test_rhythm import day
 
 NORMS = Norms(typical_baskets={"EUR": 10.0, "USD": 10.0})
 MONTHLY = tuple(range(0, 330, 30))

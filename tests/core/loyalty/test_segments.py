@@ -15,8 +15,8 @@ from pipeline.core.loyalty.segments import (
 )
 from pipeline.core.state.customer import Customer
 from tests.core.histories import replay
+from tests.core.loyalty.test_lifecycle import buyer, day
 from tests.core.test_fold import bought
-from tests.core.test_rhythm import buyer, day
 
 NORMS = Norms(typical_baskets={"EUR": 40.0, "USD": 20.0})
 
