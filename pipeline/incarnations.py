@@ -7,8 +7,8 @@ new one. Commits hold the broker's.
 
 Rules
 -----
-- The ids stand in the list that every process reads (:mod:`pipeline.suppressed`, partition 0), one record for each; of
-  two that claim the same number the first in the log counts. Nothing is taken out.
+- The ids stand in the list that every process reads (:mod:`pipeline.erasure.suppression_list`, partition 0), one record
+  for each; of two that claim the same number the first in the log counts. Nothing is taken out.
 - The first id is remembered by itself; a later one only when an operator accepts it (:mod:`pipeline.continuity`).
 """
 

@@ -13,10 +13,10 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.warehouses import embedded
 
 TOPICS: dict[type[Event], str] = {

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from pipeline.cli import cli
 from pipeline.commands.erased import check_id, receipt_id_of
 from pipeline.commands.export import check_free, write
-from pipeline.commands.traces import _until
 from pipeline.core.state.suppression import digest_of
+from pipeline.erasure.suppression_list import Suppression, Why, suppression_in
+from pipeline.erasure.topic_scan import _until
 from pipeline.errors import Refused
-from pipeline.suppressed import Suppression, Why, suppression_in
 from pipeline.topics import PURCHASES, STATES
 from tests.conftest import ROOT
 

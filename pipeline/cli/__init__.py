@@ -51,9 +51,9 @@ from pipeline.config import TABLE
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit
 from pipeline.local import stack
-from pipeline.sink.warehouse import connect
 from pipeline.surroundings import settle
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import connect
 
 cli = typer.Typer(
     no_args_is_help=True,

@@ -9,7 +9,7 @@ from pipeline.cli.options import AsJson, DataDir, example, settings_of
 from pipeline.commands import erase as erasing
 from pipeline.commands import export as exporting
 from pipeline.commands import output, receipt
-from pipeline.suppressed import Why
+from pipeline.erasure.suppression_list import Why
 
 privacy_cli = typer.Typer()
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DataDir, example, settings_of
-from pipeline.commands import output, rebuild_warehouse
+from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.worker import rebuilding
+from pipeline.rebuild import states, tables
 from pipeline.worker.stores import open_store
 
 
@@ -49,7 +49,7 @@ def _confirm(*, warehouse: bool, of_states: bool) -> None:
 def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
     with output.bar(unit="records") as bar:
         task = bar.add_task("filling", total=None)
-        done = rebuild_warehouse.rebuild(
+        done = tables.rebuild(
             settings,
             lambda what, n, of: bar.update(task, description=what, completed=n, total=of),
             accept_fewer=accept_fewer,
@@ -64,7 +64,7 @@ def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
 def _states(settings: Settings, *, forget_expired: bool) -> None:
     with output.bar(unit="events") as bar:
         task = bar.add_task("folding", total=None)
-        done = rebuilding.rebuild(
+        done = states.rebuild(
             settings,
             lambda partition: open_store(settings, partition, "rebuild"),
             lambda what, n, of: bar.update(task, description=what, completed=n, total=of),

@@ -20,12 +20,12 @@ from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.continuity import READERS, Found, Gone
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure.suppression_list import Suppression, Suppressions, put
 from pipeline.errors import Refused
 from pipeline.incarnations import Incarnation
 from pipeline.sink import lineage
-from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.suppressed import Suppression, Suppressions, put
 from pipeline.topics import BY_NAME, STATES, SUPPRESSED
+from pipeline.warehouse.client import Warehouse, connect
 
 LEAVING_SECONDS = 15.0
 """How long workers and sinks that were stopped may still be members: a killed one is until its session ends."""

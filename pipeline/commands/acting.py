@@ -11,7 +11,7 @@ from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.measures.effect import Arm, Effect, effect, in_words
 from pipeline.errors import NotFound
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 
 _ARMS = """
 SELECT arm, count() AS customers, countIf(bought = 0) AS gone

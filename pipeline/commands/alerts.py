@@ -13,8 +13,8 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
-from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS
+from pipeline.warehouse.client import connect
 
 ASTRAY_SHOWN, ASTRAY_MOST = 5, 1_000
 _COLUMNS = (

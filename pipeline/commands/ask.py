@@ -14,7 +14,7 @@ from pipeline.commands.tables import identity, of_answer, prose
 from pipeline.config import Settings
 from pipeline.core.measures.shift import PUBLISHED, Ratio
 from pipeline.errors import NotFound, Refused
-from pipeline.sink.warehouse import Result, Warehouse, connect
+from pipeline.warehouse.client import Result, Warehouse, connect
 
 SHOWN = 100
 """Rows of a table for a person, unless they ask for more."""

@@ -6,12 +6,12 @@ from typing import Any
 from pipeline.commands import alerts, output
 from pipeline.commands.tables import identity, prose
 from pipeline.config import Settings
+from pipeline.erasure.suppression_list import Suppressions
+from pipeline.erasure.warehouse_search import left_over
 from pipeline.sink import audit_states, cuts, lineage
 from pipeline.sink.audit import aggregates, disagreements, examine
 from pipeline.sink.audit_states import Contradiction
-from pipeline.sink.erasure import left_over
-from pipeline.sink.warehouse import connect
-from pipeline.suppressed import Suppressions
+from pipeline.warehouse.client import connect
 
 SHOWN = 5
 

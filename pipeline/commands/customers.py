@@ -15,9 +15,9 @@ from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.risk.assessment import ease
 from pipeline.core.state.customer import Customer, recency_days, repeat_occasions
+from pipeline.erasure.warehouse_search import check_not_erased
 from pipeline.errors import NotFound
-from pipeline.sink.erasure import check_not_erased
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 
 
 class Known(NamedTuple):

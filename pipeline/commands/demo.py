@@ -13,7 +13,7 @@ from pipeline.commands.tables import of_answer
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.simulate import population
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
 
 SEED = 1
 EXPECTED = {"purchases": "69659", "customers": "23570", "revenue_usd": "2500315.63", "identical_rows": "255"}

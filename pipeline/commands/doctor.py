@@ -16,15 +16,15 @@ from pipeline.commands import health, output
 from pipeline.commands.resuming import standing
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError, Refused, of_system
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED
 from pipeline.sink import lineage
-from pipeline.sink.migrations import check_version, shipped
-from pipeline.sink.warehouse import connect
 from pipeline.stopped import stands
-from pipeline.suppressed import Suppressions
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import connect
+from pipeline.warehouse.migrations import check_version, shipped
 
 SAMPLED = 200
 CLOCK_SECONDS = 5.0

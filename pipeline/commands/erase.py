@@ -22,19 +22,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pipeline import kafka
+from pipeline.commands import output
 from pipeline.commands.erased import check_id, entry_of, receipt_id_of
 from pipeline.commands.receipt import CHANGELOG, Found, Receipt
-from pipeline.commands.traces import keys_of, traces
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure import warehouse_search
+from pipeline.erasure.suppression_list import Suppression, Why, heeded, suppress
+from pipeline.erasure.topic_scan import keys_of, traces
+from pipeline.erasure.warehouse_search import Noted
 from pipeline.errors import NotFound, Transient
-from pipeline.sink import erasure
-from pipeline.sink.erasure import Noted
-from pipeline.sink.passing import intents
-from pipeline.sink.warehouse import Warehouse, connect
-from pipeline.suppressed import Suppression, Why, heeded, suppress
+from pipeline.sink.open_intents import intents
 from pipeline.topics import STATES
+from pipeline.warehouse.client import Warehouse, connect
 
 WAIT_SECONDS = 120.0
 """How long workers and sinks may take to notice."""
@@ -52,11 +53,12 @@ def look(settings: Settings, customer_id: str) -> Found:
     """
     check_id(customer_id)
     warehouse = connect(settings)
-    erasure.check_ready(warehouse)
+    warehouse_search.check_ready(warehouse)
     entry = entry_of(settings, customer_id)
-    left = traces(settings, customer_id)
+    with output.counted("Reading the log", "records") as progress:
+        left = traces(settings, customer_id, progress)
     has_state = any(trace.has_state for trace in left)
-    rows, alerts = erasure.count(warehouse, customer_id), erasure.open_alerts(warehouse, customer_id)
+    rows, alerts = warehouse_search.count(warehouse, customer_id), warehouse_search.open_alerts(warehouse, customer_id)
     return Found(customer_id, entry, rows, has_state, left, alerts)
 
 
@@ -96,21 +98,22 @@ def erase(settings: Settings, found: Found, why: Why, say: Callable[[str], None]
     say(_wait_for_sinks(settings))
     crash.reached(Point.ERASE_HEEDED)
     _forget_state(settings, found.customer_id)  # 4
-    _note(warehouse, receipt, erasure.count(warehouse, found.customer_id))
-    for place in erasure.erase(warehouse, found.customer_id):  # 5
+    _note(warehouse, receipt, warehouse_search.count(warehouse, found.customer_id))
+    for place in warehouse_search.erase(warehouse, found.customer_id):  # 5
         say(f"Taken out of {place}.")
         crash.reached(Point.ERASE_MID_DELETION)
     crash.reached(Point.ERASE_DELETED)
-    on_disk = erasure.cleaned(warehouse)  # 6
+    on_disk = warehouse_search.cleaned(warehouse)  # 6
     _verify(settings, warehouse, found.customer_id, receipt)  # 7
     crash.reached(Point.ERASE_VERIFIED)
-    places = [entry for entry in erasure.noted(warehouse, said.receipt_id) if entry.found]
-    remains = traces(settings, found.customer_id)
+    places = [entry for entry in warehouse_search.noted(warehouse, said.receipt_id) if entry.found]
+    with output.counted("Reading the log", "records") as progress:
+        remains = traces(settings, found.customer_id, progress)
     return Receipt(*receipt, places, remains, on_disk)
 
 
 def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[str, int]) -> None:
-    erasure.note(warehouse, receipt, [Noted(place, count, count) for place, count in rows.items() if count])
+    warehouse_search.note(warehouse, receipt, [Noted(place, count, count) for place, count in rows.items() if count])
 
 
 def _wait_for_workers(settings: Settings, heed: dict[int, int]) -> str:
@@ -159,9 +162,11 @@ def _forget_state(settings: Settings, customer_id: str) -> None:
 
 def _verify(settings: Settings, warehouse: Warehouse, customer_id: str, receipt: tuple[str, datetime, str]) -> None:
     partition = partition_of(customer_id.encode(), settings.partitions)
-    left = erasure.count(warehouse, customer_id) | {CHANGELOG: int(bool(keys_of(settings, customer_id, partition)))}
-    known = erasure.noted(warehouse, receipt[0])
-    erasure.note(
+    left = warehouse_search.count(warehouse, customer_id) | {
+        CHANGELOG: int(bool(keys_of(settings, customer_id, partition)))
+    }
+    known = warehouse_search.noted(warehouse, receipt[0])
+    warehouse_search.note(
         warehouse, receipt, [Noted(entry.place, entry.found, left.get(entry.place, 0)) for entry in known]
     )  # fmt: skip
     still = [f"{count} in {place}" for place, count in left.items() if count]

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from pipeline.config import Settings
+from pipeline.erasure.suppression_list import Suppression, Suppressions
 from pipeline.errors import NotFound, Refused
-from pipeline.suppressed import Suppression, Suppressions
 
 
 def receipt_id_of(customer_id: str) -> str:

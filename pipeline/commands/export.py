@@ -12,15 +12,16 @@ from typing import Any
 import orjson
 
 from pipeline import files
+from pipeline.commands import output
 from pipeline.commands.erased import check_id, check_not_erased
 from pipeline.commands.receipt import remaining
-from pipeline.commands.traces import Trace, traces
 from pipeline.config import Settings
 from pipeline.core.contract.moments import to_the_second
+from pipeline.erasure import warehouse_search
+from pipeline.erasure.topic_scan import Trace, traces
 from pipeline.errors import NotFound, Refused
-from pipeline.sink import erasure
-from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import ALERTS
+from pipeline.warehouse.client import Warehouse, connect
 
 FORMAT = 1
 
@@ -37,7 +38,8 @@ def collect(settings: Settings, customer_id: str) -> dict[str, Any]:
     check_not_erased(settings, customer_id)
     warehouse = connect(settings)
     tables, letters = _tables(warehouse, customer_id), _letters(warehouse, customer_id)
-    kept = traces(settings, customer_id)
+    with output.counted("Reading the log", "records") as progress:
+        kept = traces(settings, customer_id, progress)
     if not (tables or letters or kept):
         raise NotFound(f"nothing is held about customer {customer_id!r}: no row, no state, no record")
     return {
@@ -54,7 +56,7 @@ def collect(settings: Settings, customer_id: str) -> dict[str, Any]:
 
 def _tables(warehouse: Warehouse, customer_id: str) -> dict[str, list[dict[str, Any]]]:
     found = {}
-    for place in erasure.places(warehouse):
+    for place in warehouse_search.places(warehouse):
         if place.name != place.table or not place.condition:
             continue
         answer = warehouse.query(
@@ -88,9 +90,9 @@ def _letters(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
             "value": letter.value.decode(errors="backslashreplace"),
             "headers": {name: content.decode(errors="backslashreplace") for name, content in letter.headers},
         }
-        for place in erasure.places(warehouse)
+        for place in warehouse_search.places(warehouse)
         if place.record is not None and place.name == place.table
-        for letter in erasure.letters(warehouse, place, customer_id)
+        for letter in warehouse_search.letters(warehouse, place, customer_id)
     ]
 
 

@@ -21,8 +21,8 @@ from pipeline.policy import write_policy
 from pipeline.simulate import population
 from pipeline.simulate.send import encode
 from pipeline.simulate.truth import HIDDEN
-from pipeline.sink.warehouse import connect
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import connect
 
 SIMULATED_FROM = date(2022, 1, 1)
 SIMULATED_DAYS = 1_096

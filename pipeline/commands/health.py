@@ -17,7 +17,7 @@ from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.local import stack
 from pipeline.loopback import fetched
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 
 ANSWER_SECONDS = 2.0
 """How long a metrics port has to answer."""

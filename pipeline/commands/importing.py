@@ -24,8 +24,8 @@ from pipeline.importing.note import Note
 from pipeline.importing.rows import File
 from pipeline.local.parquet import lines
 from pipeline.sink.audit import TABLES
-from pipeline.sink.warehouse import connect
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import connect
 
 SHOWN = 8
 

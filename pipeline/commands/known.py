@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.core.state.customer import Customer, decode_named
 from pipeline.errors import NotFound
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 FOREVER = "2299-12-31 00:00:00"
 """By everything that is known."""

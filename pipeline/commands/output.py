@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any, cast
 
 import orjson
@@ -106,6 +107,14 @@ def bar(unit: str = "events") -> Progress:
         TimeRemainingColumn(elapsed_when_finished=True),
         console=err,
     )
+
+
+@contextmanager
+def counted(title: str, unit: str) -> Iterator[Callable[[int, int], object]]:
+    """A bar for what is told how much is done, and of how much."""
+    with bar(unit) as shown:
+        task = shown.add_task(title, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def failure(failed: LoyaltyError) -> None:

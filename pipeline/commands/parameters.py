@@ -8,8 +8,8 @@ from pipeline.commands import output
 from pipeline.commands.tables import identity
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.sink import parameters
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse import model_registry
+from pipeline.warehouse.client import Warehouse, connect
 
 
 def opened(settings: Settings, table: str = "parameter_versions") -> Warehouse:
@@ -38,12 +38,12 @@ def run(settings: Settings, file: Path | None, *, as_json: bool) -> None:
     Refused
         The file holds no parameters, or they make no sense; nothing is recorded then.
     """
-    made = parameters.read_file(file) if file is not None else None
+    made = model_registry.read_file(file) if file is not None else None
     warehouse = opened(settings)
     now = datetime.now(UTC)
-    parameters.record_priors(warehouse, now)
+    model_registry.record_priors(warehouse, now)
     if made is not None:
-        new = parameters.record(warehouse, made, now)
+        new = model_registry.record(warehouse, made, now)
         if not as_json:
             known = "" if new else " It was known already."
             output.say(f"{made.kind} {made.version} is on record and current now.{known}")
@@ -59,7 +59,9 @@ def collect(warehouse: Warehouse) -> dict[str, Any]:
     )
     return {
         "parameters": [dict(zip(answer.columns, row, strict=True)) for row in answer.rows],
-        "unrecorded": {str(version): int(alerts) for version, alerts in warehouse.query(parameters.UNRECORDED).rows},
+        "unrecorded": {
+            str(version): int(alerts) for version, alerts in warehouse.query(model_registry.UNRECORDED).rows
+        },
     }
 
 

@@ -11,7 +11,7 @@ from pipeline.core.contract.currencies import AMOUNT_PATTERN, UNITS, to_units
 from pipeline.errors import NotFound, Refused
 from pipeline.fitting.bought import Bought
 from pipeline.simulate import cdnow
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 
 EPOCH = date(1970, 1, 1)
 FIRST_YEAR, LAST_YEAR = 1970, 2100

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from pipeline import resources
 from pipeline.core.contract.moments import as_written
 from pipeline.errors import NotFound, Refused
-from pipeline.sink.warehouse import Result, Warehouse
+from pipeline.warehouse.client import Result, Warehouse
 
 NEWEST = "newest event"
 """The default of a moment: after the newest event nobody could have done anything."""

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from pipeline.commands import output
 from pipeline.commands.erased import receipt_id_of
-from pipeline.commands.traces import Trace
 from pipeline.core.contract.moments import to_the_second
-from pipeline.sink.erasure import Noted
-from pipeline.sink.leftovers import OnDisk
-from pipeline.suppressed import Suppression
+from pipeline.erasure.suppression_list import Suppression
+from pipeline.erasure.topic_scan import Trace
+from pipeline.erasure.warehouse_search import Noted
 from pipeline.topics import STATES
+from pipeline.warehouse.leftovers import OnDisk
 
 CHANGELOG = f"topic {STATES.name}"
 """The place of a receipt that is no table."""

@@ -17,7 +17,7 @@ from pipeline.core.measures.shift import PUBLISHED, Balance
 from pipeline.core.measures.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
 from pipeline.core.state.customer import DAY_MS, Customer, decode_named
 from pipeline.errors import NotFound
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
 
 PAGE = 2_000
 """States read at once."""

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pipeline.commands import output
 from pipeline.commands.tables import identity
 from pipeline.config import Settings
-from pipeline.sink import checks, migrations
-from pipeline.sink.migrations import Standing
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink import start_checks
+from pipeline.warehouse import migrations
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import Standing
 
 SHOWN = 12
 """Digits of a checksum that a person is shown."""
@@ -32,7 +33,7 @@ def migrate(settings: Settings, told: Callable[[str], None]) -> list[str]:
     _ = migrations.pending(_looking(settings))  # before a database is created
     warehouse = connect(settings, create_database=True, seconds=3_600)
     return migrations.migrate(
-        warehouse, quiet=lambda: checks.nobody_writes(settings), told=lambda migration: told(migration.name)
+        warehouse, quiet=lambda: start_checks.nobody_writes(settings), told=lambda migration: told(migration.name)
     )
 
 

@@ -23,8 +23,8 @@ from pipeline.core.contract.events import Event
 from pipeline.core.contract.moments import instant
 from pipeline.core.replay import Score, scores
 from pipeline.core.risk.assessment import RiskPolicy
-from pipeline.sink import parameters
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse import model_registry
+from pipeline.warehouse.client import Warehouse
 
 CUSTOMERS_AT_ONCE = 500
 """Customers of a range; what they did is in memory at once."""
@@ -107,8 +107,8 @@ def run(settings: Settings, version: str | None, *, as_json: bool) -> None:
         No such policy is on record.
     """
     warehouse = opened(settings, "score_history")
-    parameters.record_priors(warehouse, datetime.now(UTC))
-    done = score(warehouse, parameters.policy(warehouse, version))
+    model_registry.record_priors(warehouse, datetime.now(UTC))
+    done = score(warehouse, model_registry.policy(warehouse, version))
     if as_json:
         output.as_json(done._asdict())
         return

@@ -9,10 +9,10 @@ from pipeline.commands.progress import behind
 from pipeline.commands.resuming import standing
 from pipeline.commands.tables import prose
 from pipeline.config import Settings
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError
-from pipeline.sink.warehouse import connect
 from pipeline.stopped import stands
-from pipeline.suppressed import Suppressions
+from pipeline.warehouse.client import connect
 
 _LAST = """
 SELECT * FROM (

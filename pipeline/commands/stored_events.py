@@ -11,7 +11,7 @@ from msgspec import structs
 
 from pipeline.commands import output
 from pipeline.core.contract.events import AlertOutcome, Binding, Event, Line, Purchase, ServiceContact, SurveyResponse
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 ROWS_AT_ONCE = 200_000
 """So many events are read from the warehouse in one answer, about."""

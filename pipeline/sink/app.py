@@ -33,19 +33,19 @@ from pipeline import kafka, letters, logs, metrics, watched
 from pipeline.config import Settings
 from pipeline.continuity import Place, Topics
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason, Refused, Transient
 from pipeline.exits import Exit, end_process
 from pipeline.flow import DeadLetter
-from pipeline.sink import checks, lineage, swapping
+from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy, Part
 from pipeline.sink.intake import Intake, Lost
-from pipeline.sink.migrations import migrate
-from pipeline.sink.parameters import record_configured
-from pipeline.sink.warehouse import Connecting, Warehouse, connect
 from pipeline.sink.writing import Rejection, Writer
-from pipeline.suppressed import Suppressions
 from pipeline.topics import DEAD_LETTERS
+from pipeline.warehouse.client import Connecting, Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.model_registry import record_configured
 
 WRITERS = 2
 GROUP = "sink"
@@ -241,12 +241,12 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     logs.configure("sink")
     crash = CrashPoints.from_env(os.environ)
     kafka.verify_topics(settings)
-    checks.keeps_metadata(settings)
+    start_checks.keeps_metadata(settings)
     warehouses = [connecting(settings, create_database=True) for _ in range(WRITERS)]
-    migrate(warehouses[0], quiet=lambda: checks.nobody_writes(settings))
+    migrate(warehouses[0], quiet=lambda: start_checks.nobody_writes(settings))
     record_configured(warehouses[0], settings, datetime.now(UTC))
-    checks.windows(warehouses[0])
-    swapping.wait_for_the_end(warehouses[0])
+    start_checks.windows(warehouses[0])
+    maintenance.wait_for_the_end(warehouses[0])
     with contextlib.closing(Suppressions(settings)) as suppressions:
         topics = lineage.agreed(settings, suppressions, warehouses[0])
     made = metrics.registry("sink")
@@ -258,7 +258,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     auditor.start()
     gc.freeze()  # what is there now stays
     gc.set_threshold(200_000, 50, 1_000)  # records and rows hold no cycles
-    swap = swapping.Watch(lambda: connecting(settings), sink.stop)
+    swap = maintenance.Watch(lambda: connecting(settings), sink.stop)
     swap.start()
     structlog.get_logger().info("sink ready")
     try:

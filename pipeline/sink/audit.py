@@ -18,16 +18,14 @@ from confluent_kafka import Consumer
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
+from pipeline.erasure.row_filter import Forgetting
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason
 from pipeline.flow import Record
 from pipeline.incarnations import Bases, shifted
 from pipeline.letters import errors_of
-from pipeline.sink.forgetting import Forgetting
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.sink.rows import TABLES as ROWS
-from pipeline.sink.warehouse import Warehouse
-from pipeline.suppressed import Suppressions
 from pipeline.topics import (
     ALERTS,
     CONTACTS,
@@ -39,6 +37,8 @@ from pipeline.topics import (
     SURVEYS,
     TOPICS,
 )
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.own_columns import columns
 
 TABLES = {
     PURCHASES.name: "raw_purchases",

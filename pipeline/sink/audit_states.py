@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason
 from pipeline.incarnations import Bases
 from pipeline.sink import cuts
 from pipeline.sink.cuts import Cut
-from pipeline.sink.warehouse import Warehouse, literal
-from pipeline.suppressed import Suppressions
 from pipeline.topics import CONTACTS, OUTCOMES, PURCHASES, STATES, SURVEYS
+from pipeline.warehouse.client import Warehouse, literal
 
 CHUNK = 500_000
 """How many rows of a table are looked at together; it bounds the memory, not the result."""

@@ -4,7 +4,7 @@ states of some customers after the other.
 What is wrong for a moment only, because a record is on its way from one table to the other, is not told: a number
 counts when the round before found one as well.
 
-Before each round, repeated records are looked for and written down: see :mod:`pipeline.sink.repeats`.
+Before each round, repeated records are looked for and written down: see :mod:`pipeline.sink.duplicates`.
 """
 
 import threading
@@ -17,9 +17,9 @@ from pipeline import kafka, metrics, watched
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
 from pipeline.incarnations import Bases
-from pipeline.sink import audit, audit_states, checks, repeats
-from pipeline.sink.warehouse import Warehouse
+from pipeline.sink import audit, audit_states, duplicates, start_checks
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import Warehouse
 
 SECONDS = 60.0
 NEWEST = 20_000
@@ -68,7 +68,7 @@ class Auditor:
         warehouse = self._connecting()
         try:
             committed = kafka.committed(self._settings, self._settings.group("sink"), TOPICS)
-            repeats.search(warehouse, committed, self._bases)
+            duplicates.search(warehouse, committed, self._bases)
         finally:
             warehouse.close()
 
@@ -103,7 +103,7 @@ class Auditor:
 def _windows_gone(warehouse: Warehouse) -> int:
     """Whether somebody added a view, or changed a table, so that a repeated batch would be counted twice."""
     try:
-        checks.windows(warehouse)
+        start_checks.windows(warehouse)
     except Refused:
         return 1
     return 0

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from pipeline import continuity, kafka
 from pipeline.config import Settings
 from pipeline.continuity import Gone, Place, Topics
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.incarnations import Bases, Incarnation, Incarnations
 from pipeline.sink.audit import TABLES
-from pipeline.sink.warehouse import Warehouse
-from pipeline.suppressed import Suppressions
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import Warehouse
 
 _INCARNATION = {"topic": "String", "number": "UInt32", "topic_id": "String"}
 _GAP = {"reader": "String", "topic": "String", "partition": "UInt16", "first": "UInt64", "below": "UInt64"}

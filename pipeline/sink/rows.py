@@ -17,12 +17,12 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import is_piece
+from pipeline.erasure.suppression_list import suppression_in
 from pipeline.errors import BadEvent
 from pipeline.flow import Record
 from pipeline.incarnations import is_ours
 from pipeline.letters import errors_of
-from pipeline.sink import states
-from pipeline.suppressed import suppression_in
+from pipeline.sink import state_rows
 from pipeline.topics import ERROR_HEADERS
 
 Row = tuple[Any, ...]
@@ -221,7 +221,7 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
         customer, deleted = Customer(customer_id=(record.key or b"").decode()), 1
     else:
         customer, deleted = decode_state(record.value), 0
-    row = (*states.columns(customer), deleted, *_log(place, record))
+    row = (*state_rows.columns(customer), deleted, *_log(place, record))
     return [("customer_states", row)]
 
 

@@ -18,14 +18,14 @@ import structlog
 from pipeline import metrics
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import Transient
 from pipeline.flow import Record
 from pipeline.sink.batches import Batch
-from pipeline.sink.forgetting import Forgetting
 from pipeline.sink.intake import Lost
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
-from pipeline.sink.warehouse import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
+from pipeline.warehouse.client import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
+from pipeline.warehouse.own_columns import columns
 
 LONGEST_PAUSE = 10.0
 PATIENCE_SECONDS = 5.0

@@ -18,22 +18,22 @@ from pipeline import continuity, kafka, logs, metrics, watched
 from pipeline.config import Settings
 from pipeline.continuity import Gone, Topics
 from pipeline.crashpoints import CrashPoints
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Transient
 from pipeline.exits import Exit, end_process
 from pipeline.policy import policy_of
 from pipeline.stopped import Notice
-from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
-from pipeline.worker import records, swapping
+from pipeline.worker import aiokafka_patches, maintenance
 from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
-from pipeline.worker.fuses import Fuses
-from pipeline.worker.membership import own_member_id, place_is_taken
+from pipeline.worker.guards.fuses import Fuses
+from pipeline.worker.guards.static_membership import own_member_id, place_is_taken
+from pipeline.worker.guards.watchdog import Watchdog
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import open_store
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import SliceStream, SliceTopic
-from pipeline.worker.watchdog import Watchdog
 
 FUSE_SECONDS = 2.0
 """How often it is asked which topics stand."""
@@ -55,7 +55,7 @@ def create_app(
     fuses: Fuses,
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
-    records.install()
+    aiokafka_patches.install()
     app = _App(
         settings.group("worker"),
         env={},  # otherwise some seventy variables without a prefix come before what is said here
@@ -251,8 +251,8 @@ def run(settings: Settings) -> None:
     kafka.verify_topics(settings)
     made = metrics.registry("worker")
     metrics.serve(made, settings.listen, settings.worker_metrics_port)
-    swapping.wait_for_the_end(settings)
-    watch = swapping.Watch(settings)
+    maintenance.wait_for_the_end(settings)
+    watch = maintenance.Watch(settings)
     with contextlib.closing(Suppressions(settings)) as suppressions:
         topics = continuity.agreed(settings, suppressions, "worker", {})
     loop = _new_loop()

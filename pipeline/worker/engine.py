@@ -25,18 +25,18 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.reconciliation import Told
 from pipeline.core.risk.assessment import RiskPolicy
 from pipeline.core.state.customer import DAY_MS, Customer, glance
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.exits import Exit, end_process
 from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
 from pipeline.incarnations import Bases
 from pipeline.notes import note_of
-from pipeline.suppressed import Suppressions
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
-from pipeline.worker.forgetting import forget
-from pipeline.worker.fuse import Blown
-from pipeline.worker.fuses import Fuses
+from pipeline.worker.guards.fuse import Blown
+from pipeline.worker.guards.fuses import Fuses
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import patiently, standing
+from pipeline.worker.suppression import forget
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import Consumer
 

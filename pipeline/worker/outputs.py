@@ -28,7 +28,7 @@ from pipeline.errors import Transient
 from pipeline.flow import DeadLetter, News
 from pipeline.kafka import Headers, Sending, producer
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
-from pipeline.worker.pulse import Pulse
+from pipeline.worker.guards.self_fencing import Pulse
 from pipeline.worker.reading import is_message, patiently, records_between
 
 _alert_encoder = msgspec.json.Encoder()

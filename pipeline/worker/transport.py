@@ -44,7 +44,7 @@ from faust.types.tuples import ConsumerMessage
 from pipeline.crashpoints import Point
 from pipeline.errors import Transient
 from pipeline.worker.commits import Commit, commit, committed
-from pipeline.worker.turns import Turns
+from pipeline.worker.topic_interleaver import Turns
 
 SLOW_SECONDS = 300.0
 """How long a slice may take from its fetch until it is durable before that is said."""

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 
 from pipeline.config import Settings
-from pipeline.sink import repeats
-from pipeline.sink.migrations import migrate, shipped
-from pipeline.sink.own_columns import columns
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.sink import duplicates
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate, shipped
+from pipeline.warehouse.own_columns import columns
 from tests.warehouses import embedded
 
 BATCH = 20_000
@@ -105,7 +105,7 @@ def views(warehouse: Warehouse, engine: psutil.Process, count: int) -> None:
     ask(warehouse, engine, f"{count:,} events, no search yet", ("sales_by_day",), 1)
     found: list[tuple[float, float]] = []
     with timed(engine, found):
-        repeats.search(warehouse, {("purchases", partition): count for partition in range(4)})
+        duplicates.search(warehouse, {("purchases", partition): count for partition in range(4)})
     print(f"the first search: {found[0][0]:.2f} s, {found[0][1]:.2f} processor seconds")
     ask(warehouse, engine, f"{count:,} events, all searched", VIEWS)
     for new in (6_000, 60_000):

@@ -21,11 +21,11 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.sink.app import WRITERS
 from pipeline.sink.batches import BatchPolicy
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, Row, by_topic
-from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 
 Block = tuple[str, Sequence[Row], str]
 """A table, rows of one topic partition, and the token of the insert."""

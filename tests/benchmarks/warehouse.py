@@ -18,12 +18,12 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer
 from pipeline.flow import Record
 from pipeline.simulate.population import lives
-from pipeline.sink import repeats
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
+from pipeline.sink import duplicates
 from pipeline.sink.rows import TABLES, Place, Row, by_topic
-from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import ALERTS, STATES
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.benchmarks.ground import Ground
 from tests.benchmarks.report import Cell, Table
 from tests.benchmarks.same_step import SameStep, alert_bytes, write_state
@@ -71,7 +71,7 @@ def _fill(field: Field, warehouse: Warehouse, customers: int, days: int, events:
         for first in range(0, copies, COPIES_AT_ONCE):
             count = min(COPIES_AT_ONCE, copies - first)
             warehouse.command(_copying(columns(seeds, table), table, seeds.database, stride, first, count))
-    repeats.search(warehouse, _ends(warehouse))  # as a sink does every minute
+    duplicates.search(warehouse, _ends(warehouse))  # as a sink does every minute
     at_rest(warehouse)
     return sum(int(warehouse.value(f"SELECT count() FROM {table}")) for table in RAW)
 

@@ -12,8 +12,8 @@ from statistics import median
 from typing import NamedTuple
 
 from pipeline.config import Settings
-from pipeline.sink.migrations import migrate
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
 from tests.benchmarks.ground import PATIENCE, Ground, from_path
 from tests.benchmarks.measure import Commits, Rate, cpu_seconds, rate, resident, watch
 from tests.benchmarks.report import Cell, Table

@@ -23,8 +23,8 @@ from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import log_of, summarise
 from pipeline.simulate import cdnow
 from pipeline.simulate.send import encode as sent
-from pipeline.sink import parameters
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse import model_registry
+from pipeline.warehouse.client import Warehouse
 from tests.core.forecast.test_learned import LEARNED
 from tests.storing import migrated, store, store_states
 
@@ -128,7 +128,7 @@ def test_without_a_model_every_figure_is_unknown_and_the_note_says_what_to_do(kn
 
 @pytest.fixture(scope="module")
 def expecting(known: Known) -> Known:
-    parameters.record(known.warehouse, parameters.of_purchases(LEARNED), datetime(2026, 1, 1, tzinfo=UTC))
+    model_registry.record(known.warehouse, model_registry.of_purchases(LEARNED), datetime(2026, 1, 1, tzinfo=UTC))
     return known
 
 
@@ -226,7 +226,7 @@ def test_days_are_counted_from_the_first_voluntary_purchase_up_to_the_day_of_the
 
 def test_a_model_without_spend_has_no_value_and_says_so(expecting: Known) -> None:
     without = msgspec.structs.replace(LEARNED, version="without-spend", spend=None)
-    parameters.record(expecting.warehouse, parameters.of_purchases(without), datetime(2026, 1, 2, tzinfo=UTC))
+    model_registry.record(expecting.warehouse, model_registry.of_purchases(without), datetime(2026, 1, 2, tzinfo=UTC))
     try:
         row = rows(expecting.warehouse)["released"]
         assert row["model_version"] == "without-spend"
@@ -234,7 +234,9 @@ def test_a_model_without_spend_has_no_value_and_says_so(expecting: Known) -> Non
         assert row["expected_value_1_year"] is None
         assert "without spend" in row["note"]
     finally:
-        parameters.record(expecting.warehouse, parameters.of_purchases(LEARNED), datetime(2026, 1, 3, tzinfo=UTC))
+        model_registry.record(
+            expecting.warehouse, model_registry.of_purchases(LEARNED), datetime(2026, 1, 3, tzinfo=UTC)
+        )
 
 
 def test_every_column_of_the_views_says_what_it_means(known: Known) -> None:

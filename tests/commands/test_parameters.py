@@ -21,8 +21,8 @@ from pipeline.core.risk.assessment import PRIORS
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import NotFound, Refused
 from pipeline.policy import write_policy
-from pipeline.sink import parameters
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse import model_registry
+from pipeline.warehouse.client import Warehouse
 from tests.commands.alerting import told
 from tests.core.forecast.test_learned import LEARNED
 from tests.fitting.histories import simulated
@@ -91,30 +91,30 @@ def test_the_priors_are_on_record_by_themselves_until_something_else_is(place: P
     found = listed(place)
     assert found[f"risk_policy/{PRIORS.version}"]["current"]
     assert json.loads(found[f"norms/{loyalty_policy.PRIORS.version}"]["parameters"])["usual_gap_days"] == 34.0
-    assert parameters.policy(place.warehouse, None) == PRIORS
+    assert model_registry.policy(place.warehouse, None) == PRIORS
     assert run(place, "parameters", str(policy)).exit_code == 0
-    assert parameters.policy(place.warehouse, None) == POLICY
-    assert parameters.policy(place.warehouse, PRIORS.version) == PRIORS
-    parameters.record_priors(place.warehouse, datetime.now(UTC))
-    assert parameters.policy(place.warehouse, None) == POLICY
+    assert model_registry.policy(place.warehouse, None) == POLICY
+    assert model_registry.policy(place.warehouse, PRIORS.version) == PRIORS
+    model_registry.record_priors(place.warehouse, datetime.now(UTC))
+    assert model_registry.policy(place.warehouse, None) == POLICY
 
 
 def test_the_one_recorded_last_is_current_also_when_it_was_known(place: Place) -> None:
     other = replace(POLICY, version="other")
-    first, second = (parameters.of_policy(p, {}) for p in (POLICY, other))
+    first, second = (model_registry.of_policy(p, {}) for p in (POLICY, other))
     for number, made in enumerate((first, second, first)):
-        parameters.record(place.warehouse, made, DAY + timedelta(days=number))
-    assert parameters.policy(place.warehouse, None) == POLICY
+        model_registry.record(place.warehouse, made, DAY + timedelta(days=number))
+    assert model_registry.policy(place.warehouse, None) == POLICY
     row = listed(place)[f"risk_policy/{POLICY.version}"]
     assert (row["recorded_at"][:10], row["current_from"][:10]) == ("2026-03-01", "2026-03-03")
     assert sum(found["current"] for found in listed(place).values()) == 1
 
 
 def test_the_same_version_with_other_numbers_is_refused(place: Place) -> None:
-    parameters.record(place.warehouse, parameters.of_policy(POLICY, {}), DAY)
+    model_registry.record(place.warehouse, model_registry.of_policy(POLICY, {}), DAY)
     with pytest.raises(Refused, match=r"on record with other numbers.*another name"):
-        parameters.record(place.warehouse, parameters.of_policy(replace(POLICY, raise_at=0.45), {}), DAY)
-    assert parameters.policy(place.warehouse, POLICY.version) == POLICY
+        model_registry.record(place.warehouse, model_registry.of_policy(replace(POLICY, raise_at=0.45), {}), DAY)
+    assert model_registry.policy(place.warehouse, POLICY.version) == POLICY
 
 
 BROKEN: dict[str, tuple[bytes, str]] = {
@@ -123,7 +123,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "something else": (b'{"kind": "recipe"}', "holds no parameters"),
     "a policy without numbers": (b'{"kind": "loyalty-risk-policy"}', "is no risk policy"),
     "a model without numbers": (b'{"purchases": []}', "cannot be used"),
-    "far too much": (b'{"purchases": "' + b"x" * parameters.LARGEST_FILE + b'"}', "holds no parameters"),
+    "far too much": (b'{"purchases": "' + b"x" * model_registry.LARGEST_FILE + b'"}', "holds no parameters"),
     "nested without end": (b"[" * 200_000, "holds no parameters"),
     "not UTF-8": (b'{"kind": "\xff"}', "holds no parameters"),
 }
@@ -157,7 +157,7 @@ def test_a_file_that_is_not_there_is_refused(place: Place) -> None:
 
 def test_a_policy_that_is_not_on_record_is_not_found(place: Place) -> None:
     with pytest.raises(NotFound, match="no risk policy 'unheard' is on record"):
-        parameters.policy(place.warehouse, "unheard")
+        model_registry.policy(place.warehouse, "unheard")
     assert isinstance(run(place, "score", "--policy", "unheard").exception, NotFound)
 
 
@@ -165,13 +165,15 @@ def test_what_settings_name_is_recorded_when_it_is_new_and_never_stops_a_sink(
     place: Place, policy: Path, model: Path
 ) -> None:
     named = place.settings.with_changes(risk_policy=str(policy), purchase_model=str(model))
-    parameters.record_configured(place.warehouse, named, DAY)
-    assert parameters.policy(place.warehouse, None) == POLICY
-    parameters.record(place.warehouse, parameters.of_policy(replace(POLICY, version="newer"), {}), DAY + timedelta(1))
-    parameters.record_configured(place.warehouse, named, DAY + timedelta(2))
-    assert parameters.policy(place.warehouse, None).version == "newer", "a restart of the sink changes nothing"
+    model_registry.record_configured(place.warehouse, named, DAY)
+    assert model_registry.policy(place.warehouse, None) == POLICY
+    model_registry.record(
+        place.warehouse, model_registry.of_policy(replace(POLICY, version="newer"), {}), DAY + timedelta(1)
+    )
+    model_registry.record_configured(place.warehouse, named, DAY + timedelta(2))
+    assert model_registry.policy(place.warehouse, None).version == "newer", "a restart of the sink changes nothing"
     policy.write_text("{}")
-    parameters.record_configured(place.warehouse, named, DAY + timedelta(3))
+    model_registry.record_configured(place.warehouse, named, DAY + timedelta(3))
     assert len(listed(place)) == 5
 
 
@@ -182,7 +184,7 @@ def test_versions_that_alerts_mention_and_nobody_recorded_are_named(place: Place
 
     store_alerts(place.warehouse, alerts("secret"))
     assert "alerts mention the risk policy secret, which is not on record" in run(place, "parameters").output
-    parameters.record(place.warehouse, parameters.of_policy(replace(POLICY, version="secret"), {}), DAY)
+    model_registry.record(place.warehouse, model_registry.of_policy(replace(POLICY, version="secret"), {}), DAY)
     assert not collect(place.warehouse)["unrecorded"]
 
 
@@ -205,8 +207,8 @@ def test_a_warehouse_without_the_tables_says_how_to_get_them(place: Place) -> No
 
 
 def test_recording_twice_leaves_one_row_in_the_table_itself(place: Place) -> None:
-    made = parameters.of_policy(POLICY, {})
-    parameters.record(place.warehouse, made, DAY)
-    parameters.record(place.warehouse, made, DAY)
+    made = model_registry.of_policy(POLICY, {})
+    model_registry.record(place.warehouse, made, DAY)
+    model_registry.record(place.warehouse, made, DAY)
     place.warehouse.command("OPTIMIZE TABLE parameter_versions FINAL")
     assert int(place.warehouse.value("SELECT count() FROM parameter_versions")) == 1

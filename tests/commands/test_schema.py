@@ -10,9 +10,9 @@ from pipeline import kafka
 from pipeline.cli import cli
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.sink import checks
-from pipeline.sink.migrations import migrate, shipped
-from pipeline.sink.warehouse import connect
+from pipeline.sink import start_checks
+from pipeline.warehouse.client import connect
+from pipeline.warehouse.migrations import migrate, shipped
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded
 
@@ -84,7 +84,7 @@ def test_while_sinks_run_rows_are_not_counted(settings: Settings, monkeypatch: p
     insert(warehouse, made(20, seed=4))
     monkeypatch.setattr(kafka, "members", lambda *_: 2)
     with pytest.raises(Refused, match=r"2 sinks are running.*Stop the sinks"):
-        checks.nobody_writes(own, 0.1)
+        start_checks.nobody_writes(own, 0.1)
     asked: list[str] = []
 
     def nobody(_: Settings, group: str) -> int:

@@ -15,7 +15,7 @@ from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.replay import in_order, scores
 from pipeline.core.risk.assessment import PRIORS, TERMS
 from pipeline.errors import Unreachable
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 from tests.commands.alerting import told
 from tests.fitting.histories import bought, contacted, simulated
 from tests.storing import migrated, store, store_alerts

@@ -5,7 +5,7 @@ import uuid
 
 from pipeline.config import Settings, from_env
 from pipeline.sink.app import run
-from pipeline.sink.warehouse import Encoded, Warehouse, connect
+from pipeline.warehouse.client import Encoded, Warehouse, connect
 
 
 class Forgetful(Warehouse):

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline import kafka
-from pipeline.sink import repeats
-from pipeline.sink.warehouse import connect
+from pipeline.sink import duplicates
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import connect
 from tests.faults.field import Field
 from tests.faults.oracle import Logged, parsed
 
@@ -39,7 +39,7 @@ def check_sums(field: Field, records: Mapping[str, Sequence[Logged]], *, erased:
     wanted = expected(records)
     _compare(field, wanted, erased)
     warehouse = connect(field.settings)
-    repeats.search(warehouse, kafka.committed(field.settings, field.settings.group("sink"), TOPICS))
+    duplicates.search(warehouse, kafka.committed(field.settings, field.settings.group("sink"), TOPICS))
     warehouse.close()
     _compare(field, wanted, erased)
     wrong = field.rows("SELECT * FROM audit_aggregates WHERE difference != 0")

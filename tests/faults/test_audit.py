@@ -15,7 +15,7 @@ import pytest
 from pipeline import metrics
 from pipeline.commands import audit
 from pipeline.sink.auditor import Auditor
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 from tests.faults.field import Field, traffic
 from tests.faults.load import endless
 

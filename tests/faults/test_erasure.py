@@ -17,14 +17,14 @@ from pipeline import kafka
 from pipeline.commands import audit, customers, explain, export, letters
 from pipeline.commands import erase as erasing
 from pipeline.commands import receipt as receipts
-from pipeline.commands.traces import traces
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import customer_of, is_piece, piece_of
 from pipeline.core.state.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
+from pipeline.erasure.suppression_list import Suppression, Why, heeded, suppress
+from pipeline.erasure.topic_scan import traces
 from pipeline.errors import NotFound
-from pipeline.suppressed import Suppression, Why, heeded, suppress
 from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, SUPPRESSED
 from tests.faults.field import Field, Sent, traffic
 from tests.faults.oracle import (
@@ -324,7 +324,9 @@ def test_once_the_changelog_is_cleaned_no_record_of_it_names_the_customer(filled
 
     def is_cleaned() -> bool:
         field.send(traffic(20, seed=4))  # what is written last is never cleaned
-        return STATES.name not in {trace.topic for trace in traces(field.settings, customer)}
+        return STATES.name not in {
+            trace.topic for trace in traces(field.settings, customer, lambda _done, _whole: None)
+        }
 
     eventually(is_cleaned, 150, "the changelog is cleaned")
 

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from pipeline import kafka
 from pipeline.commands import doctor, status
 from pipeline.topics import DEAD_LETTERS, PURCHASES
-from pipeline.worker.fuse import WINDOW
+from pipeline.worker.guards.fuse import WINDOW
 from tests.faults.field import Field, Running, Sent, traffic
 from tests.faults.oracle import check_kafka, told_letters
 from tests.stacks import eventually

@@ -16,7 +16,7 @@ from pipeline.core.state.customer import encode_state
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
 from pipeline.topics import ALERTS, STATES
-from pipeline.worker.swapping import Announced
+from pipeline.worker.maintenance import Announced
 from tests.faults.field import Field, Running, supervised, traffic
 from tests.faults.oracle import check_kafka, plain, read_log, stored_states
 from tests.faults.volume import QUIET
@@ -139,7 +139,7 @@ ANNOUNCING = """
 import time
 import os
 from pipeline.config import from_env
-from pipeline.worker.swapping import Announced
+from pipeline.worker.maintenance import Announced
 with Announced(from_env(os.environ)):
     print("said", flush=True)
     time.sleep(100)

@@ -13,10 +13,10 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.sink import repeats
+from pipeline.sink import duplicates
 from pipeline.sink.audit import TABLES
-from pipeline.sink.warehouse import connect
 from pipeline.topics import ALERTS, PURCHASES, TOPICS
+from pipeline.warehouse.client import connect
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field, supervised, traffic
 from tests.faults.oracle import read_log
@@ -62,7 +62,7 @@ def rebuild(field: Field, *options: str, **more: str) -> subprocess.CompletedPro
 def look_for_repeats(field: Field) -> None:
     """What a sink does once a minute."""
     warehouse = connect(field.settings)
-    repeats.search(warehouse, kafka.committed(field.settings, field.settings.group("sink"), TOPICS))
+    duplicates.search(warehouse, kafka.committed(field.settings, field.settings.group("sink"), TOPICS))
     warehouse.close()
 
 

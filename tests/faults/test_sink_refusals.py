@@ -11,10 +11,10 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from pipeline.config import Settings
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused, Transient
-from pipeline.sink.checks import keeps_metadata
-from pipeline.sink.migrations import migrate
-from pipeline.sink.warehouse import connect
+from pipeline.sink.start_checks import keeps_metadata
 from pipeline.topics import DEAD_LETTERS, INPUTS
+from pipeline.warehouse.client import connect
+from pipeline.warehouse.migrations import migrate
 from tests.faults.field import Field, Running, traffic
 from tests.faults.oracle import read_log
 from tests.faults.rows import check_rows

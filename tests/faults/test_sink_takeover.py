@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import Settings
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
-from pipeline.sink import checks
+from pipeline.sink import start_checks
 from pipeline.topics import TOPICS
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
@@ -101,9 +101,9 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_row(
 
 
 def test_whoever_migrates_sees_that_a_sink_runs_and_that_it_left(grown_filled: Field) -> None:
-    checks.nobody_writes(grown_filled.settings, 0.0)
+    start_checks.nobody_writes(grown_filled.settings, 0.0)
     sink = grown_filled.sink("0").wait_ready()
     with pytest.raises(Refused, match="1 sinks are running"):
-        checks.nobody_writes(grown_filled.settings, 0.5)
+        start_checks.nobody_writes(grown_filled.settings, 0.5)
     sink.kill()
-    checks.nobody_writes(grown_filled.settings)  # a killed one is waited for
+    start_checks.nobody_writes(grown_filled.settings)  # a killed one is waited for

@@ -17,7 +17,7 @@ from faust.types import TP
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.worker import records
+from pipeline.worker import aiokafka_patches
 from pipeline.worker.commits import committed
 
 Notes = dict[str, tuple[int, str]]
@@ -51,7 +51,7 @@ def notes_by_librdkafka(bootstrap: str, topic: str, group: str, partitions: int)
 
 async def records_by_aiokafka(bootstrap: str, topic: str, count: int) -> list[Any]:
     """As the worker reads them."""
-    records.install()
+    aiokafka_patches.install()
     found: list[Any] = []
     async with aiokafkas(bootstrap, None) as consumer:
         consumer.assign([Place(topic, 0)])

@@ -3,9 +3,9 @@
 import os
 
 from pipeline.config import from_env
-from pipeline.sink import checks
+from pipeline.sink import start_checks
 from pipeline.sink.app import run
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 
 def trust(warehouse: Warehouse) -> None:
@@ -13,5 +13,5 @@ def trust(warehouse: Warehouse) -> None:
 
 
 if __name__ == "__main__":
-    checks.windows = trust
+    start_checks.windows = trust
     run(from_env(os.environ))

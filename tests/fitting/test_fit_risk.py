@@ -20,10 +20,10 @@ from pipeline.fitting.risk import learn
 from pipeline.flow import Record
 from pipeline.policy import read_policy
 from pipeline.sink import rows
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import EventRows, Place
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.fitting.histories import simulated
 from tests.fitting.test_risk import only_time_tells
 from tests.warehouses import embedded

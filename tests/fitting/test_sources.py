@@ -15,8 +15,8 @@ from pipeline.config import Settings
 from pipeline.errors import NotFound, Refused, Unreachable
 from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import Log, log_of
-from pipeline.sink.migrations import migrate
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
 from tests.warehouses import embedded
 
 COLUMNS = {

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
 from tests.stacks import READY, Stack, eventually
 
 pytestmark = pytest.mark.timeout(300)

@@ -16,9 +16,9 @@ from pipeline.core.measures.shift import Ratio
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
 from pipeline.errors import NotFound
 from pipeline.flow import Record
-from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import Place, state
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
 from tests.warehouses import embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")

@@ -11,8 +11,8 @@ import pytest
 from pipeline.config import Settings
 from pipeline.local.tokens import forget_lost
 from pipeline.sink.audit import TABLES
-from pipeline.sink.migrations import migrate, shipped
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate, shipped
 from tests.faults.warehouses import Embedded
 
 AGGREGATES = "SELECT aggregate, counted, difference FROM audit_aggregates ORDER BY aggregate"

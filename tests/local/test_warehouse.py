@@ -21,11 +21,11 @@ from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused, Unreachable
 from pipeline.flow import Record
-from pipeline.sink.migrations import Migration, migrate, shipped
-from pipeline.sink.own_columns import columns
-from pipeline.sink.repeats import KINDS
+from pipeline.sink.duplicates import KINDS
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.migrations import Migration, migrate, shipped
+from pipeline.warehouse.own_columns import columns
 from tests.conftest import ROOT
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually, free_ports

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pipeline.commands import ask
-from pipeline.sink.warehouse import Result
+from pipeline.warehouse.client import Result
 from tests.questions.known import Known
 from tests.questions.world import World, world
 

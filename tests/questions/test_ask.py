@@ -17,10 +17,10 @@ from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import NotFound, Refused, Unreachable
 from pipeline.flow import Record
-from pipeline.sink.migrations import migrate
 from pipeline.sink.rows import by_topic
-from pipeline.sink.warehouse import Result as Answer
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import Result as Answer
+from pipeline.warehouse.client import connect
+from pipeline.warehouse.migrations import migrate
 from tests.questions.world import World, load
 
 pytestmark = pytest.mark.xdist_group("questions")

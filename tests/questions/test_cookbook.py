@@ -12,7 +12,7 @@ from pipeline.commands import ask, questions
 from pipeline.commands.questions import Question
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.glossary.registry import definitions
-from pipeline.sink.warehouse import Result
+from pipeline.warehouse.client import Result
 from tests.questions.expected import EXPECTED
 from tests.questions.judged import JUDGED
 from tests.questions.known import Known

@@ -9,7 +9,7 @@ from pipeline.commands import acting, reports
 from pipeline.core.glossary.analytics import SEGMENTS
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.measures.surveys import Scores, nps
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
 from tests.conftest import ROOT
 from tests.questions.world import World
 

@@ -24,12 +24,12 @@ from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
 from pipeline.simulate import population
 from pipeline.simulate.service import Sent
-from pipeline.sink import parameters
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic
-from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import BY_NAME
+from pipeline.warehouse import model_registry
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.core.forecast.test_learned import LEARNED
 from tests.warehouses import embedded
 
@@ -63,7 +63,7 @@ def world(directory: Path) -> Iterator[World]:
         migrate(warehouse)
         records = worked(log)
         load(warehouse, records)
-        parameters.record(warehouse, parameters.of_purchases(LEARNED), END)
+        model_registry.record(warehouse, model_registry.of_purchases(LEARNED), END)
         told = [msgspec.json.decode(record.value or b"", type=ChurnAlert) for record in records["churn-alerts"]]
         yield World(settings, once(log), told)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 COLUMNS = {
     "event_id": "String", "customer_id": "String", "occurred_at": "DateTime64(3, 'UTC')", "amount": "Decimal(18, 4)",

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.sink.migrations import migrate
-from pipeline.sink.repeats import KINDS
+from pipeline.sink.duplicates import KINDS
 from pipeline.sink.rows import TABLES
-from pipeline.sink.statements import split
-from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.ddl import split
+from pipeline.warehouse.migrations import migrate
 from tests.conftest import ROOT
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded

@@ -6,10 +6,11 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.sink import checks, fills, repeats
+from pipeline.sink import duplicates, start_checks
 from pipeline.sink.audit import aggregates
-from pipeline.sink.migrations import migrate, views
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse import backfill
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate, views
 from tests.sink.purchases import Bought, insert, made, sales, told
 from tests.warehouses import embedded
 
@@ -71,7 +72,7 @@ def test_without_any_search_every_event_counts_once(warehouse: Warehouse) -> Non
 
 @pytest.mark.parametrize("below", [1, 200, 10_000])
 def test_however_far_repeats_were_searched_every_event_counts_once(warehouse: Warehouse, below: int) -> None:
-    repeats.search(warehouse, committed(below))
+    duplicates.search(warehouse, committed(below))
     found = int(warehouse.value("SELECT count() FROM found_repeats_of_purchases"))
     assert int(warehouse.value("SELECT count() FROM found_repeats_of_purchases WHERE _offset >= {below:UInt64}",
                                {"below": below})) == 0  # fmt: skip
@@ -80,13 +81,13 @@ def test_however_far_repeats_were_searched_every_event_counts_once(warehouse: Wa
 
 
 def test_a_search_in_small_steps_finds_the_same(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    repeats.search(warehouse, committed(10_000))
+    duplicates.search(warehouse, committed(10_000))
     places = "SELECT _partition, _offset, contradicts FROM found_repeats_of_purchases FINAL ORDER BY ALL"
     at_once = warehouse.query(places).rows
     for table in ("found_repeats_of_purchases", "repeats_searched"):
         warehouse.command(f"TRUNCATE TABLE {table}")
-    monkeypatch.setattr(repeats, "STEP", 150)
-    repeats.search(warehouse, committed(450))
+    monkeypatch.setattr(duplicates, "STEP", 150)
+    duplicates.search(warehouse, committed(450))
     assert warehouse.query(places).rows == at_once
     assert len(at_once) > 150
 
@@ -96,15 +97,15 @@ def test_a_search_that_is_cut_off_or_done_twice_changes_nothing(warehouse: Wareh
         "INSERT INTO found_repeats_of_purchases SELECT * EXCEPT (same) FROM new_repeats_of_purchases WHERE same"
     )
     check(warehouse, BOUGHT)  # found, and not yet written down how far
-    repeats.search(warehouse, committed(300))
+    duplicates.search(warehouse, committed(300))
     warehouse.insert("repeats_searched", {"table": "String", "topic": "String", "partition": "UInt16",
                      "below": "UInt64"}, [["raw_purchases", "purchases", 0, 10]], "")  # fmt: skip
-    repeats.search(warehouse, committed(200))
+    duplicates.search(warehouse, committed(200))
     check(warehouse, BOUGHT)
 
 
 def test_a_repeat_much_later_counts_nothing(warehouse: Warehouse) -> None:
-    repeats.search(warehouse, committed(10_000))
+    duplicates.search(warehouse, committed(10_000))
     later = [one._replace(offset=one.offset + 20_000, day=6, amount=9_999) for one in BOUGHT[:40]]
     insert(warehouse, later)
     check(warehouse, BOUGHT + later)
@@ -115,7 +116,7 @@ def test_a_hash_that_two_events_share_is_not_written_down_as_a_repeat(warehouse:
     warehouse.command("ALTER TABLE raw_purchases MODIFY COLUMN _event UInt64 MATERIALIZED cityHash64(customer_id, 'x')")
     try:
         insert(warehouse, [Bought(f"x-{n}", 1, 7, 5, "EUR", "web", (), False, 50_000 + n) for n in range(3)])
-        repeats.search(warehouse, {("purchases", 1): 60_000})
+        duplicates.search(warehouse, {("purchases", 1): 60_000})
         assert int(warehouse.value("SELECT count() FROM found_repeats_of_purchases WHERE _offset >= 50000")) == 0
     finally:
         warehouse.command(
@@ -124,11 +125,11 @@ def test_a_hash_that_two_events_share_is_not_written_down_as_a_repeat(warehouse:
 
 
 def test_a_customer_who_is_taken_out_leaves_every_sum_and_the_audit_agrees(warehouse: Warehouse) -> None:
-    repeats.search(warehouse, committed(200))
+    duplicates.search(warehouse, committed(200))
     for _ in range(2):  # interrupted, and done again
         for view in views():
             if view.source == "raw_purchases":
-                fills.take_out(warehouse, view, "c-7", f"erase/c-7/{view.name}")
+                backfill.take_out(warehouse, view, "c-7", f"erase/c-7/{view.name}")
     for table in ("raw_purchases", "found_repeats_of_purchases"):
         warehouse.command(f"DELETE FROM {table} WHERE customer_id = 'c-7'")
     left = [one for one in BOUGHT if one.customer != 7]
@@ -148,11 +149,11 @@ def test_a_target_without_its_window_counts_twice_and_both_checks_say_so(warehou
     for target in TARGETS:
         warehouse.command(f"ALTER TABLE {target} MODIFY SETTING non_replicated_deduplication_window = 0")
         with pytest.raises(Refused, match=target):
-            checks.windows(warehouse)
+            start_checks.windows(warehouse)
         if target == "sales_daily":
             insert(warehouse, BOUGHT[:400])
             assert told(warehouse) != sales(BOUGHT)
             counted, rows, _ = aggregates(warehouse, looks=1)[target]
             assert counted == rows + 400
         warehouse.command(f"ALTER TABLE {target} MODIFY SETTING non_replicated_deduplication_window = 10000")
-    checks.windows(warehouse)
+    start_checks.windows(warehouse)

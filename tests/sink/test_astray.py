@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.commands import alerts
 from pipeline.config import Settings
-from pipeline.sink.migrations import migrate
-from pipeline.sink.warehouse import connect
+from pipeline.warehouse.client import connect
+from pipeline.warehouse.migrations import migrate
 from tests.warehouses import embedded
 
 pytestmark = [pytest.mark.xdist_group("aggregates"), pytest.mark.timeout(120)]

@@ -8,11 +8,11 @@ from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import Refused, Unreachable
 from pipeline.flow import Record
-from pipeline.sink import checks
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import COMPUTED, columns, own_columns
+from pipeline.sink import start_checks
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.sink.warehouse import QueryFailed, RowsRejected, Warehouse, connect
+from pipeline.warehouse.client import QueryFailed, RowsRejected, Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import COMPUTED, columns, own_columns
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded
 
@@ -95,20 +95,20 @@ def test_what_no_waiting_helps_does_not_say_that_clickhouse_is_away(warehouse: W
 
 @pytest.mark.parametrize("engine", FORGETFUL)
 def test_a_view_into_a_table_that_cannot_remember_is_refused(warehouse: Warehouse, engine: str) -> None:
-    checks.windows(warehouse)
+    start_checks.windows(warehouse)
     warehouse.command("CREATE TABLE kept (customer_id String) ENGINE = MergeTree ORDER BY customer_id")
     said = engine.format(database=warehouse.database)
     warehouse.command(f"CREATE TABLE seen (customer_id String) ENGINE = {said}")
     warehouse.command("CREATE MATERIALIZED VIEW seen_fed TO seen AS SELECT customer_id FROM raw_purchases")
     with pytest.raises(Refused, match=rf"\.seen, whose engine {engine.split('(', maxsplit=1)[0]} cannot remember"):
-        checks.windows(warehouse)
+        start_checks.windows(warehouse)
 
 
 def test_a_table_that_keeps_nothing_is_looked_behind(warehouse: Warehouse) -> None:
     warehouse.command("CREATE TABLE through (customer_id String) ENGINE = Null")
     warehouse.command("CREATE MATERIALIZED VIEW through_fed TO through AS SELECT customer_id FROM raw_purchases")
-    checks.windows(warehouse)
+    start_checks.windows(warehouse)
     warehouse.command("CREATE TABLE behind (customer_id String) ENGINE = Memory")
     warehouse.command("CREATE MATERIALIZED VIEW behind_fed TO behind AS SELECT customer_id FROM through")
     with pytest.raises(Refused, match=r"\.behind, whose engine Memory"):
-        checks.windows(warehouse)
+        start_checks.windows(warehouse)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.sink.warehouse import Encoded, RowsRejected, Warehouse, connect
+from pipeline.warehouse.client import Encoded, RowsRejected, Warehouse, connect
 from tests.warehouses import embedded
 
 COLUMNS = {

@@ -12,15 +12,15 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.core.state.profile import ConsentState, ReferralState, Stated
 from pipeline.core.state.suppression import digest_of
+from pipeline.erasure import warehouse_search
+from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
-from pipeline.sink import erasure
-from pipeline.sink.forgetting import Forgetting
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.sink.warehouse import Warehouse, connect
 from pipeline.topics import ERROR_HEADERS
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.conftest import ROOT
 from tests.warehouses import embedded
 from tests.written import NAME, NAMES, NUMBER, NUMBERS, OTHERS, Written
@@ -137,16 +137,16 @@ def test_a_customer_is_erased_from_every_table_and_the_others_stay_as_they_were(
     settings: Settings, warehouse: Warehouse
 ) -> None:
     fill(warehouse)
-    assert len(erasure.open_alerts(warehouse, GONE)) == 1
+    assert len(warehouse_search.open_alerts(warehouse, GONE)) == 1
     named = {table for table, names in tables(warehouse).items() if {"customer_id", "key"} & set(names)}
     assert FILLED <= holding(warehouse, GONE).keys() <= named
     assert files_with(settings, GONE)
-    before, count = own_rows(warehouse), erasure.count(warehouse, GONE)
+    before, count = own_rows(warehouse), warehouse_search.count(warehouse, GONE)
     assert {place.split(".")[0] for place, rows in count.items() if rows} == holding(warehouse, GONE).keys()
-    assert set(erasure.erase(warehouse, GONE)) == {place for place, rows in count.items() if rows}
-    assert not any(erasure.count(warehouse, GONE).values())
+    assert set(warehouse_search.erase(warehouse, GONE)) == {place for place, rows in count.items() if rows}
+    assert not any(warehouse_search.count(warehouse, GONE).values())
     assert holding(warehouse, GONE) == {}
-    assert erasure.cleaned(warehouse) == (0, 0)
+    assert warehouse_search.cleaned(warehouse) == (0, 0)
     assert not files_with(settings, GONE)
     after = own_rows(warehouse)
     assert {table: len(rows) for table, rows in after.items()} == {table: len(rows) for table, rows in before.items()}
@@ -155,7 +155,7 @@ def test_a_customer_is_erased_from_every_table_and_the_others_stay_as_they_were(
     changed = {table for table in before if after[table] != before[table]}
     assert {"raw_purchases", "customer_states", "tomorrow"} <= changed <= naming
     assert after["raw_purchases"] == without["raw_purchases"]
-    assert list(erasure.erase(warehouse, GONE)) == []
+    assert list(warehouse_search.erase(warehouse, GONE)) == []
 
 
 def test_a_table_that_keeps_old_parts_for_long_keeps_none_of_an_erased_customer(
@@ -164,8 +164,8 @@ def test_a_table_that_keeps_old_parts_for_long_keeps_none_of_an_erased_customer(
     fill(warehouse)
     warehouse.command("ALTER TABLE raw_purchases MODIFY SETTING old_parts_lifetime = 480")
     warehouse.command("ALTER TABLE tomorrow DETACH PARTITION tuple()")
-    list(erasure.erase(warehouse, GONE))
-    assert erasure.cleaned(warehouse) == (0, 2)
+    list(warehouse_search.erase(warehouse, GONE))
+    assert warehouse_search.cleaned(warehouse) == (0, 2)
     assert {name for name in files_with(settings, GONE) if "/detached/" not in name} == set()
     assert "old_parts_lifetime = 480" in str(warehouse.query("SHOW CREATE TABLE raw_purchases").rows)
 
@@ -184,11 +184,11 @@ def test_letters_go_however_they_name_the_customer_and_those_of_others_stay(ware
             topic, made = letter(number, record)
             rows += [row for _, row in by_topic()[topic](Place(topic, 0, 4), made)]
         warehouse.insert("dead_letters", columns(warehouse, "dead_letters"), rows, f"letters-{customer}")
-        assert erasure.count(warehouse, customer)["dead_letters"] == len(mine)
-        list(erasure.erase(warehouse, customer))
+        assert warehouse_search.count(warehouse, customer)["dead_letters"] == len(mine)
+        list(warehouse_search.erase(warehouse, customer))
         left = warehouse.query("SELECT source_offset FROM dead_letters ORDER BY 1").rows
         assert [int(offset) for (offset,) in left] == list(range(len(mine), len(mine) + len(OTHERS)))
-        assert erasure.count(warehouse, customer)["dead_letters"] == 0
+        assert warehouse_search.count(warehouse, customer)["dead_letters"] == 0
         kept = Forgetting({"dead_letters": columns(warehouse, "dead_letters")}, {digest_of(customer.encode())})
         assert kept.kept_of("dead_letters", rows) == rows[len(mine) :]
 
@@ -203,8 +203,8 @@ def test_what_others_events_carry_of_the_customer_beside_the_contract_goes_too(w
         ]
     fields = columns(warehouse, "raw_purchases")
     warehouse.insert("raw_purchases", fields, rows, "raw")
-    assert erasure.count(warehouse, NAME)["raw_purchases.raw"] == 1
-    list(erasure.erase(warehouse, NAME))
+    assert warehouse_search.count(warehouse, NAME)["raw_purchases.raw"] == 1
+    list(warehouse_search.erase(warehouse, NAME))
     left = [str(raw) for (raw,) in warehouse.query("SELECT raw FROM raw_purchases ORDER BY _offset").rows]
     assert [bool(raw) for raw in left] == [False, True]
     kept = Forgetting({"raw_purchases": fields}, {digest_of(NAME.encode())}).kept_of("raw_purchases", rows)
@@ -214,7 +214,7 @@ def test_what_others_events_carry_of_the_customer_beside_the_contract_goes_too(w
 
 def test_what_the_engine_keeps_of_the_statements_names_nobody(warehouse: Warehouse) -> None:
     fill(warehouse)
-    list(erasure.erase(warehouse, GONE))
+    list(warehouse_search.erase(warehouse, GONE))
     commands = [str(command) for (command,) in warehouse.query("SELECT command FROM system.mutations").rows]
     assert commands
     assert not [command for command in commands if GONE in command]
@@ -222,22 +222,22 @@ def test_what_the_engine_keeps_of_the_statements_names_nobody(warehouse: Warehou
 
 def test_rows_that_come_back_behind_our_back_are_found(warehouse: Warehouse) -> None:
     fill(warehouse)
-    assert not any(erasure.left_over(warehouse).values())
+    assert not any(warehouse_search.left_over(warehouse).values())
     key = digest_of(GONE.encode()).hex().encode()
     record = Record(0, AT, key, orjson.dumps({"suppressed_at": "2026-01-02T03:04:05Z", "reason": "test-data",
                                               "receipt_id": "r"}), [])  # fmt: skip
     ((table, row),) = by_topic()["suppressed"](Place("suppressed", 0, 4), record)
     warehouse.insert(table, columns(warehouse, table), [row], "s")
-    assert erasure.left_over(warehouse)["raw_purchases"] == 1
-    list(erasure.erase(warehouse, GONE))
-    assert not any(erasure.left_over(warehouse).values())
+    assert warehouse_search.left_over(warehouse)["raw_purchases"] == 1
+    list(warehouse_search.erase(warehouse, GONE))
+    assert not any(warehouse_search.left_over(warehouse).values())
     with pytest.raises(NotFound, match="erased on 2026-01-02, receipt r"):
-        erasure.check_not_erased(warehouse, GONE)
-    erasure.check_not_erased(warehouse, OTHER)
+        warehouse_search.check_not_erased(warehouse, GONE)
+    warehouse_search.check_not_erased(warehouse, OTHER)
 
 
 def test_a_warehouse_without_the_tables_for_receipts_is_refused(warehouse: Warehouse) -> None:
-    erasure.check_ready(warehouse)
+    warehouse_search.check_ready(warehouse)
     warehouse.command("DROP TABLE erasures SYNC")
     with pytest.raises(Refused, match="newest migrations"):
-        erasure.check_ready(warehouse)
+        warehouse_search.check_ready(warehouse)

@@ -5,7 +5,7 @@ import pytest
 from pipeline.core.state.customer import Customer, decode_named, encode_named
 from pipeline.core.state.profile import BindingState, ConsentState, MembershipState, ReferralState, Stated
 from pipeline.core.state.suppression import digest_of
-from pipeline.sink.forgetting import Forgetting, Row
+from pipeline.erasure.row_filter import Forgetting, Row
 
 GONE = 'the "erased" {[one]}'
 COLUMNS = {

@@ -12,11 +12,11 @@ from pipeline.core.contract.moments import instant
 from pipeline.core.state.customer import Contact, Customer, encode_named, encode_state, occasion_bits
 from pipeline.errors import NotFound, Refused
 from pipeline.flow import Record
-from pipeline.sink import checks
-from pipeline.sink.migrations import migrate, shipped
-from pipeline.sink.own_columns import columns
+from pipeline.sink import start_checks
 from pipeline.sink.rows import Place, Row, state
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate, shipped
+from pipeline.warehouse.own_columns import columns
 from tests.sink.lives import FIRST, day, edges, simulated, wild
 from tests.warehouses import embedded
 
@@ -82,7 +82,7 @@ def test_a_state_is_known_from_the_moment_the_broker_had_it(warehouse: Warehouse
 
 def test_a_batch_that_is_repeated_stands_there_once(warehouse: Warehouse) -> None:
     migrate(warehouse)
-    checks.windows(warehouse)
+    start_checks.windows(warehouse)
     for _ in range(3):
         write(warehouse, LIVES, "one")
     write(warehouse, [record(5, 6, "c", 1)], "two")
@@ -92,7 +92,7 @@ def test_a_batch_that_is_repeated_stands_there_once(warehouse: Warehouse) -> Non
     assert list(map(int, seen)) == [6, 0, 0]
     warehouse.command("ALTER TABLE customer_state_history MODIFY SETTING non_replicated_deduplication_window = 0")
     with pytest.raises(Refused, match="customer_state_history does not remember"):
-        checks.windows(warehouse)
+        start_checks.windows(warehouse)
 
 
 def test_whoever_was_erased_is_shown_at_no_moment(warehouse: Warehouse) -> None:

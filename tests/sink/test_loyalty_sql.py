@@ -21,10 +21,10 @@ from pipeline.core.loyalty.loyalty_policy import PRIORS, YEAR_DAYS, Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.flow import Record
-from pipeline.sink.migrations import migrate
-from pipeline.sink.own_columns import columns
 from pipeline.sink.rows import Place, by_topic, state
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.own_columns import columns
 from tests.core.histories import histories, replay
 from tests.sink.lives import FIRST, day, edges, simulated, wild
 from tests.warehouses import embedded

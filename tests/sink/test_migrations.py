@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.sink import fills, migrations
 from pipeline.sink.audit import aggregates
-from pipeline.sink.migrations import Migration, migrate, pending, shipped, standing
-from pipeline.sink.statements import expanded, split
-from pipeline.sink.warehouse import QueryFailed, Warehouse, connect
+from pipeline.warehouse import backfill, migrations
+from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.ddl import expanded, split
+from pipeline.warehouse.migrations import Migration, migrate, pending, shipped, standing
 from tests.conftest import ROOT
 from tests.sink.purchases import insert, made, sales, told
 from tests.warehouses import embedded
@@ -79,7 +79,7 @@ def database(warehouse: Warehouse) -> list[Sequence[Any]]:
 
 def before(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warehouse of before the aggregates, with rows; the fill takes several ranges."""
-    monkeypatch.setattr(fills, "RANGE", 100)
+    monkeypatch.setattr(backfill, "RANGE", 100)
     migrate(warehouse, BEFORE)
     insert(warehouse, BOUGHT[:700])
 
@@ -127,9 +127,9 @@ def test_a_second_migrator_that_comes_late_counts_nothing_twice(
     insert(warehouse, BOUGHT[700:])  # by a sink that started after the first had finished
     (aggregate,) = [migration for migration in TO_AGGREGATES if migration.number == 8]
     for statement in split(aggregate.sql):
-        if (view := fills.view_of(statement)) is not None:
-            fills.plan(warehouse, view, lambda: None)
-            fills.fill(warehouse, view)
+        if (view := backfill.view_of(statement)) is not None:
+            backfill.plan(warehouse, view, lambda: None)
+            backfill.fill(warehouse, view)
     check(warehouse)
 
 

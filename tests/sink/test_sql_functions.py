@@ -17,8 +17,8 @@ from pipeline.core.forecast.purchasing import (
     p_alive,
 )
 from pipeline.core.forecast.spending import SpendModel, expected_spend, expected_value
-from pipeline.sink.migrations import migrate, shipped
-from pipeline.sink.warehouse import Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.migrations import migrate, shipped
 from tests.warehouses import embedded
 
 CLOSE = 1e-9

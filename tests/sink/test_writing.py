@@ -14,10 +14,10 @@ from pipeline.core.state.customer import DAY_MS
 from pipeline.crashpoints import CrashPoints
 from pipeline.flow import Record
 from pipeline.sink.batches import Batch
-from pipeline.sink.own_columns import own_columns
 from pipeline.sink.rows import Row
-from pipeline.sink.warehouse import Encoded, Result
 from pipeline.sink.writing import Writer
+from pipeline.warehouse.client import Encoded, Result
+from pipeline.warehouse.own_columns import own_columns
 
 
 class Taking:

@@ -7,9 +7,9 @@ from pipeline.core.state.customer import Customer, decode_state, encode_state
 from pipeline.core.state.marks import piece_of
 from pipeline.core.state.profile import ReferralState, Stated
 from pipeline.core.state.suppression import digest_of
-from pipeline.worker.forgetting import forget, forgotten
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import DiskStore, MemoryStore
+from pipeline.worker.suppression import forget, forgotten
 
 GONE = b"the-erased-one"
 

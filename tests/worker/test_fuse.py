@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import Reason
 from pipeline.flow import DeadLetter, Record, Seen, Slice
-from pipeline.worker.fuse import Blown, Fuse
+from pipeline.worker.guards.fuse import Blown, Fuse
 
 RECORD = Record(0, 0, b"k", b"v", ())
 

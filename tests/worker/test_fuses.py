@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.stopped import Stopped
-from pipeline.worker.fuse import Blown
-from pipeline.worker.fuses import Fuses
+from pipeline.worker.guards.fuse import Blown
+from pipeline.worker.guards.fuses import Fuses
 from tests.worker.test_fuse import taken
 
 

@@ -6,9 +6,9 @@ from pipeline.core.state.customer import Customer, encode_state
 from pipeline.core.state.marks import piece_of
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Transient
-from pipeline.worker.rebuilding import Differences, differences
+from pipeline.rebuild.states import Differences, differences
+from pipeline.worker.maintenance import BREATHLESS_SECONDS, SILENCE_SECONDS, Announced
 from pipeline.worker.stores import MemoryStore
-from pipeline.worker.swapping import BREATHLESS_SECONDS, SILENCE_SECONDS, Announced
 
 
 def state(purchases: int, applied: int = 5, topic: str = "purchases", recent: bytes = b"1" * 8 + b"2" * 8) -> bytes:

@@ -4,7 +4,7 @@ import pytest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from pipeline.worker.records import Records
+from pipeline.worker.aiokafka_patches import Records
 
 NONE, GZIP = 0, 1
 Headers = list[tuple[str, bytes]]

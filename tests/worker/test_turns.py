@@ -6,7 +6,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.worker.turns import MAX_SLICE, PATIENCE_SECONDS, Turns
+from pipeline.worker.topic_interleaver import MAX_SLICE, PATIENCE_SECONDS, Turns
 
 BOUGHT, CALLED, OTHER = TP("purchases", 0), TP("service-contacts", 0), TP("purchases", 1)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.exits import Exit
-from pipeline.worker.watchdog import Watchdog
+from pipeline.worker.guards.watchdog import Watchdog
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_ready_worker_with_nothing_to_do_is_not_stuck(loop: asyncio.AbstractEv
 def test_a_blocked_event_loop_ends_the_process() -> None:
     script = (
         "import asyncio, time\n"
-        "from pipeline.worker.watchdog import Watchdog\n"
+        "from pipeline.worker.guards.watchdog import Watchdog\n"
         "async def main():\n"
         "    dog = Watchdog(asyncio.get_running_loop(), lambda: 0, patience=2)\n"
         "    dog.became_ready(True)\n"

@@ -13,7 +13,7 @@ log, how far was looked only ever grows, and what lies between 1 and 2 is found 
 from collections.abc import Iterator, Mapping
 
 from pipeline.incarnations import Bases
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 KINDS = {
     "purchases": ("raw_purchases", "purchases"),

@@ -10,8 +10,8 @@ from functools import cache
 
 from pipeline import resources
 from pipeline.errors import Refused
-from pipeline.sink.statements import split
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.ddl import split
 
 COMPUTED = ("MATERIALIZED", "ALIAS", "EPHEMERAL")
 """Kinds of columns in which nothing is kept that was inserted."""

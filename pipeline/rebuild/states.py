@@ -3,7 +3,7 @@
 The order carries the guarantee:
 
 1. everything the workers have committed is folded into states of our own, and what they commit meanwhile; they go on
-2. the workers are asked to leave, and those that start wait (:mod:`pipeline.worker.swapping`)
+2. the workers are asked to leave, and those that start wait (:mod:`pipeline.worker.maintenance`)
 3. once none is in their group, the rest up to their last commit is folded, and each state is compared with the live one
 4. what differs is sent, partition by partition: first what the desk does not know yet, then the states
 5. the workers go on from where they had committed
@@ -34,17 +34,17 @@ from pipeline.core.state.customer import Customer, decode_state, encode_state, i
 from pipeline.core.state.marks import customer_of, is_piece, is_readable, marks_of, merged
 from pipeline.core.state.suppression import Suppressed, digest_of
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Refused, Transient
 from pipeline.flow import News, Record, Slice, fold
 from pipeline.incarnations import Bases
 from pipeline.kafka import record_of
 from pipeline.policy import policy_of
-from pipeline.suppressed import Suppressions
 from pipeline.topics import INPUTS, STATES
+from pipeline.worker.maintenance import Announced
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.reading import messages
 from pipeline.worker.stores import Store, Values
-from pipeline.worker.swapping import Announced
 
 TOGETHER = 12_000
 """How many records are folded together."""

@@ -16,8 +16,8 @@ from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.sink.batches import Part, plan_of, plan_text
 from pipeline.sink.rows import TABLES
-from pipeline.sink.warehouse import Warehouse
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import Warehouse
 
 PROBE_GROUP = "sink-probe"
 COORDINATOR_SECONDS = 30.0

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import Refused
 from pipeline.incarnations import SPAN
-from pipeline.sink.own_columns import columns
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.own_columns import columns
 
 RANGE = 200_000
 """Offsets per insert."""

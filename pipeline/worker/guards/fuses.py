@@ -19,7 +19,7 @@ from pipeline.errors import Transient
 from pipeline.flow import Seen, Slice
 from pipeline.stopped import Notice, Stopped, stands
 from pipeline.topics import INPUTS
-from pipeline.worker.fuse import Blown, Fuse
+from pipeline.worker.guards.fuse import Blown, Fuse
 from pipeline.worker.reading import patiently
 
 ALL_PASS = 100

@@ -1,11 +1,11 @@
 """What the warehouse holds of a customer, and taking it out of every table for good.
 
 Which tables and columns can name a customer is read from the warehouse's own schema, by the names that
-:mod:`pipeline.sink.forgetting` knows: a table that is added later needs no line here.
+:mod:`pipeline.erasure.row_filter` knows: a table that is added later needs no line here.
 
 What the rows added to aggregates is taken out of them first. Then ``ALTER TABLE … DELETE`` writes the parts that hold
-such rows again without them; :mod:`pipeline.sink.leftovers` sees to the old parts. The engine keeps the text of such
-statements, so they name the SHA-256 of the id, never the id.
+such rows again without them; :mod:`pipeline.warehouse.leftovers` sees to the old parts. The engine keeps the text of
+such statements, so they name the SHA-256 of the id, never the id.
 """
 
 import base64
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from pipeline.core.contract.naming import names
 from pipeline.core.state.suppression import digest_of
+from pipeline.erasure.row_filter import RAW_REFERRAL, REFERRAL
 from pipeline.errors import NotFound, Refused
-from pipeline.sink import fills, migrations
-from pipeline.sink.forgetting import RAW_REFERRAL, REFERRAL
-from pipeline.sink.leftovers import OnDisk, removed
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse import backfill, migrations
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.leftovers import OnDisk, removed
 
 _REFERRER = "JSONExtractString(state, 'stated', 5, 3)"
 _COLUMNS = """
@@ -181,7 +181,7 @@ def _take_out_of_sums(warehouse: Warehouse, customer_id: str, digest: str) -> No
             {"t": view.source, "c": customer_id},
         ).rows
         if int(rows):
-            fills.take_out(warehouse, view, customer_id, f"erase/{digest}/{view.name}/{rows}-{last}")
+            backfill.take_out(warehouse, view, customer_id, f"erase/{digest}/{view.name}/{rows}-{last}")
 
 
 def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: str) -> Iterator[str]:

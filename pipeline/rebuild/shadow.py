@@ -17,12 +17,12 @@ from typing import NamedTuple
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Refused
-from pipeline.sink import checks, repeats
-from pipeline.sink.migrations import migrate, shipped
+from pipeline.sink import duplicates, start_checks
+from pipeline.sink.maintenance import MARKER
 from pipeline.sink.rows import TABLES
-from pipeline.sink.swapping import MARKER
-from pipeline.sink.warehouse import Connecting, Warehouse, quoted
 from pipeline.topics import BY_NAME
+from pipeline.warehouse.client import Connecting, Warehouse, quoted
+from pipeline.warehouse.migrations import migrate, shipped
 
 STAGES = "rebuild_stages"
 """The table in the shadow that says how far the rebuild came."""
@@ -80,7 +80,7 @@ def begun(settings: Settings, live: Warehouse, connecting: Connecting) -> Shadow
         )
         stages = [(secrets.token_hex(4), "begun")]
         note(warehouse, *stages[0])
-    checks.windows(warehouse)
+    start_checks.windows(warehouse)
     _check_same(live, warehouse)
     return Shadow(own, warehouse, stages[-1][0])
 
@@ -157,7 +157,7 @@ def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
 
 def replaced(shadow: Warehouse) -> list[str]:
     """The tables that change places."""
-    return [*checks.written(shadow), *repeats.OWN]
+    return [*start_checks.written(shadow), *duplicates.OWN]
 
 
 def _check_same(live: Warehouse, shadow: Warehouse) -> None:
@@ -208,7 +208,7 @@ def carry(live: Warehouse, shadow: Warehouse, first: Offsets, filled: Offsets) -
     it. What a view made of states that compaction has removed since is in its own table only, and carried from there.
     """
     carried: dict[str, int] = {}
-    written = checks.written(shadow)
+    written = start_checks.written(shadow)
     for table in sorted(placed(shadow, written), key=lambda name: name not in TABLES):
         for topic, partition in _partitions(live, table):
             compacted = BY_NAME[topic].compacted and table not in TABLES

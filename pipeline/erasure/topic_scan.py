@@ -2,14 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from pipeline import kafka
-from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.core.contract.naming import names
 from pipeline.core.state.marks import customer_of, is_piece
@@ -19,6 +18,8 @@ from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
 KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
 """Every topic that can name a customer."""
+Progress = Callable[[int, int], object]
+"""Told how many records were read, and of how many."""
 
 
 class Trace(NamedTuple):
@@ -31,7 +32,7 @@ class Trace(NamedTuple):
     """Whether the newest record of one of their keys is a state or a piece of one (only in the changelog)."""
 
 
-def traces(settings: Settings, customer_id: str) -> list[Trace]:
+def traces(settings: Settings, customer_id: str, progress: Progress) -> list[Trace]:
     """Read every topic and look for a customer; topics without them are left out.
 
     Raises
@@ -43,10 +44,11 @@ def traces(settings: Settings, customer_id: str) -> list[Trace]:
     held = kafka.topic_settings(settings, KEPT)
     name = customer_id.encode()
     records, newest, held_keys = Counter[str](), Counter[str](), set[bytes]()
-    with kafka.reading(settings, "traces", settings.group("traces")) as reader, output.bar("records") as bar:
-        task = bar.add_task("Reading the log", total=sum(end - first for first, end in bounds.values()))
-        for record in _everything(reader, {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}):
-            bar.advance(task)
+    with kafka.reading(settings, "traces", settings.group("traces")) as reader:
+        whole = sum(end - first for first, end in bounds.values())
+        places = {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}
+        for done, record in enumerate(_everything(reader, places), start=1):
+            progress(done, whole)
             topic = BY_NAME[settings.logical(record.topic())]
             if _names(topic, record, name):
                 records[topic.name] += 1

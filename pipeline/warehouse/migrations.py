@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from pipeline import resources
 from pipeline.errors import Refused
-from pipeline.sink import fills
-from pipeline.sink.statements import expanded, repeatable, split
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse import backfill
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.ddl import expanded, repeatable, split
 
 LEAST_VERSION = (26, 9)
 """The oldest engine that everything here was tried on."""
@@ -70,7 +70,7 @@ def shipped() -> list[Migration]:
     return [Migration(int(entry.name[:4]), entry.name, entry.read_text(encoding="utf-8")) for entry in files]
 
 
-def views() -> list[fills.View]:
+def views() -> list[backfill.View]:
     """Every materialized view that feeds an aggregate."""
     return [view for migration in shipped() for view in _views(migration).values()]
 
@@ -138,7 +138,7 @@ def migrate(
     views = {migration.number: _views(migration) for migration in due}
     check_version(warehouse)
     _check_rights(warehouse, [statement for statements in texts.values() for statement in statements])
-    for table in (RECORD, fills.TABLE):
+    for table in (RECORD, backfill.TABLE):
         warehouse.command(repeatable(expanded(table.strip(), warehouse.cluster)))
     for migration in due:
         told(migration)
@@ -152,26 +152,26 @@ def migrate(
     return [migration.name for migration in due]
 
 
-def _views(migration: Migration) -> Mapping[int, fills.View]:
+def _views(migration: Migration) -> Mapping[int, backfill.View]:
     """The materialized views it creates that feed aggregates, by the place of their statement.
 
     One that does not group keeps rows as they come: a history, which begins when it is created.
     """
-    found = {place: fills.view_of(statement) for place, statement in enumerate(split(migration.sql))}
+    found = {place: backfill.view_of(statement) for place, statement in enumerate(split(migration.sql))}
     return {place: view for place, view in found.items() if view is not None and view.groups}
 
 
 def _apply(
-    warehouse: Warehouse, migration: Migration, views: Mapping[int, fills.View], quiet: Callable[[], None]
+    warehouse: Warehouse, migration: Migration, views: Mapping[int, backfill.View], quiet: Callable[[], None]
 ) -> None:
     for place, statement in enumerate(migration.statements(warehouse.cluster)):
         if place in views:
-            fills.plan(warehouse, views[place], quiet)
+            backfill.plan(warehouse, views[place], quiet)
         rows = re.match(r"INSERT\b", statement)
         settings = warehouse.tokens(f"migration-{migration.number}/{place}") if rows else {}
         warehouse.command(statement, settings=settings)
     for view in views.values():
-        fills.fill(warehouse, view)
+        backfill.fill(warehouse, view)
 
 
 def check_version(warehouse: Warehouse) -> str:

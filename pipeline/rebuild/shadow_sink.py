@@ -12,13 +12,13 @@ from pipeline.config import Settings
 from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused, Transient
+from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink.app import GROUP, WRITERS, Sink
 from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.intake import Lost
-from pipeline.sink.passing import intents
-from pipeline.sink.shadow import Offsets, Shadow
-from pipeline.sink.warehouse import Connecting
+from pipeline.sink.open_intents import intents
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import Connecting
 
 LEAVING_SECONDS = 60.0
 """How long sinks have to end their batch and leave; one with an instance name stays until its session is over."""

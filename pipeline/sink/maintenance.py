@@ -11,7 +11,7 @@ import structlog
 
 from pipeline import watched
 from pipeline.errors import LoyaltyError
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 MARKER = "rebuild_swap"
 SECONDS = 2.0

@@ -24,7 +24,7 @@ from pipeline.core.loyalty import loyalty_policy
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.errors import LoyaltyError, NotFound, Refused
 from pipeline.policy import KIND, decode_policy, file_of
-from pipeline.sink.warehouse import Warehouse
+from pipeline.warehouse.client import Warehouse
 
 Kind = Literal["purchase_model", "risk_policy", "norms"]
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

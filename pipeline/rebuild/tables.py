@@ -24,16 +24,17 @@ from pipeline import continuity, kafka, logs
 from pipeline.config import Settings
 from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.erasure.suppression_list import Suppressions
+from pipeline.erasure.warehouse_search import left_over
 from pipeline.errors import Refused
 from pipeline.incarnations import Bases
-from pipeline.sink import filling, lineage, repeats, shadow
+from pipeline.rebuild import shadow, shadow_sink
+from pipeline.rebuild.shadow import Offsets, Shadow
+from pipeline.sink import duplicates, lineage
 from pipeline.sink.app import GROUP
 from pipeline.sink.audit import examine
-from pipeline.sink.erasure import left_over
-from pipeline.sink.shadow import Offsets, Shadow
-from pipeline.sink.warehouse import Warehouse, connect, quoted
-from pipeline.suppressed import Suppressions
 from pipeline.topics import TOPICS
+from pipeline.warehouse.client import Warehouse, connect, quoted
 
 NEWEST = 20_000
 """How far back is audited again after the sinks left."""
@@ -65,7 +66,7 @@ def rebuild(settings: Settings, progress: Progress, *, accept_fewer: bool = Fals
     live = connect(settings)
     try:
         if swaps := shadow.decided(live):
-            filling.wait_for_sinks(settings)
+            shadow_sink.wait_for_sinks(settings)
             return _finish(settings, live, swaps, {}, {}, crash)
         shadow.withdraw(live)  # it was announced and never decided
         made = shadow.begun(settings, live, connect)
@@ -102,23 +103,23 @@ def _beside(
 ) -> Rebuilt:
     if kafka.members(settings, settings.group(made.group)):
         raise Refused("another rebuild runs, or was killed a moment ago; wait for it, and try again in a minute")
-    with filling.filling(made, connect, topics) as running:  # 1
-        filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
+    with shadow_sink.filling(made, connect, topics) as running:  # 1
+        shadow_sink.follow(made, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
     crash.reached(Point.REBUILD_FILLED)
     carried = _carry(settings, live, made, topics.bases)  # 2
     crash.reached(Point.REBUILD_CARRIED)
     _audit(made)  # 3
-    repeats.search(made.warehouse, filling.filled(settings, made.group), topics.bases)
-    lost = shadow.fewer(live, made.warehouse, numbered(filling.filled(settings, made.group), topics.bases))
+    duplicates.search(made.warehouse, shadow_sink.filled(settings, made.group), topics.bases)
+    lost = shadow.fewer(live, made.warehouse, numbered(shadow_sink.filled(settings, made.group), topics.bases))
     if lost and not accept_fewer:
         many = ", ".join(f"{count} of {table}" for table, count in lost.items())
         raise Refused(f"rows would be lost that no record makes any more: {many}. If that is meant: --accept-fewer")
     shadow.announce(live)  # 4
     try:
-        with filling.filling(made, connect, topics) as running:
-            filling.wait_for_sinks(settings)
-            filling.follow(made, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
-        if filling.has_intents(settings, made.group):
+        with shadow_sink.filling(made, connect, topics) as running:
+            shadow_sink.wait_for_sinks(settings)
+            shadow_sink.follow(made, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
+        if shadow_sink.has_intents(settings, made.group):
             raise Refused("the last batch was not finished; run this again, it goes on")
         _audit(made, NEWEST)
         _check_erased(made)
@@ -133,7 +134,7 @@ def _beside(
 
 def _written(settings: Settings) -> Offsets:
     """Up to where the live tables are written."""
-    return filling.filled(settings, GROUP)
+    return shadow_sink.filled(settings, GROUP)
 
 
 def _carry(settings: Settings, live: Warehouse, made: Shadow, bases: Bases) -> dict[str, int]:
@@ -141,7 +142,7 @@ def _carry(settings: Settings, live: Warehouse, made: Shadow, bases: Bases) -> d
     if shadow.stage(made) == "carried":
         return {}
     shadow.note(made.warehouse, made.epoch, "carrying")
-    first, filled = (numbered(o, bases) for o in (_firsts(settings), filling.filled(settings, made.group)))
+    first, filled = (numbered(o, bases) for o in (_firsts(settings), shadow_sink.filled(settings, made.group)))
     carried = shadow.carry(live, made.warehouse, first, filled)
     shadow.note(made.warehouse, made.epoch, "carried")
     return carried
@@ -179,12 +180,12 @@ def _finish(
     epoch = swaps[0][0]
     group = shadow.group_of(epoch)
     shadow.exchange(live, own.database, swaps, crash)  # 6
-    filling.hand_over(settings, filling.filled(settings, group))  # 7
+    shadow_sink.hand_over(settings, shadow_sink.filled(settings, group))  # 7
     crash.reached(Point.REBUILD_COMMITTED)
     other = connect(own, create_database=True)
     shadow.note(other, epoch, shadow.FINISHED)
     other.close()
     shadow.withdraw(live)
     live.command(f"DROP DATABASE IF EXISTS {quoted(own.database)} SYNC")  # 8
-    filling.forget(settings, group)
+    shadow_sink.forget(settings, group)
     return Rebuilt([table for _, table, _ in swaps], carried, lost)

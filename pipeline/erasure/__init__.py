@@ -1,0 +1,1 @@
+"""Customers who were erased: the list of them, and finding and removing what names them."""
