@@ -31,6 +31,8 @@ MODULES = (
     "core/reconciliation.py",
     "core/risk/alert_text.py",
     "flow.py",
+    "folding.py",
+    "records.py",
     "sink/rows.py",
 )
 """What is compiled: pure functions; the structs stay as they are."""

@@ -24,113 +24,21 @@ A crash before 4 repeats them from the old state and sends the same effects agai
 after 4 finds the applied offsets inside the state and folds nothing twice.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.contract.events import Event
-from pipeline.core.contract.partitioner import partition_of
-from pipeline.core.fold import apply, look_again, tick
 from pipeline.core.reconciliation import Told
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
-from pipeline.core.risk.changed_issues import merged
-from pipeline.core.risk.inputs import Affected
-from pipeline.core.risk.messages import ChurnAlert
-from pipeline.core.state.customer import AlertState, Customer, decode_state, encode_state
-from pipeline.core.state.marks import Older
-from pipeline.core.state.suppression import Suppressed, digest_of, names_suppressed, without_referral
-from pipeline.errors import BadEvent, Reason
-
-Headers = Sequence[tuple[str, bytes | None]]
-"""Names and values, as anyone may write them: a value may be missing, and a name may stand there twice."""
-
-
-class Record(NamedTuple):
-    """A record as it lies in the log."""
-
-    offset: int
-    appended_at_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-    @property
-    def timestamp(self) -> int:
-        """The name that clients give to ``appended_at_ms``."""
-        return self.appended_at_ms
-
-
-class Arrived(Protocol):
-    """A record as a consumer hands it over."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
-
-
-class Slice(NamedTuple):
-    """Consecutive records of one partition of one topic (by its logical name), in ascending order."""
-
-    topic: str
-    partition: int
-    partitions: int
-    records: Sequence[Arrived]
-    base: int = 0
-    """What is added to the offsets that the broker gave them (:mod:`pipeline.incarnations`)."""
-
-    @property
-    def last(self) -> int:
-        """The offset of the last record."""
-        return self.base + self.records[-1].offset
-
-
-class DeadLetter(NamedTuple):
-    """A record that cannot be used, and why."""
-
-    topic: str
-    partition: int
-    record: Record
-    reason: Reason
-    detail: str
-
-
-class News(NamedTuple):
-    """A message to the desk."""
-
-    alert: ChurnAlert
-    applied: Mapping[str, int]
-    """The last offset of each topic that was applied to the customer when it was told."""
-    appended_at_ms: int | None
-    """When the broker received the record that led to it; ``None``: time alone did."""
-
-
-class States(Protocol):
-    """Where customers are kept: one partition's worth is read and written by one slice at a time."""
-
-    def read(self, partition: int, customer_id: bytes) -> Customer | None:
-        """A customer, as an object of the caller's own."""
-        ...
-
-    def piece(self, partition: int, key: bytes) -> bytes | None:
-        """A piece."""
-        ...
-
-    def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
-        """Show pieces or encoded customers that are in the changelog, the last of them at the offset ``last``."""
+from pipeline.core.state.suppression import Suppressed
+from pipeline.folding import FoldResult, States, fold
+from pipeline.records import Accept, AlertUpdate, DeadLetter, Slice
 
 
 class Outputs(Protocol):
     """Where results go; each call returns when the broker has confirmed everything it was given."""
 
-    async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None: ...
+    async def effects(self, partition: int, news: Sequence[AlertUpdate], dead: Sequence[DeadLetter]) -> None: ...
 
     async def pieces(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         """Send pieces to the changelog; returns the offset of the last."""
@@ -139,294 +47,6 @@ class Outputs(Protocol):
     async def states(self, partition: int, values: Mapping[bytes, bytes]) -> int:
         """Send customers to the changelog; returns the offset of the last."""
         ...
-
-
-@dataclass(slots=True)
-class Seen:
-    """What became of the records of one slice."""
-
-    folded: int = 0
-    duplicates: int = 0
-    redelivered: int = 0
-    unplanned: int = 0
-    suppressed: int = 0
-    """Records that name a customer who was erased."""
-    newest_event_ms: int = 0
-    dead: list[DeadLetter] = field(default_factory=list)
-
-
-Accept = Callable[[Sequence[Slice], Sequence[Seen]], None]
-"""Told what each of some slices came to; raises where nothing of them may leave the process."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What slices of a partition came to, in memory, before anything left the process."""
-
-    changed: dict[bytes, bytes] = field(default_factory=dict)
-    """Customers, encoded."""
-    pieces: dict[bytes, bytes] = field(default_factory=dict)
-    """Pieces with marks that these customers no longer hold."""
-    open: set[bytes] = field(default_factory=set)
-    """Those of them with an open alert."""
-    news: list[News] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
-    """Of each slice."""
-
-    def keep(self, key: bytes, customer: Customer) -> None:
-        """A customer as they are now."""
-        self.changed[key] = encode_state(customer)
-        self.open.discard(key)
-        for alert in customer.alerts:
-            if alert.status == "open":
-                self.open.add(key)
-
-    @property
-    def dead(self) -> list[DeadLetter]:
-        """What cannot be used, of all slices."""
-        return [letter for seen in self.seen for letter in seen.dead]
-
-
-def fold(
-    slices: Sequence[Slice],
-    decoders: Mapping[str, Decoder],
-    states: States,
-    told: Told,
-    processed: dict[str, int],
-    policy: RiskPolicy = PRIORS,
-    suppressed: Suppressed = frozenset(),
-    accept: Accept = lambda _slices, _seen: None,
-) -> Outcome:
-    """Steps 1 and 2: touch nothing outside the returned outcome but ``told`` and ``processed``.
-
-    ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
-    topic of the partition. ``accept`` may refuse what they came to by raising, before anything was touched.
-    """
-    folding = Folding(slices, decoders, states, policy, suppressed)
-    try:
-        outcome = folding.run(folding.by_key())
-    except _Misnamed:
-        outcome = folding.run(folding.by_customer())
-    accept(slices, outcome.seen)
-    for told_of in folding.news:
-        if not told.holds(told_of.key, told_of.known):
-            outcome.news.extend(told_of.news)
-    for slice_ in slices:
-        processed[slice_.topic] = slice_.last
-    if told:
-        _settle(slices[-1], states, told, processed, policy, outcome)
-    return outcome
-
-
-def look_at_time(
-    partition: int, keys: Iterable[bytes], at: int, states: States, policy: RiskPolicy = PRIORS
-) -> Outcome:
-    """Step 2 without an event: customers with open alerts, looked at again because time has passed until ``at``."""
-    outcome = Outcome()
-    for key in keys:
-        try:
-            before = states.read(partition, key)
-        except BadEvent:
-            continue  # its events become dead letters; an alert cannot be looked at without its state
-        if before is None:
-            continue
-        done = tick(before, at, policy)
-        if done.customer is not before:
-            outcome.keep(key, done.customer)
-            outcome.news.extend(News(alert, done.customer.applied, None) for alert in done.alerts)
-    return outcome
-
-
-class _Misnamed(Exception):
-    """The key of a record is not the customer of its event."""
-
-
-class _About(NamedTuple):
-    """News about a customer whose state held alerts before."""
-
-    key: bytes
-    known: list[AlertState]
-    news: list[News]
-
-
-Come = tuple[int, Arrived, Event | None, bool]
-"""A record: the number of its slice; its event, when it is decoded already; whether that had unplanned fields."""
-
-
-class Folding:
-    """Folds slices customer by customer.
-
-    All that has arrived for a customer is decoded, folded and encoded in one go, while it lies in the processor's
-    cache; what is kept is bytes. With customers kept as objects until all were folded, reaching for them again took as
-    long as the work itself. Customers are told apart by the keys of their records. A producer may have given records
-    other keys; then everything is decoded first, and done again by what the events say.
-    """
-
-    def __init__(
-        self,
-        slices: Sequence[Slice],
-        decoders: Mapping[str, Decoder],
-        states: States,
-        policy: RiskPolicy,
-        suppressed: Suppressed,
-    ) -> None:
-        self._slices = slices
-        self._decoders = [decoders[slice_.topic] for slice_ in slices]
-        self._states = states
-        self._policy = policy
-        self._suppressed = suppressed
-        self._outcome = Outcome()
-        self._older = Older()
-        self.news: list[_About] = []
-
-    def by_key(self) -> dict[bytes, list[Come]]:
-        """The records by their keys, in the order of each topic."""
-        found: dict[bytes, list[Come]] = {}
-        for number, slice_ in enumerate(self._slices):
-            for record in slice_.records:
-                key = record.key
-                if key is None:
-                    raise _Misnamed
-                come: Come = (number, record, None, False)
-                if key in found:
-                    found[key].append(come)
-                else:
-                    found[key] = [come]
-        return found
-
-    def by_customer(self) -> dict[bytes, list[Come]]:
-        """The same by what their events say; records that cannot be read are found there under their keys."""
-        found: dict[bytes, list[Come]] = {}
-        for number, slice_ in enumerate(self._slices):
-            for record in slice_.records:
-                try:
-                    event, unplanned = self._decoded(number, record)
-                except BadEvent:
-                    found.setdefault(record.key or b"", []).append((number, record, None, False))
-                else:
-                    found.setdefault(event.customer_id.encode(), []).append((number, record, event, unplanned))
-        return found
-
-    def run(self, come: Mapping[bytes, Sequence[Come]]) -> Outcome:
-        """Fold everything, from the start."""
-        self.news = []
-        self._older = Older(self._piece)
-        self._outcome = outcome = Outcome(seen=[Seen() for _ in self._slices], pieces=self._older.changed)
-        for key, records in come.items():
-            if self._suppressed and digest_of(key) in self._suppressed:
-                self._erased(key, records)
-            else:
-                self._customer(key, records)
-        for slice_, seen in zip(self._slices, outcome.seen, strict=True):
-            seen.dead.sort(key=_offset)
-            unused = len(seen.dead) + seen.suppressed + seen.redelivered + seen.duplicates
-            seen.folded = len(slice_.records) - unused
-        return outcome
-
-    def _piece(self, key: bytes) -> bytes | None:
-        return self._states.piece(self._slices[0].partition, key)
-
-    def _erased(self, key: bytes, come: Sequence[Come]) -> None:
-        """Drop what has come for a customer who was erased, unless it is somebody else's."""
-        for number, record, event, _ in come:
-            try:
-                if event is None:
-                    self._named(number, record, key)
-            except BadEvent:
-                pass  # it names the customer in its key
-            self._outcome.seen[number].suppressed += 1
-
-    def _customer(self, key: bytes, come: Sequence[Come]) -> None:
-        """Everything that has come for one customer, and then one look."""
-        slices, all_seen, older = self._slices, self._outcome.seen, self._older
-        customer: Customer | None = None
-        concern: Affected | None = None
-        cause, cause_ms, changed = "", 0, False
-        for number, record, decoded, unplanned in come:
-            seen = all_seen[number]
-            try:
-                event = decoded
-                if event is None:
-                    event, unplanned = self._named(number, record, key)  # noqa: PLW2901 - decoded as late as possible
-                if self._suppressed:
-                    event = without_referral(event, self._suppressed)
-                if customer is None:
-                    customer = _customer(slices[number], key, event.customer_id, self._states)
-                slice_ = slices[number]
-                offset = slice_.base + record.offset
-                _, affected, redelivered, duplicate = apply(customer, event, slice_.topic, offset, older)
-            except BadEvent as bad:
-                self._bad(number, record, bad)
-                continue
-            if unplanned:
-                seen.unplanned += 1
-            if redelivered:
-                seen.redelivered += 1
-                continue
-            if duplicate:
-                seen.duplicates += 1
-            changed = True
-            seen.newest_event_ms = max(seen.newest_event_ms, customer.last_event_at)
-            if affected is not None:
-                concern = merged(concern, affected)
-                cause, cause_ms = event.event_id, record.timestamp
-        if customer is not None and changed:
-            self._looked_at(key, customer, concern, cause, cause_ms)
-
-    def _looked_at(self, key: bytes, customer: Customer, concern: Affected | None, cause: str, cause_ms: int) -> None:
-        """Look at a customer once, and keep them."""
-        if concern is not None:
-            known = customer.alerts
-            news = look_again(customer, concern, cause, self._policy)
-            if news:
-                self.news.append(_About(key, known, [News(alert, customer.applied, cause_ms) for alert in news]))
-        self._outcome.keep(key, customer)
-
-    def _named(self, number: int, record: Arrived, key: bytes) -> tuple[Event, bool]:
-        """The event of a record, which has the customer as its key."""
-        decoded = self._decoded(number, record)
-        if decoded[0].customer_id.encode() != key:
-            raise _Misnamed
-        return decoded
-
-    def _decoded(self, number: int, record: Arrived) -> tuple[Event, bool]:
-        return self._decoders[number].read(record.value, record.timestamp)
-
-    def _bad(self, number: int, record: Arrived, bad: BadEvent) -> None:
-        seen, slice_ = self._outcome.seen[number], self._slices[number]
-        if names_suppressed(record.key, record.value, self._suppressed, record.headers):
-            seen.suppressed += 1
-            return
-        kept = Record(slice_.base + record.offset, record.timestamp, record.key, record.value, record.headers)
-        seen.dead.append(DeadLetter(slice_.topic, slice_.partition, kept, bad.reason, bad.detail))
-
-
-def _offset(letter: DeadLetter) -> int:
-    return letter.record.offset
-
-
-def _customer(slice_: Slice, key: bytes, customer_id: str, states: States) -> Customer:
-    """A customer as the state has them, or a new one whose records do belong here."""
-    customer = states.read(slice_.partition, key)
-    if customer is None:
-        if partition_of(key, slice_.partitions) != slice_.partition:
-            raise BadEvent(Reason.WRONG_PARTITION, "the record's partition is not that of $.customer_id (murmur2)")
-        customer = Customer(customer_id=customer_id)
-    return customer
-
-
-def _settle(
-    slice_: Slice, states: States, told: Told, processed: dict[str, int], policy: RiskPolicy, outcome: Outcome
-) -> None:
-    """Let go of the customers whose state has caught up with what the desk was told."""
-    last = slice_.records[-1]
-    for key in told.due(processed):
-        value = outcome.changed.get(key)
-        known = states.read(slice_.partition, key) if value is None else decode_state(value)
-        customer, alerts = told.settle(key, known, policy)
-        if customer is not None:
-            outcome.keep(key, customer)
-            outcome.news.extend(News(alert, customer.applied, last.timestamp) for alert in alerts)
 
 
 async def process(
@@ -439,22 +59,22 @@ async def process(
     accept: Accept = lambda _slices, _seen: None,
     policy: RiskPolicy = PRIORS,
     suppressed: Suppressed = frozenset(),
-) -> Outcome:
+) -> FoldResult:
     """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5."""
     partition = slices[0].partition
-    outcome = fold(slices, decoders, states, told, processed, policy, suppressed, accept)  # 1, 2
-    await deliver(partition, outcome, states, outputs)  # 3, 4
-    return outcome  # 5: the caller's
+    result = fold(slices, decoders, states, told, processed, policy, suppressed, accept)  # 1, 2
+    await deliver(partition, result, states, outputs)  # 3, 4
+    return result  # 5: the caller's
 
 
-async def deliver(partition: int, outcome: Outcome, states: States, outputs: Outputs) -> None:
+async def deliver(partition: int, result: FoldResult, states: States, outputs: Outputs) -> None:
     """Steps 3 and 4."""
-    dead = outcome.dead
-    if outcome.news or dead:
-        await outputs.effects(partition, outcome.news, dead)  # 3
-    if outcome.pieces:
-        last = await outputs.pieces(partition, outcome.pieces)  # 4
-        states.write(partition, outcome.pieces, last)
-    if outcome.changed:
-        last = await outputs.states(partition, outcome.changed)
-        states.write(partition, outcome.changed, last)
+    dead = result.dead
+    if result.news or dead:
+        await outputs.effects(partition, result.news, dead)  # 3
+    if result.pieces:
+        last = await outputs.pieces(partition, result.pieces)  # 4
+        states.write(partition, result.pieces, last)
+    if result.changed:
+        last = await outputs.states(partition, result.changed)
+        states.write(partition, result.changed, last)

@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from pipeline import credentials, loopback
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
-from pipeline.flow import Record
 from pipeline.notes import opened
+from pipeline.records import Record
 from pipeline.topics import DEAD_LETTERS, TOPICS, Topic
 
 Headers = list[tuple[str, bytes | None]]

@@ -4,10 +4,10 @@ Key, bytes and headers stay as they were. A compressed record may be larger than
 such a one the first 16 MiB are kept, and a header says how many bytes it had.
 """
 
-from pipeline import __version__, flow
+from pipeline import __version__
 from pipeline.config import Settings
-from pipeline.flow import DeadLetter
-from pipeline.kafka import Headers, Sending
+from pipeline.kafka import Sending
+from pipeline.records import DeadLetter, Headers
 from pipeline.topics import DEAD_LETTERS, ERROR_HEADERS, MAX_RECORD_BYTES
 
 
@@ -34,7 +34,7 @@ def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
     return [*original, *((ERROR_HEADERS + name, text.encode()) for name, text in errors.items())]
 
 
-def errors_of(headers: flow.Headers) -> dict[str, str]:
+def errors_of(headers: Headers) -> dict[str, str]:
     """What the headers of a dead letter say of it; values that anybody else put there and that are no text do not."""
     said = ((name, _text(value)) for name, value in headers if name.startswith(ERROR_HEADERS))
     return {name.removeprefix(ERROR_HEADERS): text for name, text in said if text is not None}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, decode_state
 from pipeline.errors import Transient
-from pipeline.flow import DeadLetter, News
+from pipeline.records import AlertUpdate, DeadLetter
 
 
 class MemoryStates:
@@ -40,7 +40,7 @@ class RecordingOutputs:
             raise Transient(f"{name} could not be sent")
         self.steps.append(name)
 
-    async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
+    async def effects(self, partition: int, news: Sequence[AlertUpdate], dead: Sequence[DeadLetter]) -> None:
         self._step("effects")
         self.alerts.extend(item.alert for item in news)
         self.dead.extend(dead)

@@ -12,7 +12,7 @@ from pipeline.core.contract.events import AlertOutcome, Event, Purchase, Service
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, encode_state
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.rows import Place, by_topic
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate

@@ -17,7 +17,18 @@ RULES = {f"core/{room}" for room in CORE} | {"core/definition", "core/fold", "co
 """What events mean; whoever is above may ask all of it."""
 BASE = {"config", "crashpoints", "errors", "exits", "extras", "files", "logs", "loopback", "metrics", "policy",
         "resources", "surroundings", "topics", "watched", "__init__"}  # fmt: skip
-LOG = {"continuity", "credentials", "flow", "incarnations", "kafka", "letters", "notes", "stopped"}
+LOG = {
+    "continuity",
+    "credentials",
+    "flow",
+    "folding",
+    "incarnations",
+    "kafka",
+    "letters",
+    "notes",
+    "records",
+    "stopped",
+}
 """Kafka, and what is agreed about records in it."""
 MAY_IMPORT = {
     "core/definition": set(),
@@ -32,7 +43,9 @@ MAY_IMPORT = {
     "core/forecast": {"core/definition", "core/state", "errors"},
     "core/glossary": {"core/definition", "core/risk", "core/loyalty", "core/measures", "core/forecast"},
     "config": {"errors"},
-    "flow": RULES | {"errors"},
+    "records": {"core/risk", "errors"},
+    "folding": RULES | {"records", "errors"},
+    "flow": RULES | {"folding", "records", "errors"},
     "warehouse": RULES | BASE | {"credentials", "incarnations"},
     "erasure": RULES | BASE | {"kafka", "incarnations", "warehouse"},
     "worker": RULES | BASE | LOG | {"erasure"},

@@ -11,7 +11,9 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.reconciliation import Told
 from pipeline.errors import Reason, Transient
-from pipeline.flow import Outcome, Record, Slice, process
+from pipeline.flow import process
+from pipeline.folding import FoldResult
+from pipeline.records import Record, Slice
 from tests.fakes import MemoryStates, RecordingOutputs
 
 AT = 1_780_000_000_000
@@ -56,7 +58,7 @@ def slice_of(
     return Slice(topic, where, PARTITIONS, records)
 
 
-def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, kind: Any = "purchase") -> Outcome:
+def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, kind: Any = "purchase") -> FoldResult:
     return asyncio.run(process([slice_], {slice_.topic: Decoder(kind)}, states, outputs, Told(), {}))
 
 
@@ -140,7 +142,7 @@ def others_of(partition: int, count: int) -> list[str]:
     return [name for name in names if partition_of(name.encode(), PARTITIONS) == partition][:count]
 
 
-def mixed(keys: Mapping[int, bytes | None]) -> tuple[MemoryStates, RecordingOutputs, Outcome]:
+def mixed(keys: Mapping[int, bytes | None]) -> tuple[MemoryStates, RecordingOutputs, FoldResult]:
     """Purchases and contacts of three customers, one after the other, and bad ones; ``keys`` of some are not theirs."""
     partition = partition_of(b"c-1", PARTITIONS)
     names = others_of(partition, 3)

@@ -9,7 +9,9 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.reconciliation import Told
 from pipeline.core.state.suppression import digest_of
-from pipeline.flow import Outcome, Record, Slice, process
+from pipeline.flow import process
+from pipeline.folding import FoldResult
+from pipeline.records import Record, Slice
 from tests.fakes import MemoryStates, RecordingOutputs
 from tests.test_flow import PARTITIONS, cancellation, purchase, slice_of
 from tests.written import ALL, NAME, NUMBER, OTHERS, Written
@@ -19,7 +21,7 @@ OTHER = next(f"o-{n}" for n in range(99) if partition_of(f"o-{n}".encode(), PART
 GONE = {digest_of(b"c-1")}
 
 
-def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, suppressed: Any = GONE) -> Outcome:
+def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, suppressed: Any = GONE) -> FoldResult:
     kind: Any = "service_contact" if slice_.topic == "service-contacts" else "purchase"
     decoders = {slice_.topic: Decoder(kind)}
     return asyncio.run(process([slice_], decoders, states, outputs, Told(), {}, suppressed=suppressed))

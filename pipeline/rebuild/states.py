@@ -36,10 +36,11 @@ from pipeline.core.state.suppression import Suppressed, digest_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Refused, Transient
-from pipeline.flow import News, Record, Slice, fold
+from pipeline.folding import fold
 from pipeline.incarnations import Bases
 from pipeline.kafka import record_of
 from pipeline.policy import policy_of
+from pipeline.records import AlertUpdate, Record, Slice
 from pipeline.topics import INPUTS, STATES
 from pipeline.worker.maintenance import Announced
 from pipeline.worker.outputs import KafkaOutputs
@@ -120,12 +121,12 @@ class Refolded:
         outcome = fold(slices, self._decoders, self, self._told, self.processed, self._policy, suppressed)
         self.write(self.partition, outcome.pieces | outcome.changed, 0)
 
-    def settle(self, settings: Settings, live: Mapping[bytes, bytes]) -> tuple[list[News], set[bytes]]:
+    def settle(self, settings: Settings, live: Mapping[bytes, bytes]) -> tuple[list[AlertUpdate], set[bytes]]:
         """Bring the states together with what the desk was told: what is news to it, and who cannot be judged yet.
 
         Time is no event: how far it had passed for an open alert is taken over from the ``live`` state.
         """
-        told, news = self._told, list[News]()
+        told, news = self._told, list[AlertUpdate]()
         for message in messages(settings, self.partition):
             told.note(message.alert, message.applied, None)
         told.until = {}
@@ -136,7 +137,7 @@ class Refolded:
             customer, alerts = told.settle(key, customer, self._policy)
             if customer is not None:
                 self.store.put({key: encode_state(customer)}, 0)
-                news.extend(News(alert, customer.applied, None) for alert in alerts)
+                news.extend(AlertUpdate(alert, customer.applied, None) for alert in alerts)
         return news, told.waiting & live.keys()
 
 

@@ -36,7 +36,7 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason, Refused, Transient
 from pipeline.exits import Exit, end_process
-from pipeline.flow import DeadLetter
+from pipeline.records import DeadLetter
 from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy, Part

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
 
-from pipeline.flow import Record
+from pipeline.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,9 @@ from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import is_piece
 from pipeline.erasure.suppression_list import suppression_in
 from pipeline.errors import BadEvent
-from pipeline.flow import Record
 from pipeline.incarnations import is_ours
 from pipeline.letters import errors_of
+from pipeline.records import Record
 from pipeline.sink import state_rows
 from pipeline.topics import ERROR_HEADERS
 

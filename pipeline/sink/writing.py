@@ -20,7 +20,7 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import Transient
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.intake import Lost
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic

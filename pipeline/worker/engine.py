@@ -28,9 +28,11 @@ from pipeline.core.state.customer import DAY_MS, Customer, glance
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.exits import Exit, end_process
-from pipeline.flow import Outcome, Slice, deliver, look_at_time, process
+from pipeline.flow import deliver, process
+from pipeline.folding import FoldResult, look_at_time
 from pipeline.incarnations import Bases
 from pipeline.notes import note_of
+from pipeline.records import Slice
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.guards.fuse import Blown
 from pipeline.worker.guards.fuses import Fuses
@@ -240,7 +242,7 @@ class Engine:
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
 
-    def _delivered(self, partition: int, lane: Lane, outcome: Outcome) -> None:
+    def _delivered(self, partition: int, lane: Lane, outcome: FoldResult) -> None:
         if not lane.told:
             following = self._outputs.next_offset(ALERTS, partition)
             lane.settled = self._alert_place(following) if following else lane.settled
@@ -341,7 +343,7 @@ class Engine:
         )
         held.written_again(values, await self._outputs.states(partition, values))
 
-    def _record(self, slices: Sequence[Slice], outcome: Outcome, seconds: float) -> None:
+    def _record(self, slices: Sequence[Slice], outcome: FoldResult, seconds: float) -> None:
         for slice_, seen in zip(slices, outcome.seen, strict=True):
             self._facts.slice_processed(slice_.topic, len(slice_.records), seen, seconds)
             if seen.dead:

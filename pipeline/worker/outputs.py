@@ -25,8 +25,8 @@ from pipeline.core.state.customer import applied_of
 from pipeline.core.state.marks import is_piece
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
-from pipeline.flow import DeadLetter, News
 from pipeline.kafka import Headers, Sending, producer
+from pipeline.records import AlertUpdate, DeadLetter
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.guards.self_fencing import Pulse
 from pipeline.worker.reading import is_message, patiently, records_between
@@ -63,7 +63,7 @@ class KafkaOutputs:
         """Partitions were given up: others may write there."""
         self._next.clear()
 
-    async def effects(self, partition: int, news: Sequence[News], dead: Sequence[DeadLetter]) -> None:
+    async def effects(self, partition: int, news: Sequence[AlertUpdate], dead: Sequence[DeadLetter]) -> None:
         """Send alerts and dead letters; return when the broker has them."""
         batch = _Batch()
         await self._confirmed(lambda sending: self._send_effects(sending, partition, news, dead, batch))
@@ -91,7 +91,7 @@ class KafkaOutputs:
         return batch.last
 
     def _send_effects(
-        self, sending: Sending, partition: int, news: Sequence[News], dead: Sequence[DeadLetter], batch: "_Batch"
+        self, sending: Sending, partition: int, news: Sequence[AlertUpdate], dead: Sequence[DeadLetter], batch: "_Batch"
     ) -> None:
         alerts: list[tuple[bytes, bytes, Headers]] = [
             (

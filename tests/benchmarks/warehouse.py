@@ -16,7 +16,7 @@ from pipeline.commands.questions import shipped
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.simulate.population import lives
 from pipeline.sink import duplicates
 from pipeline.sink.rows import TABLES, Place, Row, by_topic

@@ -2,7 +2,7 @@
 
 from copy import copy
 
-from pipeline import flow
+from pipeline import folding
 from pipeline.config import from_env
 from pipeline.core.contract.events import Event
 from pipeline.core.fold import Applied, apply
@@ -22,5 +22,5 @@ def forgetful(customer: Customer, event: Event, topic: str, offset: int, older: 
 if __name__ == "__main__":
     import os
 
-    flow.apply = forgetful  # type: ignore[attr-defined]
+    folding.apply = forgetful  # type: ignore[attr-defined]
     run(from_env(os.environ))

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from pipeline import kafka, letters
 from pipeline.commands import letters as dead_letters
 from pipeline.errors import Reason, Unreachable
-from pipeline.flow import DeadLetter, Record
+from pipeline.records import DeadLetter, Record
 from pipeline.simulate.send import send
 from pipeline.topics import PURCHASES
 from tests.faults.field import Field

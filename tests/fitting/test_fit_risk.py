@@ -17,8 +17,8 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused
 from pipeline.fitting.observations import gather
 from pipeline.fitting.risk import learn
-from pipeline.flow import Record
 from pipeline.policy import read_policy
+from pipeline.records import Record
 from pipeline.sink import rows
 from pipeline.sink.rows import EventRows, Place
 from pipeline.warehouse.client import Warehouse, connect

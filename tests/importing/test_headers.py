@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from pipeline import kafka
-from pipeline.flow import Record
 from pipeline.importing.note import Note
 from pipeline.importing.sending import row_of
+from pipeline.records import Record
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.topics import IMPORT_HEADER
 from pipeline.worker.reading import is_message

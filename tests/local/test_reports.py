@@ -15,7 +15,7 @@ from pipeline.core.measures.effect import Arm
 from pipeline.core.measures.shift import Ratio
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
 from pipeline.errors import NotFound
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.rows import Place, state
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate

@@ -20,7 +20,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused, Unreachable
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.duplicates import KINDS
 from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.warehouse.client import QueryFailed, Warehouse, connect

@@ -16,7 +16,7 @@ from pipeline.commands import ask, output, questions, tables
 from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import NotFound, Refused, Unreachable
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.rows import by_topic
 from pipeline.warehouse.client import Result as Answer
 from pipeline.warehouse.client import connect

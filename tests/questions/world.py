@@ -21,7 +21,7 @@ from pipeline.core.fold import Where, step
 from pipeline.core.risk.assessment import PRIORS
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, encode_state
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.simulate import population
 from pipeline.simulate.service import Sent
 from pipeline.sink.rows import Place, by_topic

@@ -1,6 +1,6 @@
 """When records become a batch, and that an open intent is repeated exactly."""
 
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.batches import Batch, BatchPolicy, Buffer, Part, plan_of, plan_text
 
 POLICY = BatchPolicy(records=3, bytes=100, seconds=1.0)

@@ -7,7 +7,7 @@ import pytest
 from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import Refused, Unreachable
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink import start_checks
 from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.warehouse.client import QueryFailed, RowsRejected, Warehouse, connect

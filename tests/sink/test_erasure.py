@@ -15,7 +15,7 @@ from pipeline.core.state.suppression import digest_of
 from pipeline.erasure import warehouse_search
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import NotFound, Refused
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.rows import TABLES, Place, by_topic
 from pipeline.topics import ERROR_HEADERS
 from pipeline.warehouse.client import Warehouse, connect

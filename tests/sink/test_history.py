@@ -11,7 +11,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.moments import instant
 from pipeline.core.state.customer import Contact, Customer, encode_named, encode_state, occasion_bits
 from pipeline.errors import NotFound, Refused
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink import start_checks
 from pipeline.sink.rows import Place, Row, state
 from pipeline.warehouse.client import Warehouse, connect

@@ -20,7 +20,7 @@ from pipeline.core.loyalty.attachment import FORCED
 from pipeline.core.loyalty.loyalty_policy import PRIORS, YEAR_DAYS, Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.state.customer import Customer, encode_state
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.rows import Place, by_topic, state
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate

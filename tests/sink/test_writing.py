@@ -12,7 +12,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.state.customer import DAY_MS
 from pipeline.crashpoints import CrashPoints
-from pipeline.flow import Record
+from pipeline.records import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.rows import Row
 from pipeline.sink.writing import Writer

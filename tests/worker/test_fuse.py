@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.errors import Reason
-from pipeline.flow import DeadLetter, Record, Seen, Slice
+from pipeline.records import DeadLetter, Record, Slice, SliceStats
 from pipeline.worker.guards.fuse import Blown, Fuse
 
 RECORD = Record(0, 0, b"k", b"v", ())
 
 
-def taken(good: int, bad: int, topic: str = "purchases") -> tuple[Slice, Seen]:
+def taken(good: int, bad: int, topic: str = "purchases") -> tuple[Slice, SliceStats]:
     """A slice that begins with its ``bad`` records."""
     records = [RECORD._replace(offset=n) for n in range(good + bad)]
     dead = [DeadLetter(topic, 0, record, Reason.UNPARSEABLE, "") for record in records[:bad]]
-    return Slice(topic, 0, 4, records), Seen(dead=dead)
+    return Slice(topic, 0, 4, records), SliceStats(dead=dead)
 
 
 def accept(fuse: Fuse, good: int, bad: int, topic: str = "purchases", passed: int = 0) -> None:
@@ -50,7 +50,7 @@ def test_topics_are_counted_apart() -> None:
 
 def test_slices_that_are_judged_together_count_together_and_judging_remembers_nothing() -> None:
     fuse = Fuse(50)
-    together: Sequence[tuple[Slice, Seen]] = [taken(0, 600), taken(600, 0, "surveys"), taken(0, 600)]
+    together: Sequence[tuple[Slice, SliceStats]] = [taken(0, 600), taken(600, 0, "surveys"), taken(0, 600)]
     slices, seen = [s for s, _ in together], [s for _, s in together]
     for _ in range(3):
         with pytest.raises(Blown, match="purchases"):

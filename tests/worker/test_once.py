@@ -18,7 +18,8 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.reconciliation import Told
 from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import entries, is_piece, moved_of
-from pipeline.flow import DeadLetter, News, Record, Slice, process
+from pipeline.flow import process
+from pipeline.records import AlertUpdate, DeadLetter, Record, Slice
 from pipeline.topics import INPUTS
 from pipeline.worker.stores import MemoryStore
 from pipeline.worker.table import Partition
@@ -96,7 +97,7 @@ class Worker:
     def write(self, _partition: int, values: Mapping[bytes, bytes], last: int) -> None:
         self.partition.store.put(values, last)
 
-    async def effects(self, _partition: int, _news: Sequence[News], _dead: Sequence[DeadLetter]) -> None:
+    async def effects(self, _partition: int, _news: Sequence[AlertUpdate], _dead: Sequence[DeadLetter]) -> None:
         """Nobody listens."""
 
     async def pieces(self, _partition: int, values: Mapping[bytes, bytes]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.errors import Reason
-from pipeline.flow import Seen, Slice
+from pipeline.records import Slice, SliceStats
 
 WINDOW = 1_000
 """Records of a topic over which the share is taken."""
@@ -44,7 +44,7 @@ class Fuse:
         self._percent = percent
         self._recent: dict[str, deque[_Share]] = {}
 
-    def judge(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
+    def judge(self, slices: Sequence[Slice], seen: Sequence[SliceStats], passed: Sequence[int]) -> None:
         """Let slices pass, or name a topic before anything of it leaves the process. Nothing is remembered.
 
         Of each slice the first ``passed`` records are not judged: an operator let them through.
@@ -66,7 +66,7 @@ class Fuse:
                     f"{read.rejected.total()} of the last {read.records} records cannot be used, most for {worst}",
                 )
 
-    def note(self, slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> None:
+    def note(self, slices: Sequence[Slice], seen: Sequence[SliceStats], passed: Sequence[int]) -> None:
         """Remember slices that passed."""
         for slice_, share in zip(slices, _shares(slices, seen, passed), strict=True):
             recent = self._recent.setdefault(slice_.topic, deque())
@@ -78,7 +78,7 @@ class Fuse:
         self._recent[topic] = deque([_Share(WINDOW, Counter({Reason.EMPTY: WINDOW}), assumed=True)])
 
 
-def _shares(slices: Sequence[Slice], seen: Sequence[Seen], passed: Sequence[int]) -> Iterator[_Share]:
+def _shares(slices: Sequence[Slice], seen: Sequence[SliceStats], passed: Sequence[int]) -> Iterator[_Share]:
     for slice_, one, skipped in zip(slices, seen, passed, strict=True):
         bound = slice_.base + slice_.records[skipped].offset if skipped < len(slice_.records) else slice_.last + 1
         letters = (letter for letter in one.dead if letter.record.offset >= bound)

@@ -16,7 +16,7 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.errors import Transient
-from pipeline.flow import Seen, Slice
+from pipeline.records import Slice, SliceStats
 from pipeline.stopped import Notice, Stopped, stands
 from pipeline.topics import INPUTS
 from pipeline.worker.guards.fuse import Blown, Fuse
@@ -54,7 +54,7 @@ class Fuses:
             self._fuse.expect_the_worst(topic)
         return said
 
-    def judge(self, slices: Sequence[Slice], seen: Sequence[Seen]) -> None:
+    def judge(self, slices: Sequence[Slice], seen: Sequence[SliceStats]) -> None:
         """Raise :class:`Blown` where a topic must stand, before anything of it leaves the process.
 
         What passes counts from now on: other partitions are judged while this one's results are on their way.
