@@ -18,7 +18,7 @@ def send(sending: Sending, letter: DeadLetter, settings: Settings) -> None:
     sending.send(settings.topic(DEAD_LETTERS.name), record.key, kept, error_headers(letter, settings))
 
 
-def error_headers(letter: DeadLetter, settings: Settings) -> Headers:
+def error_headers(letter: DeadLetter, settings: Settings) -> list[tuple[str, bytes | None]]:
     """The original headers, then where the record came from and why it was rejected."""
     errors = {
         "topic": settings.topic(letter.topic),

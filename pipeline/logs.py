@@ -127,7 +127,7 @@ def configure(process: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),  # a line in one piece, whoever else writes
     )
     structlog.contextvars.bind_contextvars(process=process)
 

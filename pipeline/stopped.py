@@ -96,7 +96,7 @@ class Notice:
 def stands(topic: str, why: str) -> Refused:
     """What an operator is told about a topic that stands."""
     return Refused(
-        f"{topic} stands still: {why}; nothing of them became dead letters, and the other topics go on. Put the "
+        f"{topic} stands still: {why}; what comes in it waits, and the other topics go on. Put the "
         f"producer or this program right, then: loyalty topics resume {topic} (with --as-dead-letters for what cannot "
         "be put right)"
     )

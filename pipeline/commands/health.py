@@ -5,8 +5,9 @@ frozen, says that it is ready, and took its turn lately; workers and sinks, wher
 their group and what is committed moves as long as something waits. Every question has a bound.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import psutil
@@ -17,6 +18,7 @@ from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
 from pipeline.local import stack
 from pipeline.loopback import fetched
+from pipeline.stopped import Notice
 from pipeline.warehouse.client import connect
 
 ANSWER_SECONDS = 2.0
@@ -126,6 +128,8 @@ def _sink(settings: Settings) -> str:
 
 
 def _stale(alive: float) -> str:
+    if not alive:
+        return "it has only just started"
     idle = time.time() - alive
     return f"it took its last turn {idle:.0f} s ago" if idle > STALE_SECONDS else ""
 
@@ -164,14 +168,23 @@ def progress(settings: Settings) -> list[Verdict]:
     Transient, Refused
         Kafka does not answer, or the topics are not there.
     """
-    first = {kind: left_of(settings, kind) for kind in KINDS}
+    with contextlib.closing(Notice(settings)) as notice:
+        stands = notice.read().why
+    first = {kind: _waiting(settings, kind, stands) for kind in KINDS}
     present = {kind: kafka.members(settings, settings.group(kind), seconds=5.0) for kind in KINDS}
     still = {kind: first[kind] if present[kind] else {} for kind in KINDS}
     end = time.monotonic() + MOVES_SECONDS
     while any(still.values()) and time.monotonic() < end:
         time.sleep(0.5)
-        still = {kind: places and _unmoved(places, left_of(settings, kind)) for kind, places in still.items()}
+        now = {kind: _waiting(settings, kind, stands) if places else {} for kind, places in still.items()}
+        still = {kind: _unmoved(places, now[kind]) for kind, places in still.items()}
     return [_judged(settings, kind, present[kind], first[kind], still[kind]) for kind in KINDS]
+
+
+def _waiting(settings: Settings, kind: str, stands: Collection[str]) -> Places:
+    """What waits, but for topics that stand: whoever says so says what to do about them."""
+    left = left_of(settings, kind)
+    return {key: place for key, place in left.items() if kind != "worker" or key[0] not in stands}
 
 
 def _unmoved(places: Places, now: Places) -> Places:

@@ -1,8 +1,9 @@
 """``loyalty dead-letters``: look at records that could not be used, and send them again once the cause is gone."""
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -114,9 +115,41 @@ def _number(text: str | None, otherwise: int) -> int:
     return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text) and int(text) < 253_000_000_000_000 else otherwise
 
 
+Successors = Mapping[str, Collection[bytes]]
+"""Ids of letters that were sent again, with what came back as a letter: digests of the values."""
+
+
+def successors(found: Iterable[Letter]) -> Successors:
+    """Which letters were sent again and came back."""
+    came_back: dict[str, set[bytes]] = {}
+    for letter in found:
+        for name, value in letter.headers:
+            if name == REPLAYED and value is not None:
+                came_back.setdefault(value.decode(errors="replace"), set()).add(_digest(letter))
+    return came_back
+
+
+def current(found: Iterable[Letter], came_back: Successors) -> Iterator[Letter]:
+    """Letters that no newer one stands for: a record that was sent again, unchanged, and set aside again is one letter.
+
+    What a header claims alone hides nothing: the newer letter holds the same value.
+    """
+    gone = set[tuple[str, int, int]]()
+    for letter in found:
+        if _digest(letter) in came_back.get(letter.identity, ()):
+            gone.add(letter.place)
+        if letter.place not in gone:
+            yield letter
+
+
+def _digest(letter: Letter) -> bytes:
+    return hashlib.sha256(letter.value or b"").digest()
+
+
 def distinct(found: Iterable[Letter]) -> list[Letter]:
-    """Letters, each record's once: after a crash in between, the same record is set aside again."""
-    return list({letter.place: letter for letter in found}.values())
+    """Each record's letter once: after a crash, or sent again in vain, the same record is set aside again."""
+    letters = list(found)
+    return list({letter.place: letter for letter in current(letters, successors(letters))}.values())
 
 
 def find(settings: Settings, identity: str) -> Letter:
@@ -192,7 +225,8 @@ def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
     wrote itself: an old state would overwrite the newer one.
 
     A record is sent under its customer's key where that can be read, so one that lay in a wrong partition finds its
-    place. An event that was folded meanwhile is recognised by its id.
+    place. An event that was folded meanwhile is recognised by its id; a letter that was sent again before and came back
+    is not sent beside the one it came back as.
     """
     alone = {"batch.num.messages": 1}  # the broker refuses batches: one record must take no other with it
     producer = kafka.producer(settings, "letters", **alone, **{"queue.buffering.max.kbytes": MOST_WAITING_KB})
@@ -200,7 +234,7 @@ def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
     suppressions = Suppressions(settings).read()
     confirmed, refused = set[str](), dict[str, str]()
     of_erased, seen = 0, set[tuple[str, int, int]]()
-    for letter in read(settings):
+    for letter in current(read(settings), successors(read(settings))):
         if not (wanted(letter) and letter.topic in known) or letter.place in seen:
             continue
         seen.add(letter.place)
@@ -208,7 +242,8 @@ def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
             of_erased += 1
             continue
         sending = kafka.Sending(producer)
-        headers = [*letter.headers, (REPLAYED, letter.identity.encode())]
+        own = [(name, value) for name, value in letter.headers if name != REPLAYED]
+        headers = [*own, (REPLAYED, letter.identity.encode())]
         sending.send(letter.topic, _key(settings, letter), letter.value, headers)
         sending.finish(_noted(letter.identity, confirmed, refused))
         producer.poll(0)

@@ -100,7 +100,7 @@ class _Rate(ProgressColumn):
 def bar(unit: str = "events") -> Progress:
     """A progress bar with rate and time left; on standard error, so that output can be piped."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(30),
         MofNCompleteColumn(),
         _Rate(unit),

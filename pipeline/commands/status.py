@@ -1,6 +1,7 @@
 """``loyalty status``: what runs, how far behind it is, when something last happened."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline import continuity, kafka
@@ -30,11 +31,13 @@ FROM raw_alert_outcomes
 def collect(settings: Settings) -> dict[str, Any]:
     """Everything ``status`` shows; a part that cannot be had says why instead."""
     topics = _part(lambda: _topics(settings))
+    here = _processes(settings)
+    unwell = {f"{entry['process']}s": entry["process"] for entry in here["processes"] if entry["why"]}
     return {
         "data_dir": str(settings.directory),
-        **_processes(settings),
+        **here,
         "topics": topics,
-        "progress": _part(lambda: _progress(settings)) if isinstance(topics, list) else topics,
+        "progress": _part(lambda: _progress(settings, unwell)) if isinstance(topics, list) else topics,
         "last_events": _part(lambda: _last_events(settings)),
     }
 
@@ -72,9 +75,17 @@ def _process(verdict: health.Verdict) -> dict[str, Any]:
     }
 
 
-def _progress(settings: Settings) -> list[dict[str, Any]]:
+def _progress(settings: Settings, unwell: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How workers and sinks get on; where one of this machine is not well, what was said of it is the remedy."""
     return [
-        {"who": verdict.name, "well": verdict.well, "state": verdict.state, "why": verdict.why}
+        {
+            "who": verdict.name,
+            "well": verdict.well,
+            "state": verdict.state,
+            "why": f"the {unwell[verdict.name]} is not well, see above"
+            if verdict.state == "none" and verdict.name in unwell
+            else verdict.why,
+        }
         for verdict in health.progress(settings)
     ]
 

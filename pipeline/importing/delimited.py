@@ -87,7 +87,8 @@ class Table:
                         f"{self._path} is no CSV file from line {begun} on: a quotation mark is not closed there "
                         f"({broken}){self._remedy()}"
                     ) from None
-                yield begun, f"no CSV ({broken}){self._remedy()}"
+                long = "field larger" in str(broken)
+                yield begun, "longer than an event can be" if long else f"no CSV ({broken}){self._remedy()}"
                 continue
             if cells is None:
                 return

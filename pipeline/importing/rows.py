@@ -120,12 +120,13 @@ class File:
         at = line if self.kind == "jsonl" else 0
         try:
             values = orjson.loads(written)
-        except orjson.JSONDecodeError:
+        except orjson.JSONDecodeError as broken:
             if written != TOO_LONG:
                 written.decode()
             if self.kind == "jsonl" and not written.endswith(b"\n"):
                 raise Refused(f"{self._path} {CUT}") from None
-            return Row(number, {}, "no JSON object on a line of its own, or longer than an event can be", at)
+            why = f"no JSON object on a line of its own ({broken.msg})"
+            return Row(number, {}, "longer than an event can be" if written == TOO_LONG else why, at)
         return Row(number, values, "", at) if isinstance(values, dict) else Row(number, {}, "no JSON object", at)
 
 

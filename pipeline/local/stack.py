@@ -285,8 +285,10 @@ def reset(directory: Path) -> list[str]:
     Raises
     ------
     Refused
-        A stack is running on it, or a part of it is a link to somewhere else.
+        It is no folder, a stack is running on it, or a part of it is a link to somewhere else.
     """
+    if directory.exists() and not directory.is_dir():
+        raise Refused(f"{directory} is no folder; choose another --data-dir")
     if _is_locked(directory):
         raise Refused(f"a stack runs on {directory}; stop it first (Ctrl-C in its terminal)")
     found = [path for pattern in OWNED for path in sorted(directory.glob(pattern)) if _is_ours(path, directory)]

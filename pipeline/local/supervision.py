@@ -49,6 +49,8 @@ def reason_of_end(code: int | None, last_words: str) -> str:
     said = last_words.removeprefix("loyalty: ")
     if code in (Exit.AWAY, Exit.REFUSED):
         return said
+    if code == Exit.OK:
+        return "ended (exit code 0)"
     if code is not None and code < 0:
         return f"died (killed by signal {-code})"
     return f"died (exit code {code}): {said}"

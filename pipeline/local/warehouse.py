@@ -9,11 +9,15 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,13 +28,20 @@ from aiohttp import web
 
 from pipeline import logs, metrics
 from pipeline.config import Settings
-from pipeline.errors import Refused
+from pipeline.errors import Refused, Transient
+from pipeline.exits import Exit, end_process
 from pipeline.local.engine import QUERY, Engine, EngineError, Statement
 
 LOOK_SECONDS = 0.25
 """How often it is looked whether whoever asked is still there."""
 GRACE_SECONDS = 3.0
 """How long queries may go on once the warehouse is told to stop."""
+MB = 1_000_000
+FULL_BYTES = 16 * MB
+"""With less than this free the engine is not let go on; what one insert writes is smaller."""
+ROOM_BYTES = 64 * MB
+"""What must be free before it begins."""
+ROOM_SECONDS = 0.5
 MAX_BODY = 512 * 1024 * 1024
 _TRANSPORT = frozenset(
     {
@@ -254,14 +265,50 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    await _while_there_is_room(settings.directory, stop)
     await runner.cleanup()
     engine.close()
 
 
+async def _while_there_is_room(directory: Path, stop: asyncio.Event) -> None:
+    """Return when it is told to stop; end the process at once when the disk is full.
+
+    What the engine merges while nothing can be written may come out empty, and it would take away the parts that were
+    merged a few minutes later. When it opens its data again it sets such a merge aside and goes on with those parts.
+    """
+    while not stop.is_set():
+        if _free(directory) < FULL_BYTES:
+            sys.stderr.write(f"loyalty: {_full(directory)}\n")
+            end_process(Exit.AWAY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ROOM_SECONDS)
+
+
+def _free(directory: Path) -> int:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:  # the folder is gone; whoever reads or writes says so
+        return FULL_BYTES
+
+
+def _full(directory: Path) -> str:
+    return (
+        f"the disk under {directory} is full: {_free(directory) // MB} MB are free, the warehouse goes on with "
+        f"{ROOM_BYTES // MB} MB"
+    )
+
+
 def run(settings: Settings) -> None:
-    """Run the warehouse until it is told to stop."""
+    """Run the warehouse until it is told to stop.
+
+    Raises
+    ------
+    Transient
+        The disk is full.
+    """
     logs.configure("warehouse")
+    if _free(settings.directory) < ROOM_BYTES:
+        raise Transient(_full(settings.directory))
     scratch = settings.directory / "warehouse" / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     os.environ.update(TZ="UTC", TMPDIR=str(scratch))  # what the engine reads once: its zone, and where it may write

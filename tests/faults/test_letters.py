@@ -12,6 +12,7 @@ from pipeline.records import DeadLetter, Record
 from pipeline.simulate.send import send
 from pipeline.topics import PURCHASES
 from tests.faults.field import Field
+from tests.stacks import eventually
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
 SMALL = "20000"
@@ -48,6 +49,30 @@ def test_a_record_that_was_set_aside_twice_is_one_letter(field: Field) -> None:
     assert {letter.place[2] for letter in dead_letters.distinct(found)} == {7, 8}
     assert len(dead_letters.distinct(found)) == 2
     assert dead_letters.replay(field.settings, lambda _letter: True) == (2, 0, [])
+
+
+def test_what_is_sent_again_in_vain_stays_one_letter_and_is_sent_once(field: Field) -> None:
+    field.worker().wait_ready()
+    field.send(iter([("surveys", b"42", b'{"event_id":"%d"}' % number) for number in range(3)]))
+    for round_ in range(1, 4):
+        eventually(lambda n=3 * round_: len(list(dead_letters.read(field.settings))) == n, 30, "they are set aside")  # type: ignore[misc]
+        listed = dead_letters.distinct(dead_letters.read(field.settings))
+        assert sorted(letter.value or b"" for letter in listed) == [b'{"event_id":"%d"}' % n for n in range(3)]
+        assert dead_letters.replay(field.settings, lambda _letter: True) == (3, 0, [])
+
+
+def test_a_header_alone_hides_no_letter(field: Field) -> None:
+    """Anybody can write that a record is another one, sent again."""
+    set_aside(field, {7: b"a"})
+    (hidden,) = dead_letters.read(field.settings)
+    forged = [(dead_letters.REPLAYED, hidden.identity.encode())]
+    producer, failures = kafka.producer(field.settings, "test"), list[str | None]()
+    sending = kafka.Sending(producer)
+    record = Record(8, 1_760_000_000_000, b"42", b"b", forged)
+    letters.send(sending, DeadLetter("purchases", 0, record, Reason.FUTURE, "too early"), field.settings)
+    sending.finish(failures.append)
+    kafka.flush(producer)
+    assert {letter.value for letter in dead_letters.distinct(dead_letters.read(field.settings))} == {b"a", b"b"}
 
 
 def test_what_the_broker_refuses_is_said_and_stays(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The embedded warehouse speaks ClickHouse's protocol: to the official client, to curl, and not to web pages."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from pipeline.warehouse.own_columns import columns
 from tests.conftest import ROOT
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually, free_ports
-from tests.warehouses import embedded
+from tests.warehouses import answers, embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 DAILY = ("sales_daily", "sales_daily_by_category", "contacts_daily", "survey_answers_daily", "outcomes_daily",
@@ -331,3 +333,47 @@ def test_a_client_that_goes_away_in_the_middle_of_its_request_is_no_error(tmp_pa
         assert "Traceback" not in (tmp_path / "warehouse.log").read_text()
     finally:
         engine.kill()
+
+
+FILLING = """
+mount -t tmpfs -o size=150m tmpfs "$1" && mkdir "$1/data"
+( while [ ! -e "$2/fill" ]; do sleep 0.1; done; dd if=/dev/zero of="$1/full" bs=1M 2>/dev/null
+  while [ ! -e "$2/free" ]; do sleep 0.1; done; rm "$1/full"; touch "$2/freed" ) &
+for attempt in 1 2 3; do
+    "$3" -m pipeline warehouse serve
+    code=$?; echo "ended $code"
+    [ $code = 3 ] || exit
+    if [ $attempt = 2 ]; then touch "$2/free"; while [ ! -e "$2/freed" ]; do sleep 0.1; done; fi
+done
+"""
+
+
+def test_a_full_disk_ends_the_warehouse_at_once_and_with_room_it_goes_on(tmp_path: Path) -> None:
+    """What is merged while the disk is full may come out empty: an engine that goes on drops its sources."""
+    place, signs = tmp_path / "place", tmp_path / "signs"
+    place.mkdir()
+    signs.mkdir()
+    port, metrics = free_ports(2)
+    own = Settings().with_changes(
+        clickhouse=f"http://127.0.0.1:{port}", warehouse_metrics_port=metrics, data_dir=str(place / "data")
+    )
+    own_mounts = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    with subprocess.Popen(
+        [*own_mounts, "sh", "-c", FILLING, "filling", str(place), str(signs), sys.executable],
+        env=os.environ | own.as_env(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            eventually(lambda: answers(own), 60, "the warehouse answers")
+            warehouse = connect(own, create_database=True)
+            warehouse.command("CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n")
+            warehouse.command("INSERT INTO kept SELECT number FROM numbers(1000)")
+            (signs / "fill").touch()
+            eventually((signs / "freed").exists, 60, "it ended twice for want of room")
+            eventually(lambda: answers(own), 60, "it answers again")
+            assert int(connect(own).value("SELECT count() FROM kept")) == 1000
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+        said = process.stdout.read() if process.stdout else ""
+    assert said.count("is full: ") == 2, said
+    assert said.count("ended 3") == 2, said
