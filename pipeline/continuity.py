@@ -32,8 +32,8 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import GROUP as LIST_GROUP
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Refused, Transient, Unreachable
-from pipeline.incarnations import Bases, Incarnation, Incarnations, key_of
-from pipeline.stopped import GROUP as FUSE_GROUP
+from pipeline.kafka.incarnations import Bases, Incarnation, Incarnations, key_of
+from pipeline.kafka.stopped_inputs import GROUP as FUSE_GROUP
 from pipeline.topics import BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS, Topic
 
 WATCH_SECONDS = 2.0

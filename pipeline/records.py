@@ -49,7 +49,7 @@ class Slice(NamedTuple):
     partitions: int
     records: Sequence[Arrived]
     base: int = 0
-    """What is added to the offsets that the broker gave them (:mod:`pipeline.incarnations`)."""
+    """What is added to the offsets that the broker gave them (:mod:`pipeline.kafka.incarnations`)."""
 
     @property
     def last(self) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.incarnations import SPAN, Incarnation, Incarnations, is_ours, key_of
+from pipeline.kafka.incarnations import SPAN, Incarnation, Incarnations, is_ours, key_of
 
 FIRST, SECOND = Incarnation(0, "gz0lG2pGQv6daHGxBjrSYA"), Incarnation(1, "a+/_-bGQv6daHGxBjrSYA")
 

@@ -1,6 +1,6 @@
 """What the headers of a dead letter say, also of one that somebody else wrote."""
 
-from pipeline.letters import errors_of
+from pipeline.kafka.dead_letters import errors_of
 from pipeline.topics import ERROR_HEADERS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.notes import note_of, opened, read_note, sealed
+from pipeline.kafka.commit_metadata import note_of, opened, read_note, sealed
 
 
 @pytest.mark.parametrize(("settled", "until"), [(0, None), (12, None), (12, 0), (10**15, 99)])

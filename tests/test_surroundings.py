@@ -100,7 +100,7 @@ def test_faust_is_told_everything_by_us() -> None:
     script = (
         "import asyncio\nfrom prometheus_client import CollectorRegistry\nfrom pipeline import metrics\n"
         "from pipeline.config import Settings\nfrom pipeline.crashpoints import CrashPoints\n"
-        "from pipeline.continuity import Topics\nfrom pipeline.stopped import Stopped\n"
+        "from pipeline.continuity import Topics\nfrom pipeline.kafka.stopped_inputs import Stopped\n"
         "from pipeline.worker.app import create_app\nfrom pipeline.worker.guards.fuses import Fuses\n"
         "class Nothing:\n    def read(self):\n        return Stopped({}, frozenset(), {})\n"
         "facts = metrics.WorkerMetrics(CollectorRegistry())\n"

@@ -1,7 +1,7 @@
 """``loyalty topics accept``: go on with a topic that was deleted and made again, or without records that are gone.
 
 Nothing is taken back: what the old records came to stays in states, alerts and tables, and is told apart from the new
-ones (:mod:`pipeline.incarnations`). The order carries the guarantee; killed at any step, it is done again:
+ones (:mod:`pipeline.kafka.incarnations`). The order carries the guarantee; killed at any step, it is done again:
 
 1. workers and sinks have left their groups
 2. the list of erased customers, if it is what was made again, is filled from the warehouse
@@ -22,7 +22,7 @@ from pipeline.continuity import READERS, Found, Gone
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppression, Suppressions, put
 from pipeline.errors import Refused
-from pipeline.incarnations import Incarnation
+from pipeline.kafka.incarnations import Incarnation
 from pipeline.sink import lineage
 from pipeline.topics import BY_NAME, STATES, SUPPRESSED
 from pipeline.warehouse.client import Warehouse, connect

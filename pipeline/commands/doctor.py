@@ -19,10 +19,10 @@ from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError, Refused, of_system
+from pipeline.kafka.stopped_inputs import stands
 from pipeline.local import broker, jars
 from pipeline.local.supervision import FREE_MB_NEEDED
 from pipeline.sink import lineage
-from pipeline.stopped import stands
 from pipeline.topics import INPUTS
 from pipeline.warehouse.client import connect
 from pipeline.warehouse.migrations import check_version, shipped

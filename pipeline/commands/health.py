@@ -16,9 +16,9 @@ from pipeline import kafka
 from pipeline.commands.progress import left_of
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
+from pipeline.kafka.stopped_inputs import Notice
 from pipeline.local import stack
 from pipeline.loopback import fetched
-from pipeline.stopped import Notice
 from pipeline.warehouse.client import connect
 
 ANSWER_SECONDS = 2.0

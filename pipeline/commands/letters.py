@@ -17,7 +17,7 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.state.suppression import names_suppressed
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import BadEvent, NotFound, Unreachable
-from pipeline.letters import errors_of
+from pipeline.kafka.dead_letters import errors_of
 from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
 REPLAYED = "__loyalty.replayed_from"

@@ -7,7 +7,7 @@ from pipeline import kafka
 from pipeline.commands import output
 from pipeline.config import Settings
 from pipeline.errors import Refused
-from pipeline.stopped import Notice
+from pipeline.kafka.stopped_inputs import Notice
 from pipeline.topics import INPUTS
 
 

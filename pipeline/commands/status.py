@@ -12,7 +12,7 @@ from pipeline.commands.tables import prose
 from pipeline.config import Settings
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError
-from pipeline.stopped import stands
+from pipeline.kafka.stopped_inputs import stands
 from pipeline.warehouse.client import connect
 
 _LAST = """

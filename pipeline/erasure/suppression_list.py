@@ -5,7 +5,7 @@ Rules
 - A record's key is the SHA-256 of a customer's id, in hexadecimal; its value says when and why. Nobody leaves the list.
 - Every entry stands in every partition. A worker says with a commit up to where it has put the list into force in a
   partition it holds: from then on nothing new of those customers leaves that partition.
-- Beside the customers it holds the ids of the topics (:mod:`pipeline.incarnations`).
+- Beside the customers it holds the ids of the topics (:mod:`pipeline.kafka.incarnations`).
 - A sink has no such commit. It reads the list to its end after it has recorded what it is about to write, so whoever
   adds an entry sees what was recorded before it.
 """
@@ -27,7 +27,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
-from pipeline.incarnations import Incarnations
+from pipeline.kafka.incarnations import Incarnations
 from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0

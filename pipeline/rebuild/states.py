@@ -37,8 +37,8 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Refused, Transient
 from pipeline.folding import fold
-from pipeline.incarnations import Bases
 from pipeline.kafka import record_of
+from pipeline.kafka.incarnations import Bases
 from pipeline.policy import policy_of
 from pipeline.records import AlertUpdate, Record, Slice
 from pipeline.topics import INPUTS, STATES

@@ -27,7 +27,7 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.erasure.warehouse_search import left_over
 from pipeline.errors import Refused
-from pipeline.incarnations import Bases
+from pipeline.kafka.incarnations import Bases
 from pipeline.rebuild import shadow, shadow_sink
 from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink import duplicates, lineage

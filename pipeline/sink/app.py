@@ -29,13 +29,14 @@ from datetime import UTC, datetime
 import structlog
 from confluent_kafka import KafkaException, Producer
 
-from pipeline import kafka, letters, logs, metrics, watched
+from pipeline import kafka, logs, metrics, watched
 from pipeline.config import Settings
 from pipeline.continuity import Place, Topics
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason, Refused, Transient
 from pipeline.exits import Exit, end_process
+from pipeline.kafka import dead_letters
 from pipeline.records import DeadLetter
 from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
@@ -199,7 +200,7 @@ class Sink:
             self._producer = kafka.producer(self._settings, "sink")
         failures: list[str | None] = []
         sending = kafka.Sending(self._producer)
-        letters.send(sending, letter, self._settings)
+        dead_letters.send(sending, letter, self._settings)
         sending.finish(failures.append)
         kafka.flush(self._producer)
         if failures != [None]:

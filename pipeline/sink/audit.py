@@ -21,8 +21,8 @@ from pipeline.core.state.suppression import digest_of
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason
-from pipeline.incarnations import Bases, shifted
-from pipeline.letters import errors_of
+from pipeline.kafka.dead_letters import errors_of
+from pipeline.kafka.incarnations import Bases, shifted
 from pipeline.records import Record
 from pipeline.sink.rows import FOREIGN, Place, by_topic
 from pipeline.sink.rows import TABLES as ROWS

@@ -19,7 +19,7 @@ from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason
-from pipeline.incarnations import Bases
+from pipeline.kafka.incarnations import Bases
 from pipeline.sink import cuts
 from pipeline.sink.cuts import Cut
 from pipeline.topics import CONTACTS, OUTCOMES, PURCHASES, STATES, SURVEYS

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from pipeline import kafka, metrics, watched
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError, Refused
-from pipeline.incarnations import Bases
+from pipeline.kafka.incarnations import Bases
 from pipeline.sink import audit, audit_states, duplicates, start_checks
 from pipeline.topics import TOPICS
 from pipeline.warehouse.client import Warehouse

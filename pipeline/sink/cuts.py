@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pipeline import kafka
 from pipeline.config import Settings
-from pipeline.incarnations import Bases, shifted
+from pipeline.kafka.incarnations import Bases, shifted
 from pipeline.topics import DEAD_LETTERS, INPUTS, STATES
 
 SECONDS = 15.0

@@ -12,7 +12,7 @@ log, how far was looked only ever grows, and what lies between 1 and 2 is found 
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.incarnations import Bases
+from pipeline.kafka.incarnations import Bases
 from pipeline.warehouse.client import Warehouse
 
 KINDS = {

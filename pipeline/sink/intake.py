@@ -1,6 +1,6 @@
 """What a sink is given to read: partitions, their buffers, and commits that only the holder of a partition can make.
 
-Offsets in here are counted from the topic's base (:mod:`pipeline.incarnations`); commits hold the broker's.
+Offsets in here are counted from the topic's base (:mod:`pipeline.kafka.incarnations`); commits hold the broker's.
 
 A *term* is the time between two rebalances. What was begun in an earlier term is lost: its partitions may be somebody
 else's, who finishes it from the recorded intent. A commit is sent only in the term of its batch and under the name the

@@ -11,7 +11,7 @@ from pipeline import continuity, kafka
 from pipeline.config import Settings
 from pipeline.continuity import Gone, Place, Topics
 from pipeline.erasure.suppression_list import Suppressions
-from pipeline.incarnations import Bases, Incarnation, Incarnations
+from pipeline.kafka.incarnations import Bases, Incarnation, Incarnations
 from pipeline.sink.audit import TABLES
 from pipeline.topics import TOPICS
 from pipeline.warehouse.client import Warehouse

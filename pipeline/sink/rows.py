@@ -19,8 +19,8 @@ from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import is_piece
 from pipeline.erasure.suppression_list import suppression_in
 from pipeline.errors import BadEvent
-from pipeline.incarnations import is_ours
-from pipeline.letters import errors_of
+from pipeline.kafka.dead_letters import errors_of
+from pipeline.kafka.incarnations import is_ours
 from pipeline.records import Record
 from pipeline.sink import state_rows
 from pipeline.topics import ERROR_HEADERS

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import Refused
-from pipeline.incarnations import SPAN
+from pipeline.kafka.incarnations import SPAN
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 

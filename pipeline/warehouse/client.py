@@ -29,9 +29,9 @@ from clickhouse_connect.driver.insert import InsertContext
 from clickhouse_connect.driver.transform import NativeTransform
 from urllib3 import PoolManager
 
-from pipeline import credentials
 from pipeline.config import Settings, is_loopback
 from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
+from pipeline.kafka import security
 
 RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
 """ClickHouse error codes that waiting can mend."""
@@ -268,7 +268,7 @@ def connect(settings: Settings, *, create_database: bool = False, seconds: int =
     address = urlsplit(settings.clickhouse)
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, it also raises
     if settings.clickhouse_ca_file:
-        credentials.trusted(settings.clickhouse_ca_file, "clickhouse_ca_file")  # says in a clear line what is wrong
+        security.trusted(settings.clickhouse_ca_file, "clickhouse_ca_file")  # says in a clear line what is wrong
     with _sorted_errors(settings.clickhouse):
         client = clickhouse_connect.get_client(
             host=address.hostname or "",

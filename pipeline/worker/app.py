@@ -21,8 +21,8 @@ from pipeline.crashpoints import CrashPoints
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Transient
 from pipeline.exits import Exit, end_process
+from pipeline.kafka.stopped_inputs import Notice
 from pipeline.policy import policy_of
-from pipeline.stopped import Notice
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import aiokafka_patches, maintenance
 from pipeline.worker.credentials import broker_credentials

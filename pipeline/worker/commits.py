@@ -1,7 +1,7 @@
 """The commits of the group of workers, written and read through one client: aiokafka, which heeds a note's length.
 
 librdkafka would read notes of workers up to 0.4.0 together with what lies behind them in memory, see
-:mod:`pipeline.notes`.
+:mod:`pipeline.kafka.commit_metadata`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
-from pipeline.notes import opened, sealed
+from pipeline.kafka.commit_metadata import opened, sealed
 
 
 class Commit(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import faust.auth
 
 from pipeline.config import Settings
-from pipeline.credentials import tls_context
+from pipeline.kafka.security import tls_context
 
 
 def broker_credentials(settings: Settings) -> Any:

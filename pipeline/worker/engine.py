@@ -30,8 +30,8 @@ from pipeline.errors import BadEvent, LoyaltyError
 from pipeline.exits import Exit, end_process
 from pipeline.flow import deliver, process
 from pipeline.folding import FoldResult, look_at_time
-from pipeline.incarnations import Bases
-from pipeline.notes import note_of
+from pipeline.kafka.commit_metadata import note_of
+from pipeline.kafka.incarnations import Bases
 from pipeline.records import Slice
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.guards.fuse import Blown

@@ -19,13 +19,13 @@ import msgspec
 import structlog
 from confluent_kafka import Message
 
-from pipeline import letters, watched
+from pipeline import watched
 from pipeline.config import Settings
 from pipeline.core.state.customer import applied_of
 from pipeline.core.state.marks import is_piece
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
-from pipeline.kafka import Headers, Sending, producer
+from pipeline.kafka import Headers, Sending, dead_letters, producer
 from pipeline.records import AlertUpdate, DeadLetter
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
 from pipeline.worker.guards.self_fencing import Pulse
@@ -103,7 +103,7 @@ class KafkaOutputs:
         ]
         sending.send_in_order(self._topics[ALERTS], partition, alerts, batch.confirmed)
         for letter in dead:
-            letters.send(sending, letter, self._settings)
+            dead_letters.send(sending, letter, self._settings)
         self._crash.reached(Point.EFFECTS_SENT)
 
     def _send_states(

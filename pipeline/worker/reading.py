@@ -15,8 +15,8 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import Transient
-from pipeline.incarnations import Bases
-from pipeline.notes import read_note
+from pipeline.kafka.commit_metadata import read_note
+from pipeline.kafka.incarnations import Bases
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 from pipeline.worker.commits import Commit
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import kafka
 from pipeline.cli import cli
 from pipeline.config import Settings
 from pipeline.errors import Refused
+from pipeline.kafka import topic_admin
 from pipeline.sink import start_checks
 from pipeline.warehouse.client import connect
 from pipeline.warehouse.migrations import migrate, shipped
@@ -82,7 +82,7 @@ def test_while_sinks_run_rows_are_not_counted(settings: Settings, monkeypatch: p
     warehouse = connect(own, create_database=True)
     migrate(warehouse, [migration for migration in shipped() if migration.number < 7])
     insert(warehouse, made(20, seed=4))
-    monkeypatch.setattr(kafka, "members", lambda *_: 2)
+    monkeypatch.setattr(topic_admin, "members", lambda *_: 2)
     with pytest.raises(Refused, match=r"2 sinks are running.*Stop the sinks"):
         start_checks.nobody_writes(own, 0.1)
     asked: list[str] = []
@@ -91,6 +91,6 @@ def test_while_sinks_run_rows_are_not_counted(settings: Settings, monkeypatch: p
         asked.append(group)
         return 0
 
-    monkeypatch.setattr(kafka, "members", nobody)
+    monkeypatch.setattr(topic_admin, "members", nobody)
     assert run(own, "migrate")[0] == 0
     assert asked == ["loyalty-sink"] * 2, "the two views on purchases"

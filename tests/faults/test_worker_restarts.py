@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from pipeline.notes import read_note
+from pipeline.kafka.commit_metadata import read_note
 from tests.faults.field import Field, traffic
 from tests.faults.oracle import check_kafka
 from tests.faults.two_clients import aiokafkas

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from pipeline.config import Settings
-from pipeline.stopped import Stopped
+from pipeline.kafka.stopped_inputs import Stopped
 from pipeline.worker.guards.fuse import Blown
 from pipeline.worker.guards.fuses import Fuses
 from tests.worker.test_fuse import taken

@@ -1,8 +1,8 @@
 """Which topics stand, here and in every other worker, and that they go on when an operator says so.
 
 A topic that stands is neither fetched nor waited for, and its offset is not committed. Who stops one says so first
-(:mod:`pipeline.stopped`), then the others hear of it. To go on, workers start again: they read everything from where
-it was committed.
+(:mod:`pipeline.kafka.stopped_inputs`), then the others hear of it. To go on, workers start again: they read everything
+from where it was committed.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.errors import Transient
+from pipeline.kafka.stopped_inputs import Notice, Stopped, stands
 from pipeline.records import Slice, SliceStats
-from pipeline.stopped import Notice, Stopped, stands
 from pipeline.topics import INPUTS
 from pipeline.worker.guards.fuse import Blown, Fuse
 from pipeline.worker.reading import patiently

@@ -1,0 +1,49 @@
+"""Kafka through librdkafka: clients, topics, offsets, reading and confirmed sends.
+
+What most callers need is named here; the modules say the rest.
+"""
+
+from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
+from pipeline.kafka.offsets import LEADER_CHANGES, LEADER_SECONDS, committed, end_offset, end_offsets, said
+from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, reading, record_of, records
+from pipeline.kafka.sending import Sending, flush
+from pipeline.kafka.topic_admin import (
+    SPREAD_SECONDS,
+    check_controller,
+    create_topics,
+    members,
+    staying,
+    topic_settings,
+    verify_topics,
+)
+
+__all__ = [
+    "LEADER_CHANGES",
+    "LEADER_SECONDS",
+    "MAX_BYTES",
+    "SILENCE_SECONDS",
+    "SPREAD_SECONDS",
+    "Headers",
+    "Sending",
+    "admin",
+    "check_controller",
+    "client_config",
+    "committed",
+    "consumer",
+    "create_topics",
+    "end_offset",
+    "end_offsets",
+    "flush",
+    "header_of",
+    "headers_of",
+    "members",
+    "metadata",
+    "producer",
+    "reading",
+    "record_of",
+    "records",
+    "said",
+    "staying",
+    "topic_settings",
+    "verify_topics",
+]

@@ -1,0 +1,97 @@
+"""Where partitions begin and end, and how far groups have committed."""
+
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from pipeline.config import Settings
+from pipeline.errors import Refused, Unreachable
+from pipeline.kafka.client import consumer, metadata
+from pipeline.kafka.commit_metadata import opened
+from pipeline.topics import Topic
+
+LEADER_SECONDS = 10.0
+"""How long a partition may be without a leader: one that was just created or moved has none for a moment."""
+
+
+LEADER_CHANGES = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
+def _ends(reader: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First and next offset of a partition; asked again for a while where its leader changes."""
+    until = time.monotonic() + LEADER_SECONDS
+    while True:
+        try:
+            return reader.get_watermark_offsets(place, timeout=10)  # type: ignore[no-any-return]
+        except KafkaException as failed:
+            if failed.args[0].code() not in LEADER_CHANGES or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:
+    """First and next offset of every partition, by logical topic name and partition."""
+    known = metadata(settings).topics
+    reader = consumer(settings, "offsets", settings.group("offsets"))
+    try:
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        for topic in topics:
+            name = settings.topic(topic.name)
+            if name not in known:
+                raise Refused(f"topic {name} is missing; create the topics: loyalty topics create")
+            for partition in known[name].partitions:
+                found[topic.name, partition] = _ends(reader, TopicPartition(name, partition))
+        return found
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+
+
+def said(commit: TopicPartition) -> str:
+    """What a commit of a client of this library says beside its offset.
+
+    Nothing, where another client wrote it and what is read in its place is no text, see
+    :mod:`pipeline.kafka.commit_metadata`.
+    """
+    try:
+        return opened(commit.metadata)
+    except UnicodeDecodeError:
+        return ""
+
+
+def end_offset(settings: Settings, topic: Topic, partition: int) -> int:
+    """The next offset of a partition.
+
+    Raises
+    ------
+    Unreachable
+        Kafka does not answer.
+    """
+    reader = consumer(settings, "offsets", settings.group("offsets"))
+    try:
+        found = reader.get_watermark_offsets(TopicPartition(settings.topic(topic.name), partition), timeout=10)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+    return int(found[1])
+
+
+def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:
+    """Committed offsets of a group, by logical topic name and partition; partitions without one are left out."""
+    known = metadata(settings).topics
+    if missing := [name for topic in topics if (name := settings.topic(topic.name)) not in known]:
+        raise Refused(f"topic {missing[0]} is missing; create the topics: loyalty topics create")
+    asked = [
+        TopicPartition(settings.topic(t.name), p) for t in topics for p in known[settings.topic(t.name)].partitions
+    ]
+    reader = consumer(settings, "committed", group)
+    try:
+        answers = reader.committed(asked, timeout=10)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
+    finally:
+        reader.close()
+    return {(settings.logical(a.topic), a.partition): a.offset for a in answers if a.offset >= 0}
