@@ -1,6 +1,6 @@
 """Settings: read once from the environment, strictly, into one frozen value.
 
-``TABLE`` is the only list of them; the table in `deploy/README.md` is held to it.
+``SETTINGS`` is the only list of them; the table in `deploy/README.md` is held to it.
 """
 
 import re
@@ -125,7 +125,7 @@ class Settings:
         return _checked(replace(self, **given))
 
 
-TABLE: tuple[tuple[str, str, str], ...] = tuple(
+SETTINGS: tuple[tuple[str, str, str], ...] = tuple(
     (f"{PREFIX}{f.name.upper()}", str(f.default), f.metadata["help"]) for f in fields(Settings)
 )
 """Name, default and meaning of every setting."""

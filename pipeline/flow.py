@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.core.state.suppression import Suppressed
 from pipeline.folding import FoldResult, States, fold
@@ -54,7 +54,7 @@ async def process(
     decoders: Mapping[str, Decoder],
     states: States,
     outputs: Outputs,
-    told: Told,
+    told: AlertReconciler,
     processed: dict[str, int],
     accept: Accept = lambda _slices, _seen: None,
     policy: RiskPolicy = PRIORS,

@@ -8,10 +8,10 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.fold import apply, look_again, tick
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.core.risk.changed_issues import merged
-from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.inputs import ChangedIssues
 from pipeline.core.state.customer import AlertState, Customer, decode_state, encode_state
 from pipeline.core.state.marks import Older
 from pipeline.core.state.suppression import Suppressed, digest_of, names_suppressed, without_referral
@@ -66,7 +66,7 @@ def fold(
     slices: Sequence[Slice],
     decoders: Mapping[str, Decoder],
     states: States,
-    told: Told,
+    told: AlertReconciler,
     processed: dict[str, int],
     policy: RiskPolicy = PRIORS,
     suppressed: Suppressed = frozenset(),
@@ -215,7 +215,7 @@ class Folding:
         """Everything that has come for one customer, and then one look."""
         slices, all_seen, older = self._slices, self._result.seen, self._older
         customer: Customer | None = None
-        concern: Affected | None = None
+        concern: ChangedIssues | None = None
         cause, cause_ms, changed = "", 0, False
         for number, record, decoded, unplanned in come:
             seen = all_seen[number]
@@ -248,7 +248,9 @@ class Folding:
         if customer is not None and changed:
             self._looked_at(key, customer, concern, cause, cause_ms)
 
-    def _looked_at(self, key: bytes, customer: Customer, concern: Affected | None, cause: str, cause_ms: int) -> None:
+    def _looked_at(
+        self, key: bytes, customer: Customer, concern: ChangedIssues | None, cause: str, cause_ms: int
+    ) -> None:
         """Look at a customer once, and keep them."""
         if concern is not None:
             known = customer.alerts
@@ -293,7 +295,12 @@ def _customer(slice_: Slice, key: bytes, customer_id: str, states: States) -> Cu
 
 
 def _settle(
-    slice_: Slice, states: States, told: Told, processed: dict[str, int], policy: RiskPolicy, result: FoldResult
+    slice_: Slice,
+    states: States,
+    told: AlertReconciler,
+    processed: dict[str, int],
+    policy: RiskPolicy,
+    result: FoldResult,
 ) -> None:
     """Let go of the customers whose state has caught up with what the desk was told."""
     last = slice_.records[-1]

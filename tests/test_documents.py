@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from pipeline import __version__, metrics, resources
-from pipeline.config import TABLE
+from pipeline.config import SETTINGS
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer
 from pipeline.errors import Reason
@@ -39,7 +39,7 @@ def test_the_readme_lists_every_topic_as_it_is() -> None:
 
 def test_operations_find_every_setting_as_it_is() -> None:
     assert rows_between("settings", "deploy/README.md") == [
-        [name, default, meaning] for name, default, meaning in TABLE
+        [name, default, meaning] for name, default, meaning in SETTINGS
     ]
 
 
@@ -133,14 +133,14 @@ def test_compose_runs_the_processes_with_known_settings_and_publishes_on_loopbac
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
     assert {"kafka", "clickhouse", "topics", "worker", "sink", "prometheus", "grafana"} == services.keys()
-    settings = {name for name, _, _ in TABLE}
+    settings = {name for name, _, _ in SETTINGS}
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
         assert {s for s in service.get("environment", {}) if s.startswith("LOYALTY_")} <= settings
         assert "build" in service or re.search(r":[0-9v][\w.]+$", service["image"]), f"{name} is not pinned"
     targets = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
     scraped = {target for job in targets for config in job["static_configs"] for target in config["targets"]}
-    ports = {name: default for name, default, _ in TABLE}
+    ports = {name: default for name, default, _ in SETTINGS}
     assert scraped == {f"{p}:{ports[f'LOYALTY_{p.upper()}_METRICS_PORT']}" for p in ("worker", "sink")}
     for service in ("kafka",):
         maximum = services[service]["environment"]["KAFKA_MESSAGE_MAX_BYTES"]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.partitioner import partition_of
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.errors import Reason, Transient
 from pipeline.flow import process
 from pipeline.folding import FoldResult
@@ -59,7 +59,7 @@ def slice_of(
 
 
 def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, kind: Any = "purchase") -> FoldResult:
-    return asyncio.run(process([slice_], {slice_.topic: Decoder(kind)}, states, outputs, Told(), {}))
+    return asyncio.run(process([slice_], {slice_.topic: Decoder(kind)}, states, outputs, AlertReconciler(), {}))
 
 
 def test_effects_are_confirmed_before_states() -> None:
@@ -157,7 +157,7 @@ def mixed(keys: Mapping[int, bytes | None]) -> tuple[MemoryStates, RecordingOutp
         slices.append(Slice(topic, partition, PARTITIONS, records))
     states, outputs = MemoryStates(), RecordingOutputs()
     decoders = {"purchases": Decoder("purchase"), "service-contacts": Decoder("service_contact")}
-    outcome = asyncio.run(process(slices, decoders, states, outputs, Told(), {}))
+    outcome = asyncio.run(process(slices, decoders, states, outputs, AlertReconciler(), {}))
     return states, outputs, outcome
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.partitioner import partition_of
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.state.suppression import digest_of
 from pipeline.flow import process
 from pipeline.folding import FoldResult
@@ -24,7 +24,7 @@ GONE = {digest_of(b"c-1")}
 def run(slice_: Slice, states: MemoryStates, outputs: RecordingOutputs, suppressed: Any = GONE) -> FoldResult:
     kind: Any = "service_contact" if slice_.topic == "service-contacts" else "purchase"
     decoders = {slice_.topic: Decoder(kind)}
-    return asyncio.run(process([slice_], decoders, states, outputs, Told(), {}, suppressed=suppressed))
+    return asyncio.run(process([slice_], decoders, states, outputs, AlertReconciler(), {}, suppressed=suppressed))
 
 
 def test_events_of_an_erased_customer_leave_no_trace_and_those_of_others_count() -> None:

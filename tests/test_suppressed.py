@@ -12,7 +12,7 @@ from pipeline.cli import cli
 from pipeline.commands.erased import check_id, receipt_id_of
 from pipeline.commands.export import check_free, write
 from pipeline.core.state.suppression import digest_of
-from pipeline.erasure.suppression_list import Suppression, Why, suppression_in
+from pipeline.erasure.suppression_list import ErasureReason, Suppression, suppression_in
 from pipeline.erasure.topic_scan import _until
 from pipeline.errors import Refused
 from pipeline.topics import PURCHASES, STATES
@@ -23,11 +23,11 @@ SCHEMA = json.loads((ROOT / "schemas/events/suppression.v1.json").read_text())
 
 def test_the_schema_of_an_entry_is_that_of_an_entry() -> None:
     assert list(SCHEMA["properties"]) == list(Suppression.__struct_fields__) == SCHEMA["required"]
-    assert SCHEMA["properties"]["reason"]["enum"] == [why.value for why in Why]
+    assert SCHEMA["properties"]["reason"]["enum"] == [why.value for why in ErasureReason]
 
 
 def test_an_entry_is_read_as_it_was_written_and_an_unreadable_one_is_no_reason_to_stop() -> None:
-    said = Suppression(datetime(2026, 1, 2, tzinfo=UTC), Why.LEGAL_ORDER, receipt_id_of("c-1"))
+    said = Suppression(datetime(2026, 1, 2, tzinfo=UTC), ErasureReason.LEGAL_ORDER, receipt_id_of("c-1"))
     assert suppression_in(msgspec.json.encode(said)) == said
     assert [suppression_in(value) for value in (None, b"", b"{}", b"\xff")] == [None] * 4
 

@@ -89,7 +89,9 @@ def test_a_variable_of_a_library_is_not_kept(name: str) -> None:
     assert surroundings.MACHINE.fullmatch(name) is None
 
 
-@pytest.mark.parametrize("name", [*(name for name, _, _ in config.TABLE), "HOME", "HTTPS_PROXY", "no_proxy", "LC_ALL"])
+@pytest.mark.parametrize(
+    "name", [*(name for name, _, _ in config.SETTINGS), "HOME", "HTTPS_PROXY", "no_proxy", "LC_ALL"]
+)
 def test_ours_and_the_machines_are_kept(name: str) -> None:
     assert surroundings.MACHINE.fullmatch(name) is not None
 

@@ -47,7 +47,7 @@ from pipeline.commands import (
 )
 from pipeline.commands import explain as explained
 from pipeline.commands.tables import of_answer, prose
-from pipeline.config import TABLE
+from pipeline.config import SETTINGS
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit
 from pipeline.local import stack
@@ -338,7 +338,7 @@ def doctor_(
 ) -> None:
     """Check configuration, disk, broker, topics, partitioner, warehouse and clock; exit code 1 when one is bad."""
     if settings:
-        output.table(["setting", prose("default"), prose("meaning")], TABLE)
+        output.table(["setting", prose("default"), prose("meaning")], SETTINGS)
         return
     findings = doctor.examine(settings_of(data_dir))
     output.as_json([finding._asdict() for finding in findings]) if json_ else doctor.show(findings)

@@ -9,7 +9,7 @@ from pipeline.cli.options import AsJson, DataDir, example, settings_of
 from pipeline.commands import erase as erasing
 from pipeline.commands import export as exporting
 from pipeline.commands import output, receipt
-from pipeline.erasure.suppression_list import Why
+from pipeline.erasure.suppression_list import ErasureReason
 
 privacy_cli = typer.Typer()
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
@@ -18,7 +18,7 @@ CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The custome
 @privacy_cli.command(epilog=example("loyalty erase 00042 --reason customer-request --dry-run"))
 def erase(
     customer_id: CustomerId,
-    reason: Annotated[Why, typer.Option(help="Why; free text would be one more place for personal data.")],
+    reason: Annotated[ErasureReason, typer.Option(help="Why; free text would be one more place for personal data.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be erased.")] = False,

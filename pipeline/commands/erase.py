@@ -29,7 +29,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure import warehouse_search
-from pipeline.erasure.suppression_list import Suppression, Why, heeded, suppress
+from pipeline.erasure.suppression_list import ErasureReason, Suppression, heeded, suppress
 from pipeline.erasure.topic_scan import keys_of, traces
 from pipeline.erasure.warehouse_search import Noted
 from pipeline.errors import NotFound, Transient
@@ -77,7 +77,7 @@ def check_known(found: Found, *, even_if_unknown: bool) -> None:
         )
 
 
-def erase(settings: Settings, found: Found, why: Why, say: Callable[[str], None]) -> Receipt:
+def erase(settings: Settings, found: Found, why: ErasureReason, say: Callable[[str], None]) -> Receipt:
     """Steps 1 to 7; ``say`` is told each.
 
     Raises

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.core.contract.moments import instant, milliseconds, to_the_second
-from pipeline.core.measures.effort import Ledger, issues
+from pipeline.core.measures.effort import EffortTotals, issues
 from pipeline.core.measures.intervals import Change, compare
-from pipeline.core.measures.shift import PUBLISHED, Balance
-from pipeline.core.measures.surveys import FOLLOW_UP, Ballot, Question, Rating, Said, newest
+from pipeline.core.measures.shift import PUBLISHED, ShiftTotals
+from pipeline.core.measures.surveys import FOLLOW_UP, Question, Rating, Said, SurveyTotals, newest
 from pipeline.core.state.customer import DAY_MS, Customer, decode_named
 from pipeline.errors import NotFound
 from pipeline.warehouse.client import Warehouse, connect
@@ -82,7 +82,7 @@ def surveys(settings: Settings, at: datetime | None, days: int | None) -> dict[s
     """
     warehouse = connect(settings)
     asked = _asked(warehouse, at, days)
-    now, before, answered, synthetic = Ballot(), Ballot(), 0, 0
+    now, before, answered, synthetic = SurveyTotals(), SurveyTotals(), 0, 0
     for customer in states(warehouse):
         said = newest(customer, asked.since, asked.at + 1)
         now.add(said)
@@ -133,7 +133,7 @@ def effort(settings: Settings, at: datetime | None, days: int | None) -> dict[st
         No customer is in the warehouse.
     """
     warehouse = connect(settings)
-    asked, ledger = _asked(warehouse, at, days), Ledger()
+    asked, ledger = _asked(warehouse, at, days), EffortTotals()
     for customer in states(warehouse):
         ledger.add([issue for issue in issues(customer, asked.at) if issue.opened_at >= asked.since])
     return _head(asked) | {"origins": ledger.result()}
@@ -151,7 +151,7 @@ def shift(settings: Settings, at: datetime | None, days: int | None) -> dict[str
         No customer is in the warehouse.
     """
     warehouse = connect(settings)
-    asked, balance = _asked(warehouse, at, days), Balance()
+    asked, balance = _asked(warehouse, at, days), ShiftTotals()
     for customer in states(warehouse):
         balance.add(customer, asked.since, asked.at)
     return _head(asked) | {"shift": balance.result(), "published": {"ratio": PUBLISHED, "source": _CEB}}

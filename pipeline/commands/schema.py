@@ -8,13 +8,13 @@ from pipeline.config import Settings
 from pipeline.sink import start_checks
 from pipeline.warehouse import migrations
 from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import Standing
+from pipeline.warehouse.migrations import MigrationStatus
 
 SHOWN = 12
 """Digits of a checksum that a person is shown."""
 
 
-def standing(settings: Settings) -> list[Standing]:
+def standing(settings: Settings) -> list[MigrationStatus]:
     """Every migration; the database need not be there."""
     return migrations.standing(_looking(settings))
 
@@ -44,7 +44,7 @@ def _looking(settings: Settings) -> Warehouse:
     return warehouse
 
 
-def show(found: Sequence[Standing]) -> None:
+def show(found: Sequence[MigrationStatus]) -> None:
     """A line per migration."""
     output.table(
         [identity("number"), identity("name"), "state", "checksum", "applied at (UTC)"],

@@ -13,7 +13,7 @@ from pipeline.core.contract.moments import day, milliseconds
 from pipeline.core.risk.alerts import reassess
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.core.risk.changed_issues import affected
-from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.inputs import ChangedIssues
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import (
     ANSWERS_KEPT,
@@ -54,7 +54,7 @@ class Step(NamedTuple):
     duplicate: bool = False
 
 
-Applied = tuple[Customer, Affected | None, bool, bool]
+Applied = tuple[Customer, ChangedIssues | None, bool, bool]
 """The customer, which issues have to be looked at again because of the event (``None``: none), whether it was a
 redelivery or a duplicate; a plain tuple, for there are many."""
 
@@ -128,10 +128,12 @@ def tick(customer: Customer, at: int, policy: RiskPolicy = PRIORS) -> Step:
         return Step(customer)
     after = copy(customer)
     after.looked_at = at
-    return Step(after, look_again(after, Affected(concerned), f"{TICK}{day(at)}", policy))
+    return Step(after, look_again(after, ChangedIssues(concerned), f"{TICK}{day(at)}", policy))
 
 
-def look_again(after: Customer, concerned: Affected, cause: str, policy: RiskPolicy = PRIORS) -> tuple[ChurnAlert, ...]:
+def look_again(
+    after: Customer, concerned: ChangedIssues, cause: str, policy: RiskPolicy = PRIORS
+) -> tuple[ChurnAlert, ...]:
     """The alerts of a customer whose facts changed, brought up to date in ``after``; returns what is news.
 
     Looking again once after several events says the same as after each of them, but for the steps in between.

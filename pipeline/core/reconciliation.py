@@ -34,7 +34,7 @@ class _Customer:
     applied: dict[str, int] = field(default_factory=dict)
 
 
-class Told:
+class AlertReconciler:
     """The customers of one partition about whom the desk was told something their state may not know of.
 
     ``until`` says up to which offset of each topic a replay goes; without it there is none.

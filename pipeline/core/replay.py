@@ -12,7 +12,7 @@ from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import apply, look_again
 from pipeline.core.risk.alerts import evidence_of, issues_of
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, case_of, contributions
-from pipeline.core.risk.inputs import Assessment
+from pipeline.core.risk.inputs import RiskAssessment
 from pipeline.core.risk.messages import Contribution
 from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import Older
@@ -24,7 +24,7 @@ class Score(NamedTuple):
 
     event_id: str
     issue_id: str
-    now: Assessment
+    now: RiskAssessment
     contributions: list[Contribution]
     """The intercept first; their logits add up to the logit of ``now.after``."""
     evidence: list[str]

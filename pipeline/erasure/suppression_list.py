@@ -40,7 +40,7 @@ _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaEr
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
-class Why(StrEnum):
+class ErasureReason(StrEnum):
     """Why a customer was erased. A closed list: free text would be one more place for personal data."""
 
     CUSTOMER_REQUEST = "customer-request"

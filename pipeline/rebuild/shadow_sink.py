@@ -15,7 +15,7 @@ from pipeline.errors import Refused, Transient
 from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink.app import GROUP, WRITERS, Sink
 from pipeline.sink.batches import BatchPolicy
-from pipeline.sink.intake import Lost
+from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.open_intents import intents
 from pipeline.topics import TOPICS
 from pipeline.warehouse.client import Connecting
@@ -38,7 +38,7 @@ class Filling:
     def _run(self) -> None:
         try:
             self._sink.run()
-        except Lost:
+        except PartitionsRevoked:
             pass  # stopped while it waited; its batch is written when it goes on
         except BaseException as failed:  # check fails as it failed, whatever that was
             self._failure = failed

@@ -28,7 +28,7 @@ from confluent_kafka import Consumer
 from pipeline import continuity, kafka, logs
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import RiskPolicy
 from pipeline.core.state.customer import Customer, decode_state, encode_state, is_newer
 from pipeline.core.state.marks import customer_of, is_piece, is_readable, marks_of, merged
@@ -60,7 +60,7 @@ NEVER = 2**62
 Ends = Mapping[tuple[str, int], int]
 """Topic and partition, with the offset before which everything is folded."""
 Progress = Callable[[str, int, int], object]
-"""Told what is done, how many of it are, and of how many."""
+"""AlertReconciler what is done, how many of it are, and of how many."""
 
 
 class Rebuilt(NamedTuple):
@@ -99,7 +99,9 @@ class Refolded:
         self.store = store
         self._policy = policy
         self._decoders = {topic.name: Decoder(topic.kind) for topic in INPUTS if topic.kind}
-        self._told = Told({topic.name: NEVER for topic in INPUTS})  # nobody is told anything before all is folded
+        self._told = AlertReconciler(
+            {topic.name: NEVER for topic in INPUTS}
+        )  # nobody is told anything before all is folded
         self.processed: dict[str, int] = {topic: base - 1 for topic, base in bases.items()}
 
     def read(self, _partition: int, customer_id: bytes) -> Customer | None:

@@ -41,7 +41,7 @@ from pipeline.records import DeadLetter
 from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy, Part
-from pipeline.sink.intake import Intake, Lost
+from pipeline.sink.intake import Intake, PartitionsRevoked
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
 from pipeline.warehouse.client import Connecting, Warehouse, connect
@@ -120,7 +120,7 @@ class Sink:
         term = self._intake.term
         try:
             self._write(batches, term)
-        except Lost:
+        except PartitionsRevoked:
             self._log.warning("partitions were lost while writing; their new owner finishes the batch")
             self._intake.abandon(term)
 
@@ -158,7 +158,7 @@ class Sink:
                 self._suppressions.read()
             except Transient as away:
                 if self._is_lost(term)():
-                    raise Lost from None
+                    raise PartitionsRevoked from None
                 self._log.warning("the broker does not answer; waiting", error=str(away))
                 self._intake.pause(1.0)
             else:
@@ -174,7 +174,7 @@ class Sink:
             self._bury(rejection)
             return False
         if self._is_lost(term)():
-            raise Lost
+            raise PartitionsRevoked
         if rejection.whole:
             self._log.error("ClickHouse refuses a batch; its partition waits, the others go on", **_place(batch))
             self._intake.hold(batch, (Part(batch.last, rejection.done), *batch.rest), time.monotonic())
@@ -264,7 +264,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     structlog.get_logger().info("sink ready")
     try:
         sink.run()
-    except Lost:
+    except PartitionsRevoked:
         structlog.get_logger().info("sink stopped while waiting; its batch is read again at the next start")
     except KafkaException as failed:
         # librdkafka cannot go on with this client; a new process can

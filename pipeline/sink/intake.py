@@ -46,7 +46,7 @@ FATAL = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
 """Errors after which librdkafka cannot go on: another process took this one's place, or the client broke."""
 
 
-class Lost(Exception):
+class PartitionsRevoked(Exception):
     """The partitions were given to another process; what was not committed is theirs to write."""
 
 
@@ -240,7 +240,7 @@ class Intake:
         """Ask the broker until it answers; waiting is right as long as the partitions are ours."""
         while places:
             if term != self.term or self._consumer.memberid() != self._member:
-                raise Lost
+                raise PartitionsRevoked
             try:
                 _each_well(self._consumer.commit(offsets=places, asynchronous=False))
             except KafkaException as failed:
@@ -253,7 +253,7 @@ class Intake:
         if error.code() in FATAL:
             raise failed
         if error.code() in LOST or self.stopping:
-            raise Lost from None
+            raise PartitionsRevoked from None
         self._log.warning("the broker does not answer; waiting", error=error.str())
         self.pause(1.0)
 

@@ -22,7 +22,7 @@ from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import Transient
 from pipeline.records import Record
 from pipeline.sink.batches import Batch
-from pipeline.sink.intake import Lost
+from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
 from pipeline.warehouse.client import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
 from pipeline.warehouse.own_columns import columns
@@ -169,7 +169,7 @@ class Writer:
             except (Transient, QueryFailed) as failed:
                 self._failed(failed)
                 if is_lost():
-                    raise Lost from None
+                    raise PartitionsRevoked from None
                 unexplained += isinstance(failed, QueryFailed)
                 if unexplained == MOST_UNEXPLAINED:
                     raise _Stuck(str(failed)) from None

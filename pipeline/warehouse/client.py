@@ -35,7 +35,7 @@ from pipeline.kafka import security
 
 RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
 """ClickHouse error codes that waiting can mend."""
-PERMANENT = {
+ROW_ERRORS = {
     6: "CANNOT_PARSE_TEXT",  # our text in a column that somebody made a number
     27: "CANNOT_PARSE_INPUT_ASSERTION_FAILED",  # the same, for composed types
     38: "CANNOT_PARSE_DATE",  # the same, for a date
@@ -337,8 +337,8 @@ def _rejections(table: str) -> Iterator[None]:
         yield
     except DatabaseError as failed:
         code = failed.code or _code(str(failed))
-        if code in PERMANENT:
-            raise RowsRejected(f"{table}: {PERMANENT[code]} ({code})") from None
+        if code in ROW_ERRORS:
+            raise RowsRejected(f"{table}: {ROW_ERRORS[code]} ({code})") from None
         if code == TOO_MANY_PARTS and "partitions for single INSERT" in str(failed):
             raise RowsRejected(f"{table}: too many partitions in one insert ({code})") from None
         if isinstance(failed, DataError) and not code:

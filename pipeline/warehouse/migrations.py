@@ -52,7 +52,7 @@ class Migration(NamedTuple):
         return [repeatable(expanded(statement, cluster)) for statement in split(self.sql)]
 
 
-class Standing(NamedTuple):
+class MigrationStatus(NamedTuple):
     """A migration, and what is known of it."""
 
     number: int
@@ -75,20 +75,20 @@ def views() -> list[backfill.View]:
     return [view for migration in shipped() for view in _views(migration).values()]
 
 
-def standing(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Standing]:
+def standing(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[MigrationStatus]:
     """Every migration that the program or the warehouse knows, in order; only reads."""
     known = {migration.number: migration for migration in (shipped() if migrations is None else migrations)}
     record = _record(warehouse)
     return [_standing(number, known.get(number), record.get(number)) for number in sorted(known.keys() | record.keys())]
 
 
-def _standing(number: int, known: Migration | None, applied: tuple[str, str, str] | None) -> Standing:
+def _standing(number: int, known: Migration | None, applied: tuple[str, str, str] | None) -> MigrationStatus:
     if known is None:
         name, checksum, at = applied or ("", "", "")
-        return Standing(number, name, "unknown", checksum, at)
+        return MigrationStatus(number, name, "unknown", checksum, at)
     if applied is None:
-        return Standing(number, known.name, "pending", known.checksum, "")
-    return Standing(number, known.name, "applied" if applied[1] == known.checksum else "changed", *applied[1:])
+        return MigrationStatus(number, known.name, "pending", known.checksum, "")
+    return MigrationStatus(number, known.name, "applied" if applied[1] == known.checksum else "changed", *applied[1:])
 
 
 def pending(warehouse: Warehouse, migrations: Sequence[Migration] | None = None) -> list[Migration]:

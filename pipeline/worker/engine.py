@@ -22,7 +22,7 @@ import structlog
 from pipeline import metrics
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import RiskPolicy
 from pipeline.core.state.customer import DAY_MS, Customer, glance
 from pipeline.erasure.suppression_list import Suppressions
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
     message: Any
 
 
-class Line:
+class PartitionQueue:
     """The slices of one partition that wait, in the order in which they came; ``most`` records are taken together."""
 
     def __init__(self, most: int) -> None:
@@ -92,10 +92,10 @@ class Line:
 
 
 @dataclass(slots=True)
-class Lane:
+class PartitionState:
     """What is known of one partition while this worker holds it."""
 
-    told: Told
+    told: AlertReconciler
     processed: dict[str, int]
     """The last offset processed of each input topic."""
     settled: int
@@ -136,9 +136,9 @@ class Engine:
         self._suppressions = suppressions
         self._bases = bases
         together = min(MAX_TOGETHER, max(1, MAX_WAITING // settings.partitions))
-        self._lines: defaultdict[int, Line] = defaultdict(lambda: Line(together))
+        self._lines: defaultdict[int, PartitionQueue] = defaultdict(lambda: PartitionQueue(together))
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, PartitionState] = {}
         self._holding = False
         self._log = structlog.get_logger()
 
@@ -174,7 +174,7 @@ class Engine:
             line.task = asyncio.ensure_future(self._or_die(self._work_off(message.partition, line), topic.name))
         await line.has_room()
 
-    async def _work_off(self, partition: int, line: Line) -> None:
+    async def _work_off(self, partition: int, line: PartitionQueue) -> None:
         async with self._locks[partition]:
             while taken := line.take():
                 current = [w for w in taken if self._holding and self._consumer().is_current(w.message)]
@@ -242,7 +242,7 @@ class Engine:
         lane.newest_event_ms = max(lane.newest_event_ms, *(seen.newest_event_ms for seen in outcome.seen))
         self._record(slices, outcome, time.perf_counter() - started)
 
-    def _delivered(self, partition: int, lane: Lane, outcome: FoldResult) -> None:
+    def _delivered(self, partition: int, lane: PartitionState, outcome: FoldResult) -> None:
         if not lane.told:
             following = self._outputs.next_offset(ALERTS, partition)
             lane.settled = self._alert_place(following) if following else lane.settled
@@ -300,7 +300,7 @@ class Engine:
         lane.heeded = until
         await patiently(self._suppressions.in_force, partition, until)
 
-    async def _open(self, partition: int) -> Lane:
+    async def _open(self, partition: int) -> PartitionState:
         """Learn how a partition stands before its first slice.
 
         Who was erased until now, of whom nothing is folded from the first slice on; what the desk was told; where our
@@ -308,9 +308,9 @@ class Engine:
         """
         await patiently(self._suppressions.read)
         found = await patiently(standing, self._settings, partition, self._consumer().commits, self._bases)
-        told = Told(found.until)
+        told = AlertReconciler(found.until)
         settled = found.settled if found.alerts or told else self._alert_place(found.next_alert)
-        lane = Lane(told, found.processed, settled)
+        lane = PartitionState(told, found.processed, settled)
         for message in found.alerts:
             lane.told.note(message.alert, message.applied, self._known(partition, message))
         held = self._table.customers.partition(partition)

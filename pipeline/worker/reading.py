@@ -34,7 +34,7 @@ class Message(NamedTuple):
     applied: dict[str, int]
 
 
-class Standing(NamedTuple):
+class CommittedPosition(NamedTuple):
     """What the group had done with a partition when it was last committed."""
 
     processed: dict[str, int]
@@ -51,7 +51,7 @@ class Standing(NamedTuple):
 
 def standing(
     settings: Settings, partition: int, committed: Callable[[Iterable[TP]], dict[TP, Commit]], bases: Bases
-) -> Standing:
+) -> CommittedPosition:
     """Read a partition's commits, which ``committed`` knows, and the alerts that may be ahead of the state.
 
     Of a topic that was made again and of which nothing is processed yet, everything old is.
@@ -71,7 +71,7 @@ def standing(
     with kafka.reading(settings, "standing", settings.group("worker")) as reader:
         first = max(0, settled - bases.get(ALERTS.name, 0))
         records, end = _read(reader, settings.topic(ALERTS.name), partition, first)
-    return Standing(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
+    return CommittedPosition(processed, settled, [m for m in map(_message, records) if m is not None], end, until)
 
 
 def messages(settings: Settings, partition: int) -> list[Message]:

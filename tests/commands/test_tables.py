@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from pipeline.commands import output, tables
 from pipeline.commands.tables import Column, drawn, figure, identity, prose
-from pipeline.config import TABLE
+from pipeline.config import SETTINGS
 
 FILES = Path(__file__).parent / "tables"
 WIDTHS = (60, 80, 120, 200, 250, None)
@@ -44,12 +44,12 @@ LONG_IDS: Case = (
     [identity("customer_id"), identity("alert_id"), figure("amount")],
     [["c-" + "7" * 40, "a-" + "0" * 40, "12,345.67"], ["short", "a-1", "0.10"]],
 )
-SETTINGS: Case = (["setting", prose("default"), prose("meaning")], [list(map(str, row)) for row in TABLE[:8]])
+LISTED: Case = (["setting", prose("default"), prose("meaning")], [list(map(str, row)) for row in SETTINGS[:8]])
 CASES: dict[str, Case] = {
     "alerts": ALERTS,
     "many-figures": MANY,
     "long-ids": LONG_IDS,
-    "settings": SETTINGS,
+    "settings": LISTED,
     "nothing": (ALERTS[0], []),
 }
 

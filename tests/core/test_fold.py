@@ -16,7 +16,7 @@ from pipeline.core.risk.alert_text import LEFT_ALONE
 from pipeline.core.risk.alerts import reassess, rounded
 from pipeline.core.risk.assessment import PRIORS
 from pipeline.core.risk.changed_issues import affected, merged
-from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.inputs import ChangedIssues
 from pipeline.core.state.customer import (
     CATEGORIES_KEPT,
     CONTACTS_KEPT,
@@ -104,7 +104,7 @@ def test_looking_again_once_for_many_events_says_the_same_as_after_each(
     events: list[Event], together: list[bool]
 ) -> None:
     customer = Customer(customer_id=CUSTOMER)
-    concerned: Affected | None = None
+    concerned: ChangedIssues | None = None
     for number, event in enumerate(events):
         customer, affected, _, _ = apply(customer, event, "any", number)
         concerned = merged(concerned, affected)

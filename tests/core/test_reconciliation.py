@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.contract.events import Event
 from pipeline.core.fold import Where, step
-from pipeline.core.reconciliation import Told, reconciled
+from pipeline.core.reconciliation import AlertReconciler, reconciled
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer
 from tests.core.histories import CUSTOMER, TOPIC_OF, histories, replay
@@ -48,7 +48,7 @@ def last_said(log: list[Said]) -> dict[str, list[object]]:
     }
 
 
-def fold_again(told: Told, customer: Customer, log: list[Placed], said: list[Said]) -> Customer:
+def fold_again(told: AlertReconciler, customer: Customer, log: list[Placed], said: list[Said]) -> Customer:
     """What a worker does: hold back, fold, settle when everything was folded again that had led to what was told."""
     processed = dict(customer.applied)
     for topic, offset, event in log:
@@ -73,10 +73,10 @@ def test_a_crash_after_alerts_were_told_ends_as_if_there_was_none(events: list[E
     durable = data.draw(st.integers(0, len(log)))
     told_until = data.draw(st.integers(durable, len(log)))
     said: list[Said] = []
-    survives = fold_again(Told(), Customer(customer_id=CUSTOMER), log[:durable], said)
+    survives = fold_again(AlertReconciler(), Customer(customer_id=CUSTOMER), log[:durable], said)
     settled_until = len(said)
-    fold_again(Told(), survives, log[durable:told_until], said)
-    told = Told()
+    fold_again(AlertReconciler(), survives, log[durable:told_until], said)
+    told = AlertReconciler()
     for alert, applied in said[settled_until:]:
         told.note(alert, applied, survives)
     fold_again(told, survives, interleaved(log[durable:], data), said)
@@ -89,8 +89,8 @@ def test_a_crash_after_alerts_were_told_ends_as_if_there_was_none(events: list[E
 def test_a_replay_from_the_beginning_tells_nobody_anything(events: list[Event], data: st.DataObject) -> None:
     log = placed(events)
     said: list[Said] = []
-    before = fold_again(Told(), Customer(customer_id=CUSTOMER), log, said)
-    told = Told(until=before.applied)
+    before = fold_again(AlertReconciler(), Customer(customer_id=CUSTOMER), log, said)
+    told = AlertReconciler(until=before.applied)
     for alert, applied in said:
         told.note(alert, applied, None)
     again: list[Said] = []
@@ -111,7 +111,7 @@ def test_a_customer_about_whom_the_desk_knows_everything_has_no_news(events: lis
 
 
 def test_what_rests_on_records_that_are_gone_is_let_go() -> None:
-    told = Told()
+    told = AlertReconciler()
     _, steps = replay([])
     assert not steps
     assert not told

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.measures.effort import Ledger, issues
-from pipeline.core.measures.shift import Balance
-from pipeline.core.measures.surveys import Ballot, newest
+from pipeline.core.measures.effort import EffortTotals, issues
+from pipeline.core.measures.shift import ShiftTotals
+from pipeline.core.measures.surveys import SurveyTotals, newest
 from pipeline.simulate.population import CDNOW_END
 from tests.e2e.conftest import Demo
 from tests.e2e.test_demo import reference
@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
 
 def test_every_figure_is_that_of_a_plain_count(demo: Demo) -> None:
     customers, _ = reference()
-    ballot, ledger, balance = Ballot(), Ledger(), Balance()
+    ballot, ledger, balance = SurveyTotals(), EffortTotals(), ShiftTotals()
     for customer in customers.values():
         ballot.add(newest(customer, 0, AT + 1))
         ledger.add(issues(customer, AT))

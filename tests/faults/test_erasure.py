@@ -22,7 +22,7 @@ from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import customer_of, is_piece, piece_of
 from pipeline.core.state.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.erasure.suppression_list import Suppression, Why, heeded, suppress
+from pipeline.erasure.suppression_list import ErasureReason, Suppression, heeded, suppress
 from pipeline.erasure.topic_scan import traces
 from pipeline.errors import NotFound
 from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, SUPPRESSED
@@ -129,7 +129,9 @@ def files_with(field: Field, text: str) -> list[str]:
 def erased(field: Field, customer: str) -> dict[str, Any]:
     """The receipt of an erasure that nothing interrupts."""
     found = erasing.look(field.settings, customer)
-    receipt: dict[str, Any] = erasing.erase(field.settings, found, Why.CUSTOMER_REQUEST, lambda _line: None).as_data()
+    receipt: dict[str, Any] = erasing.erase(
+        field.settings, found, ErasureReason.CUSTOMER_REQUEST, lambda _line: None
+    ).as_data()
     return receipt
 
 
@@ -292,7 +294,7 @@ def test_a_worker_killed_while_it_forgets_begins_again_and_says_so_only_when_it_
     known = stored_states(field.settings)
     gone = [key.decode() for key in known][:3]
     worker.kill()
-    said = Suppression(datetime(2026, 1, 2, tzinfo=UTC), Why.TEST_DATA, "r")
+    said = Suppression(datetime(2026, 1, 2, tzinfo=UTC), ErasureReason.TEST_DATA, "r")
     for customer, point in zip(gone, (Point.STATES_SENT, Point.STATES_CONFIRMED), strict=False):
         places = suppress(field.settings, customer, said)
         assert worker.start(**{VARIABLE: f"{point}:1"}).wait_dead() == -9, worker.tail()

@@ -11,9 +11,9 @@ from decimal import Decimal
 from math import inf, isfinite
 from typing import Any
 
-from pipeline.core.measures.effort import Ledger, OriginEffort, issues
+from pipeline.core.measures.effort import EffortTotals, OriginEffort, issues
 from pipeline.core.measures.intervals import wilson
-from pipeline.core.measures.shift import Balance
+from pipeline.core.measures.shift import ShiftTotals
 from pipeline.core.measures.surveys import nps
 from pipeline.core.state.customer import DAY_MS, Customer
 from tests.questions.known import Known, date_of, ms
@@ -219,7 +219,7 @@ def nps_by_segment(known: Known, at: int, days: int) -> list[Row]:
 
 
 def disloyal_to_loyal(known: Known, at: int, days: int) -> list[Row]:
-    balance = Balance()
+    balance = ShiftTotals()
     for customer in known.customers:
         balance.add(customer, at + 1 - days * DAY_MS, at)
     found = balance.result()
@@ -232,9 +232,9 @@ def disloyal_to_loyal(known: Known, at: int, days: int) -> list[Row]:
              "definition_version": "disloyal_to_loyal 1"}]  # fmt: skip
 
 
-def _ledgers(known: Known, at: int, days: int) -> dict[str, Ledger]:
+def _ledgers(known: Known, at: int, days: int) -> dict[str, EffortTotals]:
     """The effort of the issues of a period, by the channel of their first contact."""
-    ledgers: dict[str, Ledger] = defaultdict(Ledger)
+    ledgers: dict[str, EffortTotals] = defaultdict(EffortTotals)
     for customer in known.customers:
         for issue in issues(customer, at):
             if issue.opened_at > at - days * DAY_MS:

@@ -4,10 +4,10 @@ import asyncio
 from typing import Any, cast
 
 from pipeline.config import Settings
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS
 from pipeline.topics import STATES, Topic
-from pipeline.worker.engine import Engine, Lane
+from pipeline.worker.engine import Engine, PartitionState
 from pipeline.worker.outputs import KafkaOutputs
 
 
@@ -40,7 +40,7 @@ def test_what_lies_behind_our_last_record_is_looked_at_once_and_only_while_the_p
     assert asyncio.run(look(9)) == [], "nothing is known of the partition yet"
     engine.assigned()
     outputs.expect(STATES, 0, 7)
-    engine._lanes[0] = Lane(Told({}), {}, 0)
+    engine._lanes[0] = PartitionState(AlertReconciler({}), {}, 0)
     assert asyncio.run(look(7)) == []
     assert asyncio.run(look(9)) == [(STATES.name, 0, 7, 9)]
     assert asyncio.run(look(9)) == []

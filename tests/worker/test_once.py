@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.reconciliation import Told
+from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import entries, is_piece, moved_of
 from pipeline.flow import process
@@ -114,7 +114,7 @@ class Worker:
             for topic in chance.sample(left, chance.randint(1, len(left))):
                 first, place[topic] = place[topic], place[topic] + chance.randint(1, most)
                 slices.append(Slice(topic, 0, 1, log[topic][first : place[topic]]))
-            await process(slices, DECODERS, self, self, Told(), {})
+            await process(slices, DECODERS, self, self, AlertReconciler(), {})
         return self
 
     @property

@@ -36,7 +36,7 @@ from pipeline.core.loyalty.segments import (
 from pipeline.core.state.customer import Customer
 
 
-class Standing(Struct, frozen=True):
+class LoyaltySegment(Struct, frozen=True):
     """Regular against long-standing, and what it rests on."""
 
     tenure_days: int
@@ -53,7 +53,7 @@ class Loyalty(Struct, frozen=True, kw_only=True):
     norms_version: str
     lifecycle: Lifecycle
     rhythm: Rhythm
-    standing: Standing
+    standing: LoyaltySegment
     days_since_last_purchase: int
     purchases: int
     net_spent: dict[str, int]
@@ -108,11 +108,11 @@ def loyalty(customer: Customer, now: int, norms: Norms = PRIORS, referrals: int 
     )
 
 
-def _standing(customer: Customer, now: int, norms: Norms) -> Standing:
+def _standing(customer: Customer, now: int, norms: Norms) -> LoyaltySegment:
     tenure, occasions = tenure_days(customer, now), occasions_in_year(customer, now)
     long_standing, basket = is_long_standing(tenure, norms), basket_ratio(customer, norms.typical_baskets)
     regular = is_regular(occasions, basket, norms)
-    return Standing(tenure, long_standing, occasions, basket, regular, quadrant(regular, long_standing))
+    return LoyaltySegment(tenure, long_standing, occasions, basket, regular, quadrant(regular, long_standing))
 
 
 DEFINITIONS = (

@@ -266,7 +266,7 @@ class OriginEffort:
     called_solved: int
 
 
-class Ledger:
+class EffortTotals:
     """Effort by the origin of the problem: cause first, and never by agent."""
 
     def __init__(self) -> None:

@@ -217,7 +217,7 @@ def _odds(share: float) -> float:
     return inf if share >= 1 else share / (1 - share)
 
 
-class Balance:
+class ShiftTotals:
     """Customers by what became of their loyalty after a contact."""
 
     def __init__(self, policy: ShiftPolicy = DEFAULT) -> None:

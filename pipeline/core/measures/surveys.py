@@ -195,7 +195,7 @@ class Said:
     ratings: dict[Question, Rating]
 
 
-class Ballot:
+class SurveyTotals:
     """The answers of a period, each customer's newest, counted."""
 
     def __init__(self) -> None:

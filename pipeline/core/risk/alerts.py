@@ -24,7 +24,7 @@ from pipeline.core.contract.moments import instant
 from pipeline.core.risk.alert_text import LEFT_ALONE, history, reasons, recommendation
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, case_of, contributions
 from pipeline.core.risk.holdout import held_out
-from pipeline.core.risk.inputs import Assessment
+from pipeline.core.risk.inputs import RiskAssessment
 from pipeline.core.risk.messages import ChurnAlert, Contribution, Transition
 from pipeline.core.state.customer import (
     DAY_MS,
@@ -46,13 +46,13 @@ FINAL_RESULTS = ("retained", "lost", "not_needed")
 """Outcomes after which the desk is done with an alert."""
 _ORDER = ("medium", "high", "critical")
 _content_encoder = msgpack.Encoder()
-_UNKNOWN: Final = Assessment(0, 0.0, 0.0, (), 0.0)
+_UNKNOWN: Final = RiskAssessment(0, 0.0, 0.0, (), 0.0)
 
 
 class _Walk:
     """How an issue stands after its last moment."""
 
-    def __init__(self, raised_at: int, status: Status, severity: Severity, latest: Assessment) -> None:
+    def __init__(self, raised_at: int, status: Status, severity: Severity, latest: RiskAssessment) -> None:
         self.raised_at = raised_at
         self.status: Status = status
         self.severity: Severity = severity
@@ -183,7 +183,7 @@ def _is_backfill(customer: Customer, issue: list[Contact]) -> bool:
     return all(contact.backfill for contact in issue) and all(a.backfill for a in _answers_about(customer, issue))
 
 
-def _next(walk: _Walk | None, now: Assessment, policy: RiskPolicy) -> _Walk | None:
+def _next(walk: _Walk | None, now: RiskAssessment, policy: RiskPolicy) -> _Walk | None:
     severity = _severity(now.after, policy)
     rise = now.after - now.before
     raises = now.after >= policy.raise_at and rise >= policy.least_rise
@@ -262,7 +262,7 @@ def _message(
     issue: list[Contact],
     evidence: list[str],
     state: AlertState,
-    now: Assessment,
+    now: RiskAssessment,
     transition: Transition,
     cause: str,
     policy: RiskPolicy,

@@ -20,14 +20,14 @@ from math import exp, isfinite, log, log1p
 from typing import Final
 
 from pipeline.core.definition import Definition
-from pipeline.core.risk.inputs import Assessment, Case
+from pipeline.core.risk.inputs import RiskAssessment, RiskInputs
 from pipeline.core.risk.messages import Contribution
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, occasion_bits
 
-STANDING = ("prior_purchases", "silence", "contract")
+BASELINE_TERMS = ("prior_purchases", "silence", "contract")
 """Terms of the risk before the contact."""
 TERMS = (
-    *STANDING,
+    *BASELINE_TERMS,
     "contact",
     "repeat_contact",
     "transfer",
@@ -126,7 +126,7 @@ def sigmoid(logit: float) -> float:
     return exp(logit) / (1 + exp(logit))
 
 
-def case_of(customer: Customer, issue: list[Contact]) -> Case:
+def case_of(customer: Customer, issue: list[Contact]) -> RiskInputs:
     """The facts about ``issue`` (its contacts, oldest first)."""
     detractor: list[tuple[int, float]] = []
     effort: list[tuple[int, float, str]] = []
@@ -145,7 +145,7 @@ def case_of(customer: Customer, issue: list[Contact]) -> Case:
         ]
     since, until = _contract(customer)
     occasions = occasion_bits(customer)
-    return Case(issue, occasions, customer.occasions_from, detractor, effort, elsewhere, since, until)
+    return RiskInputs(issue, occasions, customer.occasions_from, detractor, effort, elsewhere, since, until)
 
 
 def _contract(customer: Customer) -> tuple[int, int]:
@@ -157,7 +157,7 @@ def _contract(customer: Customer) -> tuple[int, int]:
     return contract.at, NO_END if ends is None else ends
 
 
-def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
+def assess(case: RiskInputs, at: int, policy: RiskPolicy = PRIORS) -> RiskAssessment:
     """The risk because of an issue, from what had happened by ``at`` (milliseconds)."""
     prior, silence, bound = _standing(case, at, policy)
     coefficients = policy.coefficients
@@ -169,20 +169,20 @@ def assess(case: Case, at: int, policy: RiskPolicy = PRIORS) -> Assessment:
     before = sigmoid(logit)
     begun = [contact for contact in case.contacts if contact.opened_at <= at]
     if not begun:
-        return Assessment(at, before, before, (float(prior), silence, bound, *_NOTHING), 0.0)
+        return RiskAssessment(at, before, before, (float(prior), silence, bound, *_NOTHING), 0.0)
     values = [float(prior), silence, bound]
     values += _effort(begun, at)
     values += _voice(case, begun, at) if case.detractor or case.effort else _SILENT
     values += _story(case, begun, at)
     about = 0.0
-    for term in range(len(STANDING), len(TERMS)):
+    for term in range(len(BASELINE_TERMS), len(TERMS)):
         if values[term]:
             about += values[term] * coefficients[term]
     weight = exp((_last_seen(begun, at) - at) / (policy.fade_days * DAY_MS))
-    return Assessment(at, before, sigmoid(logit + weight * about), tuple(values), weight)
+    return RiskAssessment(at, before, sigmoid(logit + weight * about), tuple(values), weight)
 
 
-def _standing(case: Case, at: int, policy: RiskPolicy) -> tuple[int, float, float]:
+def _standing(case: RiskInputs, at: int, policy: RiskPolicy) -> tuple[int, float, float]:
     """Repeat purchase occasions, silence, and whether a contract holds the customer: what is so without the issue."""
     today = at // DAY_MS
     seen = case.occasions & ((1 << max(0, today - case.first_day + 1)) - 1)
@@ -204,13 +204,13 @@ def _last_seen(begun: list[Contact], at: int) -> int:
     return last
 
 
-def regressors(now: Assessment) -> tuple[float, ...]:
+def regressors(now: RiskAssessment) -> tuple[float, ...]:
     """What the coefficient of each of :data:`TERMS` is multiplied with."""
-    prior, *standing = now.values[: len(STANDING)]
-    return (log1p(prior), *standing, *(value * now.weight for value in now.values[len(STANDING) :]))
+    prior, *standing = now.values[: len(BASELINE_TERMS)]
+    return (log1p(prior), *standing, *(value * now.weight for value in now.values[len(BASELINE_TERMS) :]))
 
 
-def contributions(now: Assessment, policy: RiskPolicy = PRIORS) -> list[Contribution]:
+def contributions(now: RiskAssessment, policy: RiskPolicy = PRIORS) -> list[Contribution]:
     """The terms of an assessment that have a value, after the intercept; their logits add up to the score."""
     shown = [
         Contribution(term, value, coefficient * number)
@@ -228,7 +228,7 @@ def ease(answer: Answer) -> float:
     return 1 - share if answer.instrument == "ces1" else share
 
 
-_NOTHING: Final = (0.0,) * (len(TERMS) - len(STANDING))
+_NOTHING: Final = (0.0,) * (len(TERMS) - len(BASELINE_TERMS))
 _SILENT: Final = (0.0, 0.0)
 
 
@@ -256,7 +256,7 @@ def _effort(begun: list[Contact], at: int) -> tuple[float, ...]:
     )
 
 
-def _voice(case: Case, begun: list[Contact], at: int) -> tuple[float, float]:
+def _voice(case: RiskInputs, begun: list[Contact], at: int) -> tuple[float, float]:
     """What the customer said: the newest recommendation score, and the effort score about this issue."""
     detractor, effort = 0.0, 0.0
     for said_at, is_detractor in case.detractor:
@@ -270,7 +270,7 @@ def _voice(case: Case, begun: list[Contact], at: int) -> tuple[float, float]:
     return detractor, effort
 
 
-def _story(case: Case, begun: list[Contact], at: int) -> tuple[float, ...]:
+def _story(case: RiskInputs, begun: list[Contact], at: int) -> tuple[float, ...]:
     """How the issue stands, what came before it, and whether the customer came back. ``unresolved`` to the end."""
     last = begun[-1]
     solved = last.resolved and last.last_at <= at
@@ -292,7 +292,7 @@ def _story(case: Case, begun: list[Contact], at: int) -> tuple[float, ...]:
     )
 
 
-def _returned(case: Case, after_day: int, until_day: int) -> bool:
+def _returned(case: RiskInputs, after_day: int, until_day: int) -> bool:
     """Whether there was a purchase occasion after one day and up to another."""
     days = until_day - max(after_day, case.first_day - 1)
     return days > 0 and case.occasions >> max(0, after_day + 1 - case.first_day) & ((1 << days) - 1) != 0

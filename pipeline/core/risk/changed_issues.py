@@ -8,23 +8,23 @@ from typing import Final
 
 from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.risk.alerts import PATIENCE_MS, issues_of
-from pipeline.core.risk.inputs import Affected
+from pipeline.core.risk.inputs import ChangedIssues
 from pipeline.core.state.customer import ANSWERS_KEPT, CONTACTS_KEPT, DAY_MS, Contact, Customer, recency_days
 
-ALL: Final = Affected()
+ALL: Final = ChangedIssues()
 
 
-def merged(first: Affected | None, later: Affected | None) -> Affected | None:
+def merged(first: ChangedIssues | None, later: ChangedIssues | None) -> ChangedIssues | None:
     """What two events of one customer, one after the other, can have changed together."""
     if first is None or later is None:
         return later if first is None else first
     if first.issues is None or later.issues is None:
         return ALL
     both = first.since is not None and later.since is not None
-    return Affected(first.issues | later.issues, min(first.since or 0, later.since or 0) if both else None)
+    return ChangedIssues(first.issues | later.issues, min(first.since or 0, later.since or 0) if both else None)
 
 
-def affected(before: Customer, after: Customer, event: Event, at: int) -> Affected | None:
+def affected(before: Customer, after: Customer, event: Event, at: int) -> ChangedIssues | None:
     """What ``event``, which made ``after`` from ``before``, can have changed; ``None`` for nothing."""
     if not before.contacts:
         return ALL
@@ -40,11 +40,11 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Affect
             return ALL
 
 
-def _some(issues: frozenset[str], since: int) -> Affected | None:
-    return Affected(issues, since) if issues else None
+def _some(issues: frozenset[str], since: int) -> ChangedIssues | None:
+    return ChangedIssues(issues, since) if issues else None
 
 
-def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, newest: int) -> Affected | None:
+def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, newest: int) -> ChangedIssues | None:
     """A purchase shows from its day on, as experience and as a return to issues nobody had returned from."""
     if before.first_purchase_at != after.first_purchase_at or event.bindings:
         return ALL
@@ -57,7 +57,7 @@ def _by_purchase(before: Customer, after: Customer, event: Purchase, at: int, ne
     return _some(frozenset([c.issue_id for c in after.contacts if c.last_at // DAY_MS >= returned]), since)
 
 
-def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> Affected | None:
+def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) -> ChangedIssues | None:
     """An answer shows from its moment on, and adds a moment to the issue it is about."""
     if at <= newest or len(before.answers) >= ANSWERS_KEPT:
         return ALL
@@ -71,11 +71,11 @@ def _by_answer(before: Customer, event: SurveyResponse, at: int, newest: int) ->
     return _some(issues, at)
 
 
-def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> Affected:
+def _by_contact(before: Customer, after: Customer, event: ServiceContact, newest: int) -> ChangedIssues:
     """A contact changes its own issue, its past too; others only as a complaint, from the moment it was opened."""
     known = _contact(before, event.contact_id)
     now = _contact(after, event.contact_id)
-    own = Affected(frozenset((event.issue_id,)))
+    own = ChangedIssues(frozenset((event.issue_id,)))
     if now is None or (known is None and len(before.contacts) >= CONTACTS_KEPT):
         return ALL
     if known is None:

@@ -9,14 +9,14 @@ from msgspec import Struct
 from pipeline.core.state.customer import Contact
 
 
-class Affected(Struct, frozen=True, gc=False):
+class ChangedIssues(Struct, frozen=True, gc=False):
     """Issues that can have changed (``None``: all), and the moment from which on, later than all that was known."""
 
     issues: frozenset[str] | None = None
     since: int | None = None
 
 
-class Case(Struct, frozen=True):
+class RiskInputs(Struct, frozen=True):
     """What the risk because of one issue rests on, gathered once for all the moments at which it is asked."""
 
     contacts: list[Contact]
@@ -35,7 +35,7 @@ class Case(Struct, frozen=True):
     """From when to when a contract holds the customer, milliseconds: until its notice date, which releases them."""
 
 
-class Assessment(Struct, frozen=True, gc=False):
+class RiskAssessment(Struct, frozen=True, gc=False):
     """The churn risk of a customer because of one issue at one moment, in 0..1, before and after the contact."""
 
     at: int

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.measures.effort import IssueEffort, Ledger, issues, origin_of
+from pipeline.core.measures.effort import EffortTotals, IssueEffort, issues, origin_of
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.state.customer import DAY_MS, Contact, Customer
 from tests.core.histories import histories, replay
@@ -193,7 +193,7 @@ def test_an_issue_costs_at_least_as_much_as_before_when_time_passes(events: list
 
 
 def test_effort_is_added_up_by_origin_with_the_claim_beside_what_customers_did() -> None:
-    ledger = Ledger()
+    ledger = EffortTotals()
     ledger.add(issues(customer(contact(0), contact(2, channel="email", transfers=2, synthetic=True)), LATER))
     ledger.add(issues(customer(contact(0, waiting_seconds=120.0, self_service_first=True)), LATER))
     ledger.add(issues(customer(contact(0, resolved=False)), LATER))
@@ -217,7 +217,7 @@ def test_effort_is_added_up_by_origin_with_the_claim_beside_what_customers_did()
 def test_the_order_of_customers_does_not_show() -> None:
     """Fractions add up to another sum backwards; the waiting of three customers does not."""
     waited = [issues(customer(contact(0, waiting_seconds=seconds)), LATER) for seconds in (32.49, 4.03, 26.58)]
-    forwards, backwards = Ledger(), Ledger()
+    forwards, backwards = EffortTotals(), EffortTotals()
     for one, other in zip(waited, reversed(waited), strict=True):
         forwards.add(one)
         backwards.add(other)
@@ -225,16 +225,16 @@ def test_the_order_of_customers_does_not_show() -> None:
 
 
 def test_nothing_settled_and_nothing_solved_give_no_share() -> None:
-    ledger = Ledger()
+    ledger = EffortTotals()
     ledger.add(issues(customer(contact(0, resolved=False)), START + DAY_MS))
     found = ledger.result()[0]
     assert (found.first_contact_resolution, found.agents_claim, found.days_to_resolution) == (None, None, None)
-    assert Ledger().result() == []
+    assert EffortTotals().result() == []
 
 
 def test_no_report_knows_an_agent() -> None:
     """By origin, never by agent: there is no such field anywhere in the facts or in the report."""
-    ledger = Ledger()
+    ledger = EffortTotals()
     ledger.add(issues(customer(contact(0)), LATER))
     names = {*Contact.__struct_fields__, *type(ledger.result()[0]).__dataclass_fields__} - {"agents_claim"}
     assert not [name for name in names if "agent" in name]

@@ -10,10 +10,10 @@ from pipeline.core.measures.shift import (
     DEFAULT,
     DEFINITIONS,
     PUBLISHED,
-    Balance,
     Ratio,
     Shift,
     ShiftPolicy,
+    ShiftTotals,
     counted_contact,
     ratio_of,
     shift_after,
@@ -251,7 +251,7 @@ def firm(seed: int, customers: int, *, left: float = 1.0, most_calls: int = 100)
 
     From the first call on ``left`` of their rate is left.
     """
-    source, balance = random.Random(seed), Balance()
+    source, balance = random.Random(seed), ShiftTotals()
     for number in range(customers):
         rate = source.gammavariate(2, 1 / 60)
         bought: list[int] = []
@@ -298,7 +298,7 @@ def test_a_window_without_a_day_is_refused(broken: dict[str, int]) -> None:
 
 
 def test_the_balance_says_how_many_and_why_not() -> None:
-    balance = Balance()
+    balance = ShiftTotals()
     for known in (
         customer(BEFORE),
         customer(BEFORE, recommends=[(990, 9), (1_010, 3)]),
@@ -328,10 +328,10 @@ def test_the_balance_says_how_many_and_why_not() -> None:
     ],
 )
 def test_the_published_ratio_stands_beside_it(less: int, more: int, against: str) -> None:
-    balance = Balance()
+    balance = ShiftTotals()
     for number, bought_after in ((less, []), (more, [1_001, 1_002, 1_003, 1_004])):
         for _ in range(number):
             balance.add(customer(BEFORE + bought_after), 0, LATER)
     assert PUBLISHED == 4
     assert balance.result().against_published == against
-    assert Balance().result().against_published is None
+    assert ShiftTotals().result().against_published is None

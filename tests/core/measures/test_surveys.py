@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.measures.intervals import compare, wilson
-from pipeline.core.measures.surveys import FOLLOW_UP, Ballot, Nps, Question, newest, nps, nps_class, rating
+from pipeline.core.measures.surveys import FOLLOW_UP, Nps, Question, SurveyTotals, newest, nps, nps_class, rating
 from pipeline.core.state.customer import DAY_MS, Answer, Customer
 
 AT = 500 * DAY_MS
@@ -171,7 +171,7 @@ def test_the_newest_answer_is_known_even_where_the_list_has_forgotten_it() -> No
 
 
 def test_questions_are_counted_apart_by_instrument_and_scale() -> None:
-    ballot = Ballot()
+    ballot = SurveyTotals()
     for given_answer in (
         answer(1, "ces1", 1, 1, 5),
         answer(1, "ces2", 1, 1, 7),
@@ -190,4 +190,4 @@ def test_questions_are_counted_apart_by_instrument_and_scale() -> None:
 
 
 def test_an_empty_ballot_says_nothing() -> None:
-    assert (Ballot().result().nps, Ballot().result().ratings) == (None, {})
+    assert (SurveyTotals().result().nps, SurveyTotals().result().ratings) == (None, {})

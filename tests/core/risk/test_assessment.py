@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.core.risk.assessment import PRIORS, STANDING, TERMS, RiskPolicy, assess, case_of, contributions
-from pipeline.core.risk.inputs import Assessment
+from pipeline.core.risk.assessment import BASELINE_TERMS, PRIORS, TERMS, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk.inputs import RiskAssessment
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, with_occasion
 from pipeline.core.state.profile import BindingState, Stated
 
@@ -42,7 +42,7 @@ def customer(purchases: int = 1, gap_days: int = 30, ended_days_ago: int = 10) -
     return made
 
 
-def at(who: Customer, issue: list[Contact], moment: int = NOW, policy: RiskPolicy = PRIORS) -> Assessment:
+def at(who: Customer, issue: list[Contact], moment: int = NOW, policy: RiskPolicy = PRIORS) -> RiskAssessment:
     who.contacts = sorted([*who.contacts, *issue], key=lambda c: c.opened_at)
     return assess(case_of(who, issue), moment, policy)
 
@@ -126,7 +126,7 @@ def test_two_failures_close_together_exceed_two_far_apart(days: int, further: in
 
 @given(st.integers(2, 40), st.integers(1, 90), st.integers(0, 500), st.integers(1, 500))
 def test_silence_raises_the_risk_by_the_customers_own_rhythm(purchases: int, gap: int, quiet: int, longer: int) -> None:
-    def now(days: int, own_gap: int) -> Assessment:
+    def now(days: int, own_gap: int) -> RiskAssessment:
         return at(customer(purchases, own_gap, ended_days_ago=days), [contact()])
 
     assert now(quiet + longer, gap).before >= now(quiet, gap).before
@@ -151,7 +151,7 @@ def test_the_contributions_add_up(purchases: int, transfers: int, solved: bool, 
     now = at(who, [contact(transfers=transfers, resolved=solved)], NOW + days * DAY_MS)
     terms = contributions(now)
     assert isclose(sum(term.logit for term in terms), logit(now.after), abs_tol=1e-9)
-    standing = [term.logit for term in terms if term.term in (*STANDING, "intercept")]
+    standing = [term.logit for term in terms if term.term in (*BASELINE_TERMS, "intercept")]
     assert isclose(sum(standing), logit(now.before), abs_tol=1e-9)
 
 
