@@ -29,7 +29,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure import warehouse_search
-from pipeline.erasure.suppression_list import ErasureReason, Suppression, heeded, suppress
+from pipeline.erasure.suppression_list import ErasureReason, Suppression, is_enforced, suppress
 from pipeline.erasure.topic_scan import keys_of, traces
 from pipeline.erasure.warehouse_search import Noted
 from pipeline.errors import NotFound, Transient
@@ -118,7 +118,7 @@ def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[s
 
 def _wait_for_workers(settings: Settings, heed: dict[int, int]) -> str:
     end = time.monotonic() + WAIT_SECONDS
-    while not heeded(settings, heed):
+    while not is_enforced(settings, heed):
         if not kafka.members(settings, settings.group("worker")):
             return "No worker runs; the next one reads the list when it starts."
         if time.monotonic() > end:

@@ -257,7 +257,7 @@ def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int
     return places
 
 
-def heeded(settings: Settings, places: dict[int, int]) -> bool:
+def is_enforced(settings: Settings, places: dict[int, int]) -> bool:
     """Whether the workers have put the entries at these offsets into force."""
     said = kafka.committed(settings, settings.group(GROUP), [SUPPRESSED])
     return all(said.get((SUPPRESSED.name, partition), 0) > offset for partition, offset in places.items())

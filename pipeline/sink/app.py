@@ -117,24 +117,24 @@ class Sink:
         if not any(buffer.is_due(self._policy, now) for buffer in buffers):
             return
         batches = [batch for buffer in buffers if (batch := buffer.take(now)) is not None]
-        term = self._intake.term
+        generation = self._intake.generation
         try:
-            self._write(batches, term)
+            self._write(batches, generation)
         except PartitionsRevoked:
             self._log.warning("partitions were lost while writing; their new owner finishes the batch")
-            self._intake.abandon(term)
+            self._intake.discard_until_reassigned(generation)
 
-    def _write(self, batches: Sequence[Batch], term: int) -> None:
+    def _write(self, batches: Sequence[Batch], generation: int) -> None:
         self._crash.reached(Point.SINK_BEFORE_INTENT)
-        self._intake.record(term, batches)  # 2
+        self._intake.record(generation, batches)  # 2
         self._facts.intents(len(batches))
         self._crash.reached(Point.SINK_INTENT_RECORDED)
-        self._heed(term)
-        refused = self._writer.write(batches, self._is_lost(term), self._meanwhile)  # 3
+        self._enforce_suppressions(generation)
+        refused = self._writer.write(batches, self._is_lost(generation), self._meanwhile)  # 3
         self._crash.reached(Point.SINK_INSERTED)
-        halved = {id(rejection.batch) for rejection in refused if self._set_aside(rejection, term)}
+        halved = {id(rejection.batch) for rejection in refused if self._set_aside(rejection, generation)}
         written = [batch for batch in batches if id(batch) not in halved]
-        self._intake.finish(term, written)  # 4
+        self._intake.finish(generation, written)  # 4
         self._facts.intents(len(halved))
         self._crash.reached(Point.SINK_COMMITTED)
         for batch in written:
@@ -150,30 +150,30 @@ class Sink:
             self.stop()  # nobody waits for what is being written
             raise
 
-    def _heed(self, term: int) -> None:
+    def _enforce_suppressions(self, generation: int) -> None:
         """Know everybody who was erased before the intent was recorded, and that what was read is of our topics."""
         while True:
             try:
                 self._topics.check()
                 self._suppressions.read()
             except Transient as away:
-                if self._is_lost(term)():
+                if self._is_lost(generation)():
                     raise PartitionsRevoked from None
                 self._log.warning("the broker does not answer; waiting", error=str(away))
                 self._intake.pause(1.0)
             else:
                 return
 
-    def _is_lost(self, term: int) -> Callable[[], bool]:
-        return lambda: self._intake.stopping or self._intake.term != term
+    def _is_lost(self, generation: int) -> Callable[[], bool]:
+        return lambda: self._intake.stopping or self._intake.generation != generation
 
-    def _set_aside(self, rejection: Rejection, term: int) -> bool:
+    def _set_aside(self, rejection: Rejection, generation: int) -> bool:
         """Deal with a refusal: a record alone becomes a dead letter, a larger batch is to be written in halves."""
         batch = rejection.batch
         if len(batch.records) == 1 and not rejection.whole:
             self._bury(rejection)
             return False
-        if self._is_lost(term)():
+        if self._is_lost(generation)():
             raise PartitionsRevoked
         if rejection.whole:
             self._log.error("ClickHouse refuses a batch; its partition waits, the others go on", **_place(batch))

@@ -2,10 +2,10 @@
 
 Offsets in here are counted from the topic's base (:mod:`pipeline.kafka.incarnations`); commits hold the broker's.
 
-A *term* is the time between two rebalances. What was begun in an earlier term is lost: its partitions may be somebody
-else's, who finishes it from the recorded intent. A commit is sent only in the term of its batch and under the name the
-group gave this process then, because a process that was thrown out of a group that is empty could otherwise set its
-offsets back.
+A *generation* is the time between two rebalances. What was begun in an earlier generation is lost: its partitions may
+be somebody else's, who finishes it from the recorded intent. A commit is sent only in the generation of its batch and
+under the name the group gave this process then, because a process that was thrown out of a group that is empty could
+otherwise set its offsets back.
 """
 
 import time
@@ -75,7 +75,7 @@ class Intake:
         """Batches that are recorded and not yet finished."""
         self._held: dict[Key, float] = {}
         """Partitions whose batch could not be written, with the moment at which it is tried again."""
-        self.term = 0
+        self.generation = 0
         self.stopping = False
 
     def join(self) -> None:
@@ -89,7 +89,7 @@ class Intake:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Start where the group stands; an open intent fixes where the first batch ends."""
-        self.term += 1
+        self.generation += 1
         self.buffers, self._writing, self._held = {}, {}, {}
         committed = self._committed(partitions)
         for found in committed:
@@ -122,7 +122,7 @@ class Intake:
         end = time.monotonic() + ASSIGN_SECONDS
         while True:
             try:
-                return _each_well(self._consumer.committed(partitions, timeout=10)) if partitions else []
+                return _raise_partition_errors(self._consumer.committed(partitions, timeout=10)) if partitions else []
             except KafkaException as failed:
                 if self.stopping or time.monotonic() > end:
                     raise Transient(f"the broker does not say where the sinks stand: {failed.args[0].str()}") from None
@@ -130,12 +130,12 @@ class Intake:
                 time.sleep(0.5)
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-        self.term += 1
+        self.generation += 1
         self.buffers, self._writing, self._held, self._starts = {}, {}, {}, []
         self._facts.became_ready(False)
 
-    def abandon(self, term: int) -> None:
-        """Forget what was read in a term whose partitions are lost, and wait for the next one.
+    def discard_until_reassigned(self, generation: int) -> None:
+        """Forget what was read in a generation whose partitions are lost, and wait for the next one.
 
         Records that follow a lost batch must not become a batch of their own: its commit would skip the lost one.
 
@@ -145,7 +145,7 @@ class Intake:
             The group says that they are lost, and gives no new ones.
         """
         end = time.monotonic() + ABANDON_SECONDS
-        while self.term == term and not self.stopping:
+        while self.generation == generation and not self.stopping:
             self.buffers = {}
             if time.monotonic() > end:
                 raise Transient("the group of sinks took the partitions away and gave no others")
@@ -175,9 +175,9 @@ class Intake:
         self._take(lambda: self._consumer.consume(5_000, 0.1))
 
     def _take(self, fetch: Callable[[], Sequence[Message]]) -> None:
-        term = self.term
+        generation = self.generation
         messages = [message for message in fetch() if message.error() is None or self._is_well(message)]
-        if self.term == term:
+        if self.generation == generation:
             self._keep(messages)
         elif messages and self._starts:  # nobody can tell which of the two terms they were read in: start over
             self._consumer.assign(self._starts)
@@ -222,33 +222,33 @@ class Intake:
     def _key(self, place: TopicPartition) -> Key:
         return self._logical[place.topic], place.partition
 
-    def record(self, term: int, batches: Sequence[Batch]) -> None:
+    def record(self, generation: int, batches: Sequence[Batch]) -> None:
         """Commit every batch's first offset with its plan."""
-        self._commit(term, [self._place(batch, batch.first, batch.plan) for batch in batches])
+        self._commit(generation, [self._place(batch, batch.first, batch.plan) for batch in batches])
         self._writing = {(batch.topic, batch.partition): batch for batch in batches}
 
-    def finish(self, term: int, batches: Sequence[Batch]) -> None:
+    def finish(self, generation: int, batches: Sequence[Batch]) -> None:
         """Commit the offset after every batch, with what is left of its plan."""
-        self._commit(term, [self._place(batch, batch.last + 1, batch.rest) for batch in batches])
+        self._commit(generation, [self._place(batch, batch.last + 1, batch.rest) for batch in batches])
         self._writing = {}
 
     def _place(self, batch: Batch, offset: int, plan: Plan) -> TopicPartition:
         broker_offset = offset - self._base(batch.topic)
         return TopicPartition(self._settings.topic(batch.topic), batch.partition, broker_offset, plan_text(plan))
 
-    def _commit(self, term: int, places: list[TopicPartition]) -> None:
+    def _commit(self, generation: int, places: list[TopicPartition]) -> None:
         """Ask the broker until it answers; waiting is right as long as the partitions are ours."""
         while places:
-            if term != self.term or self._consumer.memberid() != self._member:
+            if generation != self.generation or self._consumer.memberid() != self._member:
                 raise PartitionsRevoked
             try:
-                _each_well(self._consumer.commit(offsets=places, asynchronous=False))
+                _raise_partition_errors(self._consumer.commit(offsets=places, asynchronous=False))
             except KafkaException as failed:
-                self._bear(failed)
+                self._handle_commit_error(failed)
             else:
                 return
 
-    def _bear(self, failed: KafkaException) -> None:
+    def _handle_commit_error(self, failed: KafkaException) -> None:
         error = failed.args[0]
         if error.code() in FATAL:
             raise failed
@@ -271,7 +271,7 @@ class Intake:
             self._facts.lag(topic, position.partition, max(0, end - read) + len(writing) + len(waiting), seconds)
 
 
-def _each_well(answers: list[TopicPartition]) -> list[TopicPartition]:
+def _raise_partition_errors(answers: list[TopicPartition]) -> list[TopicPartition]:
     """The answers, unless one partition failed: librdkafka raises by itself only when all of them did."""
     for answer in answers:
         if answer.error is not None:

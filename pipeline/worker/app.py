@@ -213,7 +213,7 @@ def _add_observers(
 
     _every(app, 5.0, watch_outputs)
     _every(app, float(settings.tick_seconds), tick)
-    _every(app, 1.0, engine.heed)
+    _every(app, 1.0, engine.apply_suppressions)
     _every(app, 1.0, observe_lag)
 
 

@@ -106,7 +106,7 @@ class PartitionState:
     """The latest moment of an event that is in the states: how far time is known to have passed."""
     looked_at: int = 0
     """When open alerts were last looked at again."""
-    heeded: int = 0
+    enforced_until: int = 0
     """Up to where the list of erased customers is in force here."""
 
 
@@ -171,7 +171,9 @@ class Engine:
         line = self._lines[message.partition]
         line.put(Waiting(topic, message))
         if line.task is None:
-            line.task = asyncio.ensure_future(self._or_die(self._work_off(message.partition, line), topic.name))
+            line.task = asyncio.ensure_future(
+                self._exit_on_failure(self._work_off(message.partition, line), topic.name)
+            )
         await line.has_room()
 
     async def _work_off(self, partition: int, line: PartitionQueue) -> None:
@@ -187,7 +189,7 @@ class Engine:
         """See whether somebody else wrote behind our last record; ``ends`` is where the partitions end."""
         if self._holding and partition in self._lanes and not self._locks[partition].locked():
             async with self._locks[partition]:
-                await self._or_die(self._examine(partition, ends), "outputs")
+                await self._exit_on_failure(self._examine(partition, ends), "outputs")
 
     async def _examine(self, partition: int, ends: dict[Topic, int]) -> None:
         for topic, end in ends.items():
@@ -196,7 +198,7 @@ class Engine:
                 await self._outputs.examine(topic, partition, expected, end, 0)
                 self._outputs.expect(topic, partition, end)
 
-    async def _or_die(self, work: Any, what: str) -> None:
+    async def _exit_on_failure(self, work: Any, what: str) -> None:
         try:
             await work
         except BaseException as failure:
@@ -259,7 +261,7 @@ class Engine:
         for partition in list(self._table.customers.partitions):
             async with self._locks[partition]:
                 if self._holding and partition in self._table.customers.partitions:
-                    await self._or_die(self._look_at_time(partition, now_ms), "time")
+                    await self._exit_on_failure(self._look_at_time(partition, now_ms), "time")
 
     async def _look_at_time(self, partition: int, now_ms: int) -> None:
         lane = self._lanes.get(partition) or await self._open(partition)
@@ -275,7 +277,7 @@ class Engine:
             self._delivered(partition, lane, outcome)
             self._facts.looked_again(len(outcome.changed))
 
-    async def heed(self) -> None:
+    async def apply_suppressions(self) -> None:
         """See whether somebody was erased, and forget them in every partition."""
         try:
             await asyncio.to_thread(self._suppressions.read)
@@ -284,20 +286,20 @@ class Engine:
             return
         for partition in list(self._table.customers.partitions):
             lane = self._lanes.get(partition)
-            if self._suppressions.passed(partition) > (lane.heeded if lane else 0):
+            if self._suppressions.passed(partition) > (lane.enforced_until if lane else 0):
                 async with self._locks[partition]:
                     if self._holding and partition in self._table.customers.partitions:
-                        await self._or_die(self._forget(partition), "suppressed")
+                        await self._exit_on_failure(self._forget(partition), "suppressed")
 
     async def _forget(self, partition: int) -> None:
         """Put the list of erased customers into force in a partition, and only then say so."""
         lane = self._lanes.get(partition) or await self._open(partition)
         until = self._suppressions.passed(partition)
-        if until <= lane.heeded:
+        if until <= lane.enforced_until:
             return
         store = self._table.customers.partition(partition).store
         lane.open.difference_update(await forget(partition, store, self._outputs, self._suppressions.digests))
-        lane.heeded = until
+        lane.enforced_until = until
         await patiently(self._suppressions.in_force, partition, until)
 
     async def _open(self, partition: int) -> PartitionState:

@@ -22,7 +22,7 @@ from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import customer_of, is_piece, piece_of
 from pipeline.core.state.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.erasure.suppression_list import ErasureReason, Suppression, heeded, suppress
+from pipeline.erasure.suppression_list import ErasureReason, Suppression, is_enforced, suppress
 from pipeline.erasure.topic_scan import traces
 from pipeline.errors import NotFound
 from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, SUPPRESSED
@@ -298,11 +298,11 @@ def test_a_worker_killed_while_it_forgets_begins_again_and_says_so_only_when_it_
     for customer, point in zip(gone, (Point.STATES_SENT, Point.STATES_CONFIRMED), strict=False):
         places = suppress(field.settings, customer, said)
         assert worker.start(**{VARIABLE: f"{point}:1"}).wait_dead() == -9, worker.tail()
-        assert not heeded(field.settings, places)
+        assert not is_enforced(field.settings, places)
     worker.start(**{VARIABLE: ""}).wait_ready()
-    eventually(lambda: heeded(field.settings, places), 30, "the worker has forgotten them")
+    eventually(lambda: is_enforced(field.settings, places), 30, "the worker has forgotten them")
     places = suppress(field.settings, gone[2], said)
-    eventually(lambda: heeded(field.settings, places), 30, "a running worker forgets too")
+    eventually(lambda: is_enforced(field.settings, places), 30, "a running worker forgets too")
     assert not {name.encode() for name in gone} & stored_states(field.settings).keys()
     assert len(stored_states(field.settings)) == len(known) - 3
 
@@ -376,7 +376,7 @@ def test_a_customer_with_pieces_of_their_state_is_erased_with_them_beside_a_work
     worker.start().wait_ready()
     everything_done(field)
     entries = {n: end - 1 for (_, n), (_, end) in kafka.end_offsets(field.settings, [SUPPRESSED]).items()}
-    eventually(lambda: heeded(field.settings, entries), 60, "the list is in force")
+    eventually(lambda: is_enforced(field.settings, entries), 60, "the list is in force")
     assert worker.stop() == 0
     held = bytes_under(field.directory / "state")
     assert [name.encode() in held for name in (OTHER, *gone)] == [True, False, False]
