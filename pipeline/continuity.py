@@ -31,9 +31,10 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import GROUP as LIST_GROUP
 from pipeline.erasure.suppression_list import Suppressions
-from pipeline.errors import Refused, Transient, Unreachable
+from pipeline.errors import Transient, Unreachable
 from pipeline.kafka.incarnations import Bases, Incarnation, Incarnations, key_of
 from pipeline.kafka.stopped_inputs import GROUP as FUSE_GROUP
+from pipeline.kafka.topic_refusals import Gone, again, lost, missing
 from pipeline.topics import BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS, Topic
 
 WATCH_SECONDS = 2.0
@@ -50,16 +51,6 @@ Ids = Mapping[str, str]
 """Topic ids by logical name."""
 Place = tuple[str, int]
 """Logical topic and partition."""
-
-
-class Gone(NamedTuple):
-    """Records of a partition that left their topic before they were read: from ``first`` to before ``below``."""
-
-    reader: str
-    topic: str
-    partition: int
-    first: int
-    below: int
 
 
 class Topics:
@@ -111,46 +102,6 @@ class Topics:
         while not waiting.wait(WATCH_SECONDS):
             with contextlib.suppress(Transient):  # away; whoever works will say so
                 self.check()
-
-
-def again(settings: Settings, topic: str) -> Refused:
-    """A topic is not the one that was read so far."""
-    return Refused(
-        f"topic {settings.topic(topic)} was deleted and made again, or its log was cut off: its old records are gone "
-        f"and its offsets begin again. {remedy(topic)}"
-    )
-
-
-def stranger(settings: Settings, topic: str) -> Refused:
-    """The tables were filled from another topic, perhaps of another Kafka."""
-    return Refused(
-        f"the warehouse holds rows of another topic {settings.topic(topic)} than the one that is at {settings.kafka} "
-        f"now. If both are right, stop workers and sinks, then: loyalty topics accept {topic}"
-    )
-
-
-def missing(settings: Settings, topic: str) -> Refused:
-    """A topic that was read is not there any more."""
-    return Refused(
-        f"topic {settings.topic(topic)} is missing, and with it its records. Create it: loyalty topics create. "
-        f"{remedy(topic)}"
-    )
-
-
-def remedy(topic: str) -> str:
-    """What an operator does about a topic that was made again."""
-    if topic == STATES.name:
-        return "Fold the states again from the events, with workers and sinks stopped: loyalty rebuild --states"
-    return f"To go on with the new one, stop workers and sinks, then: loyalty topics accept {topic}"
-
-
-def lost(settings: Settings, gone: Gone) -> Refused:
-    """Records were not read in time."""
-    return Refused(
-        f"{gone.below - gone.first} records of {settings.topic(gone.topic)}, partition {gone.partition} (offsets "
-        f"{gone.first} to {gone.below - 1}), left the topic before the {gone.reader} had read them. To go on without "
-        f"them, stop workers and sinks, then: loyalty topics accept {gone.topic}"
-    )
 
 
 def ids(settings: Settings, client: Any = None, seconds: float = ANSWER_SECONDS) -> dict[str, str]:

@@ -18,11 +18,13 @@ from typing import NamedTuple
 from pipeline import continuity, kafka
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.continuity import READERS, Found, Gone
+from pipeline.continuity import READERS, Found
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppression, Suppressions, put
 from pipeline.errors import Refused
+from pipeline.kafka import topic_refusals
 from pipeline.kafka.incarnations import Incarnation
+from pipeline.kafka.topic_refusals import Gone
 from pipeline.sink import lineage
 from pipeline.topics import BY_NAME, STATES, SUPPRESSED
 from pipeline.warehouse.client import Warehouse, connect
@@ -62,7 +64,7 @@ def accept(settings: Settings, topic: str) -> Accepted:
     with contextlib.closing(connect(settings)) as warehouse, contextlib.closing(Suppressions(settings)) as list_:
         found = continuity.look(settings, list_)
         if topic == STATES.name and topic in found.others():
-            raise continuity.again(settings, topic)
+            raise topic_refusals.again(settings, topic)
         strange = topic in found.others() or topic in lineage.others(settings, warehouse, found.known)
         gone = [] if topic in found.others() else list(_gone(found, warehouse, topic))
         if not strange and not gone:

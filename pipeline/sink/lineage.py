@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from pipeline import continuity, kafka
 from pipeline.config import Settings
-from pipeline.continuity import Gone, Place, Topics
+from pipeline.continuity import Place, Topics
 from pipeline.erasure.suppression_list import Suppressions
+from pipeline.kafka import topic_refusals
 from pipeline.kafka.incarnations import Bases, Incarnation, Incarnations
+from pipeline.kafka.topic_refusals import Gone
 from pipeline.sink.audit import TABLES
 from pipeline.topics import TOPICS
 from pipeline.warehouse.client import Warehouse
@@ -35,7 +37,7 @@ def agreed(settings: Settings, suppressions: Suppressions, warehouse: Warehouse)
     """What a sink may go on reading; as :func:`pipeline.continuity.agreed`, and the warehouse agrees."""
     topics = continuity.agreed(settings, suppressions, "sink", passed(warehouse, "sink"))
     for topic in others(settings, warehouse, suppressions.incarnations):
-        raise continuity.stranger(settings, topic)
+        raise topic_refusals.stranger(settings, topic)
     note(warehouse, suppressions.incarnations)
     return topics
 
@@ -45,7 +47,7 @@ def check(settings: Settings, suppressions: Suppressions, warehouse: Warehouse) 
     found = continuity.look(settings, suppressions, ["sink"])
     continuity.check(settings, found, "sink", passed(warehouse, "sink"))
     for topic in others(settings, warehouse, found.known):
-        raise continuity.stranger(settings, topic)
+        raise topic_refusals.stranger(settings, topic)
 
 
 def others(settings: Settings, warehouse: Warehouse, known: Incarnations) -> list[str]:

@@ -16,12 +16,14 @@ from faust.types import TP
 
 from pipeline import continuity, kafka, logs, metrics, watched
 from pipeline.config import Settings
-from pipeline.continuity import Gone, Topics
+from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Transient
 from pipeline.exits import Exit, end_process
+from pipeline.kafka import topic_refusals
 from pipeline.kafka.stopped_inputs import Notice
+from pipeline.kafka.topic_refusals import Gone
 from pipeline.policy import policy_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import aiokafka_patches, maintenance
@@ -147,7 +149,7 @@ def _records_are_gone(settings: Settings, tp: TP, expected: int, first: int) -> 
     """End the process: the records it should read next are not there, and it must not go on behind them."""
     topic = settings.logical(tp.topic)
     gone = Gone("worker", topic, tp.partition, expected, first)
-    refused = continuity.lost(settings, gone) if first > expected else continuity.again(settings, topic)
+    refused = topic_refusals.lost(settings, gone) if first > expected else topic_refusals.again(settings, topic)
     structlog.get_logger().critical(str(refused))
     end_process(Exit.REFUSED)
 

@@ -11,11 +11,10 @@ hand when the worker is told to stop, or gives partitions up, is finished first.
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -37,6 +36,7 @@ from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker.guards.fuse import Blown
 from pipeline.worker.guards.fuses import Fuses
 from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.partitions import PartitionQueue, PartitionState, Waiting
 from pipeline.worker.reading import patiently, standing
 from pipeline.worker.suppression import forget
 from pipeline.worker.table import CustomerTable
@@ -48,66 +48,6 @@ MAX_WAITING = 160_000
 """How many records of all partitions wait at most, but for the last slices: what is fetched costs memory."""
 MAX_TOGETHER = 40_000
 """How many records of a partition are folded together at most: nothing else happens meanwhile."""
-
-
-class Waiting(NamedTuple):
-    """A slice that an agent handed over."""
-
-    topic: Topic
-    message: Any
-
-
-class PartitionQueue:
-    """The slices of one partition that wait, in the order in which they came; ``most`` records are taken together."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._waiting: deque[Waiting] = deque()
-        self._records = 0
-        self._room = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-        """Who works it off, while there is something to do."""
-
-    def put(self, waiting: Waiting) -> None:
-        """Add a slice."""
-        self._waiting.append(waiting)
-        self._records += len(waiting.message.value)
-
-    async def has_room(self) -> None:
-        """Wait until less waits than can be taken together."""
-        while self._records >= self._most:
-            self._room.clear()
-            await self._room.wait()
-
-    def take(self) -> list[Waiting]:
-        """What is folded together next; nothing when nothing waits."""
-        taken: list[Waiting] = []
-        records = 0
-        while self._waiting and records < self._most:
-            taken.append(self._waiting.popleft())
-            records += len(taken[-1].message.value)
-        self._records -= records
-        self._room.set()
-        return taken
-
-
-@dataclass(slots=True)
-class PartitionState:
-    """What is known of one partition while this worker holds it."""
-
-    told: AlertReconciler
-    processed: dict[str, int]
-    """The last offset processed of each input topic."""
-    settled: int
-    """Alerts below this offset are in the state."""
-    open: set[bytes] = field(default_factory=set)
-    """Customers with an open alert."""
-    newest_event_ms: int = 0
-    """The latest moment of an event that is in the states: how far time is known to have passed."""
-    looked_at: int = 0
-    """When open alerts were last looked at again."""
-    enforced_until: int = 0
-    """Up to where the list of erased customers is in force here."""
 
 
 class Engine:

@@ -7,8 +7,9 @@ from pipeline.config import Settings
 from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS
 from pipeline.topics import STATES, Topic
-from pipeline.worker.engine import Engine, PartitionState
+from pipeline.worker.engine import Engine
 from pipeline.worker.outputs import KafkaOutputs
+from pipeline.worker.partitions import PartitionState
 
 
 class Expecting(KafkaOutputs):

@@ -6,7 +6,7 @@ from pipeline.core.state.customer import Customer, encode_state
 from pipeline.core.state.marks import piece_of
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Transient
-from pipeline.rebuild.states import Differences, differences
+from pipeline.rebuild.refolded import Differences, differences
 from pipeline.worker.maintenance import BREATHLESS_SECONDS, SILENCE_SECONDS, Announced
 from pipeline.worker.stores import MemoryStore
 

@@ -24,8 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.contract.partitioner import murmur2
+from pipeline.worker.ledger import Ledger
 from pipeline.worker.topic_interleaver import Turns
-from pipeline.worker.transport import Consumer, ConsumerThread, Ledger
+from pipeline.worker.transport import Consumer, ConsumerThread
 
 ONE, TWO = TP("purchases", 0), TP("purchases", 1)
 
