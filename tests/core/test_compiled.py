@@ -34,7 +34,7 @@ def test_the_tests_of_the_core_pass_on_compiled_modules(tmp_path: Path) -> None:
          "addopts=", "tests/core/test_fold.py", "tests/core/test_reconciliation.py",
          "tests/core/state/test_profile_fold.py",
          "tests/core/contract/test_decode.py", "tests/test_flow.py", "tests/sink/test_encoding.py",
-         "tests/sink/test_writing.py", "tests/sink/test_erasure.py"],
+         "tests/sink/test_writing.py", "tests/erasure/test_warehouse_search.py"],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]

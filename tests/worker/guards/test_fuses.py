@@ -8,7 +8,7 @@ from pipeline.config import Settings
 from pipeline.kafka.stopped_inputs import Stopped
 from pipeline.worker.guards.fuse import Blown
 from pipeline.worker.guards.fuses import Fuses
-from tests.worker.test_fuse import taken
+from tests.worker.guards.test_fuse import taken
 
 
 class Said:
