@@ -49,3 +49,9 @@ def status(data_dir: DataDir = None, json_: AsJson = False) -> None:
     found = schema.standing(settings_of(data_dir, running=True))
     output.as_json([one._asdict() for one in found]) if json_ else schema.show(found)
     raise typer.Exit(0 if all(one.state == "applied" for one in found) else 1)
+
+
+@warehouse_cli.command("dictionary", epilog=example("loyalty warehouse dictionary > dictionary.md"))
+def dictionary(data_dir: DataDir = None) -> None:
+    """Print every table, view and column with its meaning, as a page in Markdown."""
+    typer.echo(schema.described(settings_of(data_dir, running=True)), nl=False)

@@ -1,4 +1,4 @@
-"""``loyalty warehouse migrate`` and ``status``."""
+"""``loyalty warehouse migrate``, ``status`` and ``dictionary``."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from pipeline.config import Settings
 from pipeline.sink import start_checks
 from pipeline.warehouse import migrations
 from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.dictionary import dictionary
 from pipeline.warehouse.migrations import MigrationStatus
 
 SHOWN = 12
@@ -35,6 +36,11 @@ def migrate(settings: Settings, told: Callable[[str], None]) -> list[str]:
     return migrations.migrate(
         warehouse, quiet=lambda: start_checks.nobody_writes(settings), told=lambda migration: told(migration.name)
     )
+
+
+def described(settings: Settings) -> str:
+    """The data dictionary."""
+    return dictionary(connect(settings))
 
 
 def _looking(settings: Settings) -> Warehouse:
