@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.fitting import vectors
 from pipeline.fitting.history import WEEK, Floats, Split, Summary
+from pipeline.fitting.scoring import auc
 
 BASELINE = "recency"
 RANKED_BY = f"{Leaving.AFTER_REPEAT_PURCHASES} expected purchases"
@@ -116,13 +117,6 @@ def assess(models: Models, cut: Split) -> Assessment:
         tracking=tracked(models, cut),
         correlation=None if cut.log.currency is None else correlation(seen),
     )
-
-
-def auc(score: Floats, positive: npt.NDArray[np.bool_]) -> float:
-    """The chance that a positive has the higher score; ties count half."""
-    ranks = rankdata(score)
-    ones = int(positive.sum())
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * (len(score) - ones)))
 
 
 def compared(model: Floats, baseline: Floats, positive: npt.NDArray[np.bool_]) -> Verdict:

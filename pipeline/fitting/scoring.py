@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from pipeline.core.measures.effect import Arm, wilson
+from pipeline.core.measures.intervals import Z, wilson
 
 Floats = NDArray[np.float64]
 BINS = 10
@@ -53,14 +54,14 @@ def scores(risk: Floats, silent: Floats, days: NDArray[np.int64], per_day: int) 
     )
 
 
-def auc(risk: Floats, silent: Floats) -> float:
+def auc(risk: Floats, silent: Floats | NDArray[np.bool_]) -> float:
     """Area under the ROC curve by the rank-sum; a tie counts half. NaN where only one outcome occurs."""
-    positives, negatives = silent.sum(), (1 - silent).sum()
+    positive = np.asarray(silent) == 1
+    positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")
-    _, place, counts = np.unique(risk, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return float((ranks[silent == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    ranks = rankdata(risk)
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def brier(risk: Floats, silent: Floats) -> float:
@@ -120,7 +121,7 @@ def _placements(risk: Floats, silent: Floats) -> Floats:
 
 def _margin(added: Floats, customers: NDArray[np.int64]) -> float:
     sums = np.bincount(np.unique(customers, return_inverse=True)[1], weights=added)
-    return 1.959963984540054 * float(np.sqrt((sums**2).sum()))
+    return Z * float(np.sqrt((sums**2).sum()))
 
 
 def reliability(risk: Floats, silent: Floats, bins: int = BINS) -> list[Class]:
@@ -129,9 +130,8 @@ def reliability(risk: Floats, silent: Floats, bins: int = BINS) -> list[Class]:
     found = []
     for number in np.unique(place):
         inside = place == number
-        arm = Arm(int(inside.sum()), int(silent[inside].sum()))
-        low, high = wilson(arm, 1.959963984540054)
-        found.append(Class(arm.customers, float(risk[inside].mean()), arm.share, low, high))
+        share = wilson(int(silent[inside].sum()), int(inside.sum()))
+        found.append(Class(share.n, float(risk[inside].mean()), share.value, share.low, share.high))
     return found
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.core.forecast.purchasing import Leaving
 from pipeline.fitting import vectors
-from pipeline.fitting.assessment import Assessment, Verdict, assess, auc, binned, compared, correlation, tracked
+from pipeline.fitting.assessment import Assessment, Verdict, assess, binned, compared, correlation, tracked
 from pipeline.fitting.estimate import fit_purchases
 from pipeline.fitting.history import Split
+from pipeline.fitting.scoring import auc
 from tests.fitting.samples import sample
 
 

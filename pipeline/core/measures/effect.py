@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 from pipeline.core.definition import Definition
+from pipeline.core.measures.intervals import wilson
 from pipeline.errors import Refused
 
 DEFINITIONS = (
@@ -102,21 +103,14 @@ def effect(treated: Arm, held_out: Arm, level: float = 0.95) -> Effect:
     return Effect(treated, held_out, level, _difference(treated, held_out, z), _ratio(treated, held_out, z))
 
 
-def wilson(arm: Arm, z: float) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson 1927, JASA 22:209-212); ``z`` is the normal quantile."""
-    n, p = arm.customers, arm.share
-    middle, spread = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))
-
-
 def _difference(one: Arm, other: Arm, z: float) -> Interval:
     """Newcombe's method 10: the distances to the limits of both score intervals, squared and added."""
-    (low1, high1), (low2, high2) = wilson(one, z), wilson(other, z)
+    first, second = wilson(one.left, one.customers, z), wilson(other.left, other.customers, z)
     value = one.share - other.share
     return Interval(
         value,
-        value - sqrt((one.share - low1) ** 2 + (high2 - other.share) ** 2),
-        value + sqrt((high1 - one.share) ** 2 + (other.share - low2) ** 2),
+        value - sqrt((one.share - first.low) ** 2 + (second.high - other.share) ** 2),
+        value + sqrt((first.high - one.share) ** 2 + (other.share - second.low) ** 2),
     )
 
 

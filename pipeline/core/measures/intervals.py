@@ -40,8 +40,8 @@ class Change:
     verdict: Verdict
 
 
-def wilson(hits: float, n: int) -> Estimate:
-    """A share of ``n`` with its score interval (Wilson 1927, JASA 22, 209-212).
+def wilson(hits: float, n: int, z: float = Z) -> Estimate:
+    """A share of ``n`` with its score interval (Wilson 1927, JASA 22, 209-212); ``z`` is the normal quantile.
 
     Raises
     ------
@@ -50,9 +50,9 @@ def wilson(hits: float, n: int) -> Estimate:
     """
     if n <= 0 or not 0 <= hits <= n:
         raise ValueError("a share needs at least one answer, and no more hits than answers")
-    share, spread = hits / n, Z * Z / n
+    share, spread = hits / n, z * z / n
     middle = (share + spread / 2) / (1 + spread)
-    half = Z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
     low = 0.0 if hits == 0 else max(0.0, middle - half)
     return Estimate(share, low, 1.0 if hits == n else min(1.0, middle + half), n)
 
