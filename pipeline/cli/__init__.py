@@ -50,7 +50,7 @@ from pipeline.commands.tables import of_answer, prose
 from pipeline.config import SETTINGS
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit
-from pipeline.local import stack
+from pipeline.local import resetting
 from pipeline.surroundings import settle
 from pipeline.topics import TOPICS
 from pipeline.warehouse.client import connect
@@ -150,7 +150,7 @@ def reset(data_dir: DataDir = None, yes: Annotated[bool, typer.Option("--yes", h
     directory = settings_of(data_dir).directory
     if not yes:
         typer.confirm(f"Remove all loyalty data in {directory}?", abort=True)
-    removed = stack.reset(directory)
+    removed = resetting.reset(directory)
     output.say(f"Removed {', '.join(removed)} from {directory}." if removed else f"Nothing to remove in {directory}.")
 
 

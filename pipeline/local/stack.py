@@ -33,20 +33,6 @@ from pipeline.loopback import fetched
 from pipeline.surroundings import for_java, like_us
 
 RECORD = "stack.json"
-OWNED = (
-    "kafka",
-    "warehouse",
-    "logs/*.log*",
-    "state/*/*/*-*",
-    "rebuild/*/*/*-*",
-    "loyalty-worker-data/v*",
-    f"{RECORD}.part",
-    RECORD,
-    "lock",
-)
-"""What a stack puts into its data directory, all of it: nothing else there is ever touched. Folders that hold several
-things go with the last of them; folders of states are told from others by what RocksDB puts into them."""
-_ROCKS = ("CURRENT", "LOCK", "DAMAGED")
 
 
 class Ports(NamedTuple):
@@ -83,7 +69,7 @@ def record(directory: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = orjson.loads((directory / RECORD).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found if _is_locked(directory) else None
+    return found if is_locked(directory) else None
 
 
 def unwatched_seconds(directory: Path) -> float:
@@ -94,7 +80,7 @@ def unwatched_seconds(directory: Path) -> float:
         return 0.0
 
 
-def _is_locked(directory: Path) -> bool:
+def is_locked(directory: Path) -> bool:
     try:
         with (directory / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -277,51 +263,6 @@ def running(
         yield stack
     finally:
         stack.stop()
-
-
-def reset(directory: Path) -> list[str]:
-    """Remove what stacks put into a data directory; returns what was removed.
-
-    Raises
-    ------
-    Refused
-        It is no folder, a stack is running on it, or a part of it is a link to somewhere else.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise Refused(f"{directory} is no folder; choose another --data-dir")
-    if _is_locked(directory):
-        raise Refused(f"a stack runs on {directory}; stop it first (Ctrl-C in its terminal)")
-    found = [path for pattern in OWNED for path in sorted(directory.glob(pattern)) if _is_ours(path, directory)]
-    for path in found:
-        _refuse_link(path, directory)
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for folder in sorted({directory / pattern.partition("/")[0] for pattern in OWNED if "/" in pattern}):
-        _remove_empty(folder)
-    return list(dict.fromkeys(path.relative_to(directory).parts[0] for path in found))
-
-
-def _refuse_link(path: Path, directory: Path) -> None:
-    while path != directory:
-        if path.is_symlink():
-            raise Refused(f"{path} is a link to {path.resolve()}; remove what is there yourself, then the link")
-        path = path.parent
-
-
-def _is_ours(path: Path, directory: Path) -> bool:
-    """Whether what bears a name of ours is ours: a folder of states holds RocksDB's files, or nothing."""
-    if path.relative_to(directory).parts[0] not in ("state", "rebuild"):
-        return True
-    return path.is_dir() and (any((path / name).exists() for name in _ROCKS) or not any(path.iterdir()))
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder, and those in it, that hold no file."""
-    for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        if not any(inner.iterdir()):
-            inner.rmdir()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _is_free(port: int) -> bool:

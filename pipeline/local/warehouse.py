@@ -7,7 +7,6 @@ A web page in the user's browser is kept out by checking ``Host`` and ``Origin``
 
 import asyncio
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import lz4.frame
 import orjson
 import structlog
 from aiohttp import web
@@ -31,6 +29,7 @@ from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.exits import Exit, end_process
 from pipeline.local.engine import QUERY, Engine, EngineError, Statement
+from pipeline.local.requests import decompressed, parse
 
 LOOK_SECONDS = 0.25
 """How often it is looked whether whoever asked is still there."""
@@ -43,39 +42,7 @@ ROOM_BYTES = 64 * MB
 """What must be free before it begins."""
 ROOM_SECONDS = 0.5
 MAX_BODY = 512 * 1024 * 1024
-_TRANSPORT = frozenset(
-    {
-        "query", "database", "user", "password", "quota_key", "session_id", "session_timeout", "session_check",
-        "query_id", "compress", "decompress", "default_format", "wait_end_of_query", "buffer_size", "role",
-        "client_protocol_version", "send_progress_in_http_headers", "http_headers_progress_interval_ms",
-        "enable_http_compression", "cancel_http_readonly_queries_on_client_close",
-        "http_write_exception_in_output_format",
-    }
-)  # fmt: skip
-_INSERT = re.compile(
-    rb"\s*+INSERT\s++INTO\s++(?:TABLE\s++)?[^\s(]++\s*+(?:\([^)]*+\)\s*+)?(?:SETTINGS\s++[^\n]+?\s)?"
-    rb"FORMAT\s++(\w++)[ \t\r;]*+(?:\n|$)",
-    re.IGNORECASE,
-)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def parse(query: dict[str, str], headers: Any, body: bytes) -> Statement:
-    """An HTTP request as a statement: SQL from the ``query`` argument, the body, or both, as ClickHouse reads them."""
-    text = query.get("query", "").encode()
-    whole = text + (b"\n" if text and body else b"") + body
-    settings = {k: v for k, v in query.items() if k not in _TRANSPORT and not k.startswith("param_")}
-    common: dict[str, Any] = {
-        "database": query.get("database") or headers.get("X-ClickHouse-Database", ""),
-        "settings": settings,
-        "params": {k.removeprefix("param_"): v for k, v in query.items() if k.startswith("param_")},
-        "default_format": query.get("default_format") or headers.get("X-ClickHouse-Format", "TabSeparated"),
-    }
-    insert = _INSERT.match(whole[:65_536])
-    if insert:
-        head = re.sub(rb"\s*\bFORMAT\s+\w+[ \t\r;]*\n?$", b"", insert.group(0), flags=re.IGNORECASE)
-        return Statement(head.decode(), **common, data=whole[insert.end() :], data_format=insert.group(1).decode())
-    return Statement(whole.decode(), **common)
 
 
 class Server:
@@ -116,7 +83,7 @@ class Server:
 
     async def _statement(self, request: web.Request) -> web.StreamResponse:
         try:
-            body = _decompressed(await request.read(), request.headers.get("Content-Encoding", ""))
+            body = decompressed(await request.read(), request.headers.get("Content-Encoding", ""))
             statement = parse(dict(request.query), request.headers, body)
         except (ValueError, RuntimeError) as broken:  # not UTF-8, or not compressed as it says
             return web.Response(status=400, text=f"the request cannot be read: {type(broken).__name__}\n")
@@ -214,24 +181,6 @@ def _headers(result_format: str | None, summary: dict[str, str]) -> dict[str, st
     if result_format is not None:
         headers["X-ClickHouse-Format"] = result_format
     return headers
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    match encoding:
-        case "lz4":
-            return bytes(lz4.frame.decompress(body))
-        case "zstd":
-            return _unzstd(body)
-        case _:
-            return body  # aiohttp has undone gzip and deflate
-
-
-def _unzstd(body: bytes) -> bytes:
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
-    except ImportError:
-        from backports import zstd  # noqa: PLC0415
-    return bytes(zstd.decompress(body))
 
 
 async def serve(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.kafka.incarnations import Bases, shifted
-from pipeline.sink.audited_log import NEWEST_ONLY, Range, _Log
+from pipeline.sink.audited_log import NEWEST_ONLY, AuditedLog, Range
 from pipeline.topics import (
     ALERTS,
     CONTACTS,
@@ -98,7 +98,7 @@ class Finding(NamedTuple):
 
 def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None, group: str = "sink") -> list[Finding]:
     """Compare every table with the log, or only the ``newest`` offsets of every partition."""
-    log = _Log(settings, warehouse)
+    log = AuditedLog(settings, warehouse)
     try:
         ranges = list(_ranges(settings, log.bases, newest, group))
         found = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
@@ -181,7 +181,7 @@ def _contradict(pairs: Sequence[tuple[int, int]]) -> bool:
     return stuck or (0 not in differences and (last_counted < first_rows or first_counted > last_rows))
 
 
-def _finding(warehouse: Warehouse, log: "_Log", topic: str, table: str, ranges: Sequence[Range]) -> Finding:
+def _finding(warehouse: Warehouse, log: "AuditedLog", topic: str, table: str, ranges: Sequence[Range]) -> Finding:
     rows = repeated = without = 0
     missing: list[tuple[int, int]] = []
     for range_ in ranges:

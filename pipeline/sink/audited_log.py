@@ -45,7 +45,7 @@ def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-class _Log:
+class AuditedLog:
     """Reads single records of the log."""
 
     def __init__(self, settings: Settings, warehouse: Warehouse) -> None:

@@ -24,7 +24,9 @@ from pipeline.records import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
-from pipeline.warehouse.client import Encoded, Encoder, QueryFailed, RowsRejected, Warehouse
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.encoding import Encoded, Encoder
+from pipeline.warehouse.failures import QueryFailed, RowsRejected
 from pipeline.warehouse.own_columns import columns
 
 LONGEST_PAUSE = 10.0

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from pipeline.errors import Transient
-from pipeline.warehouse.client import QueryFailed, Warehouse, quoted
+from pipeline.warehouse.client import Warehouse, quoted
+from pipeline.warehouse.failures import QueryFailed
 
 SECONDS = 60.0
 """How long the engine may take; measured: 2 s in the embedded one."""

@@ -5,7 +5,8 @@ import uuid
 
 from pipeline.config import Settings, from_env
 from pipeline.sink.app import run
-from pipeline.warehouse.client import Encoded, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.encoding import Encoded
 
 
 class Forgetful(Warehouse):

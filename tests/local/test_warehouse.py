@@ -25,7 +25,8 @@ from pipeline.errors import Refused, Unreachable
 from pipeline.records import Record
 from pipeline.sink.duplicates import KINDS
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.failures import QueryFailed
 from pipeline.warehouse.migrations import Migration, migrate, shipped
 from pipeline.warehouse.own_columns import columns
 from tests.conftest import ROOT

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.warehouse.client import Encoded, RowsRejected, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.encoding import Encoded
+from pipeline.warehouse.failures import RowsRejected
 from tests.warehouses import embedded
 
 COLUMNS = {

@@ -16,7 +16,8 @@ from pipeline.records import Record
 from pipeline.sink.batches import Batch
 from pipeline.sink.rows import Row
 from pipeline.sink.writing import Writer
-from pipeline.warehouse.client import Encoded, Result
+from pipeline.warehouse.client import Result
+from pipeline.warehouse.encoding import Encoded
 from pipeline.warehouse.own_columns import own_columns
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.sink.duplicates import KINDS
 from pipeline.sink.rows import TABLES
-from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.ddl import split
+from pipeline.warehouse.failures import QueryFailed
 from pipeline.warehouse.migrations import migrate
 from tests.conftest import ROOT
 from tests.sink.purchases import insert, made

@@ -10,8 +10,9 @@ from pipeline.config import Settings
 from pipeline.errors import Refused
 from pipeline.sink.audit import aggregates
 from pipeline.warehouse import backfill, migrations
-from pipeline.warehouse.client import QueryFailed, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.ddl import expanded, split
+from pipeline.warehouse.failures import QueryFailed
 from pipeline.warehouse.migrations import Migration, migrate, pending, shipped, standing
 from tests.conftest import ROOT
 from tests.sink.purchases import insert, made, sales, told

@@ -10,7 +10,8 @@ from pipeline.errors import Refused, Unreachable
 from pipeline.records import Record
 from pipeline.sink import start_checks
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.warehouse.client import QueryFailed, RowsRejected, Warehouse, connect
+from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.failures import QueryFailed, RowsRejected
 from pipeline.warehouse.migrations import migrate
 from pipeline.warehouse.own_columns import COMPUTED, columns, own_columns
 from tests.sink.purchases import insert, made
