@@ -29,7 +29,8 @@ COMMANDS = dict(commands(ROOT_COMMAND))
 def test_all_commands_are_there() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         "up", "demo", "reset", "worker", "sink", "warehouse serve", "warehouse migrate",
-        "warehouse status", "warehouse dictionary", "warehouse parameters", "warehouse score", "topics create", "topics accept",
+        "warehouse status", "warehouse dictionary",
+        "warehouse parameters", "warehouse score", "topics create", "topics accept",
         "topics resume", "topics list",
         "replay cdnow",
         "simulate", "fit risk", "fit purchases", "status", "audit", "rebuild",

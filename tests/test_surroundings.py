@@ -159,7 +159,7 @@ def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
     held = f"setpriv --bounding-set={bound} --inh-caps={bound} {{}}" if os.geteuid() == 0 else "{}"
     done = loyalty(f"reset --yes --data-dir {closed}/data", where=held)
     assert (done.returncode, done.stderr.decode()) == (
-        4, f"loyalty: {closed}/data/lock: Permission denied; check the path and who may use it\n"
+        4, f"loyalty: {closed}/data: Permission denied; check the path and who may use it\n"
     )  # fmt: skip
     found = loyalty(f"doctor --data-dir {closed}/data", where=held)
     assert (found.returncode, found.stderr) == (1, b"")
