@@ -64,7 +64,6 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("proxied")
 def test_no_proxy_is_asked_for_an_address_of_this_machine() -> None:
     with HTTPServer(("127.0.0.1", 0), _Says) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert loopback.fetched(f"http://127.0.0.1:{server.server_port}/") == "straight"
         server.shutdown()
