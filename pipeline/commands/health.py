@@ -168,6 +168,7 @@ def progress(settings: Settings) -> list[Verdict]:
     Transient, Refused
         Kafka does not answer, or the topics are not there.
     """
+    kafka.metadata(settings)  # where it is away, it says what to do
     with contextlib.closing(Notice(settings)) as notice:
         stands = notice.read().why
     first = {kind: _waiting(settings, kind, stands) for kind in KINDS}
