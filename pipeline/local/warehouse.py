@@ -236,8 +236,8 @@ async def _while_there_is_room(directory: Path, stop: asyncio.Event) -> None:
 def _free(directory: Path) -> int:
     try:
         return shutil.disk_usage(directory).free
-    except OSError:  # the folder is gone; whoever reads or writes says so
-        return FULL_BYTES
+    except OSError:  # there is no folder yet, or not any more; whoever reads or writes says so
+        return ROOM_BYTES
 
 
 def _full(directory: Path) -> str:

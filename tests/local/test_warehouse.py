@@ -337,7 +337,7 @@ def test_a_client_that_goes_away_in_the_middle_of_its_request_is_no_error(tmp_pa
 
 
 FILLING = """
-mount -t tmpfs -o size=150m tmpfs "$1" && mkdir "$1/data"
+mount -t tmpfs -o size=150m tmpfs "$1"
 ( while [ ! -e "$2/fill" ]; do sleep 0.1; done; dd if=/dev/zero of="$1/full" bs=1M 2>/dev/null
   while [ ! -e "$2/free" ]; do sleep 0.1; done; rm "$1/full"; touch "$2/freed" ) &
 for attempt in 1 2 3; do
