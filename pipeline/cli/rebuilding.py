@@ -7,8 +7,6 @@ import typer
 from pipeline.cli.options import DataDir, example, settings_of
 from pipeline.commands import output
 from pipeline.config import Settings
-from pipeline.rebuild import states, tables
-from pipeline.worker.stores import open_store
 
 
 def register(cli: typer.Typer) -> None:
@@ -47,6 +45,8 @@ def _confirm(*, warehouse: bool, of_states: bool) -> None:
 
 
 def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
+    from pipeline.rebuild import tables  # noqa: PLC0415 - only this command needs it
+
     with output.bar(unit="records") as bar:
         task = bar.add_task("filling", total=None)
         done = tables.rebuild(
@@ -62,6 +62,9 @@ def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
 
 
 def _states(settings: Settings, *, forget_expired: bool) -> None:
+    from pipeline.rebuild import states  # noqa: PLC0415 - only this command needs it, and Faust with it
+    from pipeline.worker.stores import open_store  # noqa: PLC0415
+
     with output.bar(unit="events") as bar:
         task = bar.add_task("folding", total=None)
         done = states.rebuild(
