@@ -69,13 +69,18 @@ def _checked(name: str, check: Callable[[Settings], str], settings: Settings) ->
 
 
 def _disk(settings: Settings) -> str:
-    place = next(path for path in (settings.directory, *settings.directory.parents) if path.exists())
+    place = _existing(settings.directory)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise Refused(f"nothing can be written into {place}. Choose another --data-dir")
     free = shutil.disk_usage(place).free // 1_000_000
     if free < FREE_MB_NEEDED:
         raise Refused(f"{place} has {free} MB free. Free some, or choose another --data-dir")
     return f"{free:,} MB free at {place}"
+
+
+def _existing(folder: Path) -> Path:
+    """A folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _java(settings: Settings) -> str:
@@ -86,8 +91,7 @@ def _java(settings: Settings) -> str:
     absent = jars.missing(folder)
     if absent and settings.kafka_jars:
         raise Refused(f"{folder} lacks {len(absent)} of Kafka's jars. {jars.REMEDIES}")
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if absent and not os.access(there, os.W_OK | os.X_OK):
+    if absent and not os.access(_existing(folder), os.W_OK | os.X_OK):
         raise Refused(f"Kafka's jars cannot be kept in {folder}. {jars.REMEDIES}")
     state = f"{len(absent)} jars to fetch at the first start" if absent else "all jars there"
     return f"{java}; {state}"

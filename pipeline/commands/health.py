@@ -5,7 +5,6 @@ frozen, says that it is ready, and took its turn lately; workers and sinks, wher
 their group and what is committed moves as long as something waits. Every question has a bound.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -14,9 +13,9 @@ import psutil
 
 from pipeline import kafka
 from pipeline.commands.progress import left_of
+from pipeline.commands.resuming import standing
 from pipeline.config import Settings
 from pipeline.errors import LoyaltyError
-from pipeline.kafka.stopped_inputs import Notice
 from pipeline.local import stack
 from pipeline.loopback import fetched
 from pipeline.warehouse.client import connect
@@ -169,8 +168,7 @@ def progress(settings: Settings) -> list[Verdict]:
         Kafka does not answer, or the topics are not there.
     """
     kafka.metadata(settings)  # where it is away, it says what to do
-    with contextlib.closing(Notice(settings)) as notice:
-        stands = notice.read().why
+    stands = standing(settings)
     first = {kind: _waiting(settings, kind, stands) for kind in KINDS}
     present = {kind: kafka.members(settings, settings.group(kind), seconds=5.0) for kind in KINDS}
     still = {kind: first[kind] if present[kind] else {} for kind in KINDS}

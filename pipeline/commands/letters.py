@@ -136,7 +136,7 @@ def current(found: Iterable[Letter], came_back: Successors) -> Iterator[Letter]:
     """
     gone = set[tuple[str, int, int]]()
     for letter in found:
-        if _digest(letter) in came_back.get(letter.identity, ()):
+        if (values := came_back.get(letter.identity)) and _digest(letter) in values:
             gone.add(letter.place)
         if letter.place not in gone:
             yield letter

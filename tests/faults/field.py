@@ -29,6 +29,7 @@ from pipeline.config import Settings
 from pipeline.core.risk.alerts import alert_id
 from pipeline.crashpoints import VARIABLE
 from pipeline.errors import LoyaltyError
+from pipeline.exits import Exit
 from pipeline.simulate.population import FIRST_DAY, simulated
 from tests.stacks import eventually, free_ports
 
@@ -140,6 +141,18 @@ def supervised(*watched: Running) -> Iterator[None]:
     finally:
         stop.set()
         watching.join()
+
+
+def rebuilt(field: "Field", *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run ``loyalty rebuild``, and again where it says that this helps: on a slow machine somebody may come back."""
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", "rebuild", "--yes", *options],
+            env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        if done.returncode != Exit.AWAY:
+            break
+    return done
 
 
 class Field:

@@ -15,10 +15,9 @@ from pipeline import kafka
 from pipeline.core.state.customer import encode_state
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
-from pipeline.exits import Exit
 from pipeline.topics import ALERTS, STATES
 from pipeline.worker.maintenance import Announced
-from tests.faults.field import Field, Running, supervised, traffic
+from tests.faults.field import Field, Running, rebuilt, supervised, traffic
 from tests.faults.oracle import check_kafka, plain, read_log, stored_states
 from tests.faults.volume import QUIET
 from tests.stacks import eventually
@@ -29,15 +28,7 @@ STEPS = [Point.REFOLD_DONE, Point.REFOLD_ALONE, Point.REFOLD_TOLD, Point.REFOLD_
 
 
 def rebuild(field: Field, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run it, and again where it says that this helps: on a slow machine a worker may come back in between."""
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "rebuild", "--states", "--yes"],
-            env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        if done.returncode != Exit.AWAY:
-            break
-    return done
+    return rebuilt(field, "--states", **more)
 
 
 def broken(field: Field) -> None:

@@ -13,13 +13,12 @@ from confluent_kafka import TopicPartition
 
 from pipeline import kafka
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.exits import Exit
 from pipeline.sink import duplicates
 from pipeline.sink.audit import TABLES
 from pipeline.topics import ALERTS, PURCHASES, TOPICS
 from pipeline.warehouse.client import connect
 from tests.faults.brokers import Brokers
-from tests.faults.field import Field, supervised, traffic
+from tests.faults.field import Field, rebuilt, supervised, traffic
 from tests.faults.oracle import read_log
 from tests.faults.rows import check_rows
 from tests.faults.volume import Volume, grow
@@ -54,15 +53,7 @@ def settle(field: Field) -> None:
 
 
 def rebuild(field: Field, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run it, and again where it says that this helps: on a slow machine a sink may come back in between."""
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", "rebuild", "--warehouse", "--yes", *options],
-            env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        if done.returncode != Exit.AWAY:
-            break
-    return done
+    return rebuilt(field, "--warehouse", *options, **more)
 
 
 def look_for_repeats(field: Field) -> None:
