@@ -5,7 +5,7 @@ Rules
 - A process asks before it reads, and again while it runs: every :data:`WATCH_SECONDS`, and a sink once more between
   having read a batch and writing it, so that no row is made of a record under another incarnation's number.
 - Nothing is decided here: who meets another topic, or records that are gone, refuses with one line that names the
-  topic and the command that goes on (``loyalty topics accept``, :mod:`pipeline.commands.accepting`).
+  topic and the command that goes on (``loyalty topics accept``, :mod:`pipeline.operations.topic_acceptance`).
 - The id of the list of erased customers, where all other ids stand, is also remembered in a commit: where the list
   itself was made again, nothing in it can say so.
 """

@@ -1,14 +1,19 @@
 """Every command explains itself, with an example that is a command."""
 
+import importlib
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
+import pipeline.cli
 from pipeline.cli import cli
 
 ROOT_COMMAND = typer.main.get_command(cli)
@@ -82,3 +87,24 @@ def test_every_option_that_takes_a_moment_reads_it_alike() -> None:
         words = [*(["42"] if len(path) == 1 else []), f"--{name.replace('_', '-')}", "2026-03-01"]
         context = COMMANDS[path].make_context(path[-1], words)
         assert str(context.params[name]) == "2026-03-01 23:59:59.999000+00:00"
+
+
+def test_help_loads_nothing_that_only_a_running_command_needs() -> None:
+    libraries = ("confluent_kafka", "clickhouse_connect", "faust", "chdb", "numpy", "orjson", "msgspec", "structlog")
+    source = (
+        "import sys\nfrom pipeline.cli import cli\n"
+        "try:\n    cli(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('loaded:', [name for name in {libraries} if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", source], check=True, capture_output=True, text=True).stdout
+    assert output.endswith("loaded: []\n")
+
+
+def test_every_group_of_commands_is_a_module_of_its_own_in_one_table() -> None:
+
+    folder = Path(pipeline.cli.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "options"}
+    registered = {group.typer_instance for group in cli.registered_groups}
+    for name in modules:
+        assert importlib.import_module(f"pipeline.cli.{name}").commands in registered
+    assert len(registered) == len(modules)

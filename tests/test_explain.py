@@ -8,7 +8,8 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from pipeline.commands.explain import Explained, Found, _event, _lines, explained
+from pipeline.analysis.explanation import Explained, Found, _event, explained
+from pipeline.cli.printing.explanation import _lines
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event, SurveyResponse
 from pipeline.core.fold import Where, step

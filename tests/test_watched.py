@@ -129,7 +129,7 @@ def test_a_metrics_server_outlives_a_thread_that_died() -> None:
 def test_a_reader_that_stops_reading_holds_nobody_up() -> None:
     script = (
         "import time\n"
-        "from pipeline.commands.voice import Voice\n"
+        "from pipeline.cli.printing.voice import Voice\n"
         "voice, begun = Voice(), time.monotonic()\n"
         "for _ in range(5_000): voice.say('x' * 200)\n"
         "voice.finish(0.2)\n"

@@ -8,13 +8,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
-from pipeline.commands import (
-    fitting,
-)
 from pipeline.errors import Refused
-from pipeline.extras import remedy
 
-fit_cli = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
+commands = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
 
 
 class Observation(StrEnum):
@@ -24,7 +20,7 @@ class Observation(StrEnum):
     ISSUE = "issue"
 
 
-@fit_cli.command("risk", epilog=example("loyalty fit risk --simulated 20000 --policy risk-policy.json"))
+@commands.command("risk", epilog=example("loyalty fit risk --simulated 20000 --policy risk-policy.json"))
 def fit_risk(
     data_dir: DataDir = None,
     simulated: Annotated[
@@ -52,25 +48,23 @@ def fit_risk(
     json_: AsJson = False,
 ) -> None:
     """Learn the churn risk's coefficients from the warehouse, test them on what came later, write a policy file."""
-    try:
-        from pipeline.commands import fit_risk as fitting  # noqa: PLC0415 - needs libraries only this command needs
-    except ModuleNotFoundError as missing:
-        raise Refused(f"{missing.name} is not installed; {remedy('fit')}") from None
     if shortest > longest:
         raise typer.BadParameter("--shortest is longer than --longest")
-    fitting.run(
-        simulated if simulated is not None else settings_of(data_dir, running=True),
-        policy_file=policy,
-        picture=picture,
-        silence=(gaps, shortest, longest),
-        per=per.value,
-        per_day=capacity,
-        force=force,
-        as_json=json_,
-    )
+    try:
+        from pipeline.analysis import risk_fitting
+    except ModuleNotFoundError as missing:
+        from pipeline.extras import remedy
+
+        raise Refused(f"{missing.name} is not installed; {remedy('fit')}") from None
+    from pipeline.cli.printing import output
+    from pipeline.cli.printing import risk_fitting as printing
+
+    source = simulated if simulated is not None else settings_of(data_dir, running=True)
+    learned = risk_fitting.learn_risk(source, (gaps, shortest, longest), per.value, capacity, output.counted)
+    printing.conclude(learned, policy, picture, force=force, as_json=json_, simulated=simulated is not None)
 
 
-@fit_cli.command("purchases", epilog=example("loyalty fit purchases cdnow-sample --out fit --force"))
+@commands.command("purchases", epilog=example("loyalty fit purchases cdnow-sample --out fit --force"))
 def fit_purchases(
     source: Annotated[
         str, typer.Argument(metavar="[SOURCE]", help="warehouse, cdnow, cdnow-sample, or a CSV file.")
@@ -98,16 +92,29 @@ def fit_purchases(
     force: Annotated[bool, typer.Option("--force", help="Write parameters although something speaks against.")] = False,
 ) -> None:
     """Learn who buys again, how often and how much, and test it on unseen weeks; exit code 1 when it is of no use."""
-    useful = fitting.purchases(
+    from pipeline.analysis import purchase_fitting
+    from pipeline.cli.printing import output
+
+    purchase_fitting.check_libraries()
+    folder = None if out is None else purchase_fitting.folder_of(out)
+    fitted = purchase_fitting.fit_purchases(
         source,
         lambda: settings_of(data_dir, running=True),
+        output.counted,
         weeks=weeks,
         until=until and until.date(),
         horizon=horizon,
         currency=currency,
         spend=spend,
-        out=out,
         force=force,
-        as_json=json_,
     )
-    raise typer.Exit(0 if useful else 1)
+    if json_:
+        output.as_json(fitted.data)
+    for line in () if json_ else fitted.lines:
+        output.say(line)
+    if folder is not None:
+        names = purchase_fitting.write(fitted, folder, force=force)
+        forced = " Forced, and the parameter file says so." if fitted.learning.learned.forced else ""
+        if not json_:
+            output.say(f"Written to {folder}: {', '.join(names)}.{forced}")
+    raise typer.Exit(0 if force or not fitted.learning.objections else 1)

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.config import Settings, from_env
-from pipeline.core.contract.moments import as_written
 from pipeline.errors import Refused
-from pipeline.local import stack
 
 DataDir = Annotated[
     Path | None,
@@ -59,10 +57,12 @@ def settings_of(data_dir: Path | None = None, *, running: bool = False) -> Setti
 
     With ``running``, a data directory that was asked for must have one: another stack's answers would mislead.
     """
+    from pipeline.local.record import read
+
     env = dict(os.environ)
     if data_dir is not None:
         env["LOYALTY_DATA_DIR"] = str(data_dir.expanduser().resolve())
-    known = stack.record(from_env(env).directory)
+    known = read(from_env(env).directory)
     if running and known is None and data_dir is not None and not {"LOYALTY_KAFKA", "LOYALTY_CLICKHOUSE"} & env.keys():
         raise Refused(f"no stack runs on {data_dir}; start it: loyalty up --data-dir {data_dir}")
     return from_env(env, known["settings"] if known else None)
@@ -70,6 +70,8 @@ def settings_of(data_dir: Path | None = None, *, running: bool = False) -> Setti
 
 def moment_of(text: str) -> datetime:
     """A moment a person wrote; a day means its end, and without a time zone it is UTC. The same for every command."""
+    from pipeline.core.contract.moments import as_written
+
     try:
         return as_written(text)
     except ValueError:

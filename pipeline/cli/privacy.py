@@ -6,16 +6,13 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
-from pipeline.commands import erase as erasing
-from pipeline.commands import export as exporting
-from pipeline.commands import output, receipt
-from pipeline.erasure.suppression_list import ErasureReason
+from pipeline.erasure.reasons import ErasureReason
 
-privacy_cli = typer.Typer()
+commands = typer.Typer()
 CustomerId = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 
 
-@privacy_cli.command(epilog=example("loyalty erase 00042 --reason customer-request --dry-run"))
+@commands.command("erase", epilog=example("loyalty erase 00042 --reason customer-request --dry-run"))
 def erase(
     customer_id: CustomerId,
     reason: Annotated[ErasureReason, typer.Option(help="Why; free text would be one more place for personal data.")],
@@ -30,21 +27,27 @@ def erase(
     """Erase a customer everywhere, for good, with a receipt; whatever is replayed later, they do not come back."""
     if json_ and not (yes or dry_run):
         raise typer.BadParameter("--json cannot ask; add --yes, or --dry-run")
+    from pipeline.cli.printing import erasure as printing
+    from pipeline.cli.printing import output
+    from pipeline.erasure import erase as erasing
+    from pipeline.erasure import receipt
+    from pipeline.sink.open_intents import intents
+
     settings = settings_of(data_dir, running=True)
-    found = erasing.look(settings, customer_id)
-    erasing.check_known(found, even_if_unknown=even_if_unknown)
+    plan = erasing.look(settings, customer_id, output.counted)
+    erasing.check_known(plan, even_if_unknown=even_if_unknown)
     if dry_run:
-        output.as_json(receipt.plan_data(found)) if json_ else receipt.show_plan(found)
+        output.as_json(receipt.plan_data(plan)) if json_ else printing.show_plan(plan)
         return
     if not yes:
-        receipt.show_plan(found)
+        printing.show_plan(plan)
         typer.confirm("Erase all of this for good?", abort=True)
-    done = erasing.erase(settings, found, reason, output.note)
-    output.as_json(done.as_data()) if json_ else receipt.show_receipt(done)
-    receipt.show_open_alerts(found.open_alerts)
+    erased = erasing.erase(settings, plan, reason, output.note, intents, output.counted)
+    output.as_json(erased.as_data()) if json_ else printing.show_receipt(erased)
+    printing.show_open_alerts(plan.open_alerts)
 
 
-@privacy_cli.command(epilog=example("loyalty export 00042 --out customer-00042.json"))
+@commands.command("export", epilog=example("loyalty export 00042 --out customer-00042.json"))
 def export(
     customer_id: CustomerId,
     out: Annotated[
@@ -54,9 +57,12 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write everything that is held about a customer, for their request to see it: one JSON document."""
+    from pipeline.cli.printing import output
+    from pipeline.erasure import export as exporting
+
     settings = settings_of(data_dir, running=True)
     exporting.check_free(out)
-    document = exporting.collect(settings, customer_id)
+    document = exporting.collect(settings, customer_id, output.counted)
     if out is None:
         output.as_json(document)
         return

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -38,16 +37,6 @@ GROUP = "suppressed"
 """The group in whose name workers say how far the list is in force."""
 _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
-
-
-class ErasureReason(StrEnum):
-    """Why a customer was erased. A closed list: free text would be one more place for personal data."""
-
-    CUSTOMER_REQUEST = "customer-request"
-    CONSENT_WITHDRAWN = "consent-withdrawn"
-    RETENTION_OVER = "retention-over"
-    LEGAL_ORDER = "legal-order"
-    TEST_DATA = "test-data"
 
 
 class Suppression(msgspec.Struct, frozen=True):

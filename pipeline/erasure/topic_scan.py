@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from pipeline.core.contract.naming import names
 from pipeline.core.state.marks import customer_of, is_piece
 from pipeline.core.state.suppression import referrer_in
 from pipeline.errors import Unreachable
+from pipeline.progress import Share
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
 KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
 """Every topic that can name a customer."""
-Progress = Callable[[int, int], object]
 """Told how many records were read, and of how many."""
 
 
@@ -32,7 +32,7 @@ class Trace(NamedTuple):
     """Whether the newest record of one of their keys is a state or a piece of one (only in the changelog)."""
 
 
-def traces(settings: Settings, customer_id: str, progress: Progress) -> list[Trace]:
+def traces(settings: Settings, customer_id: str, progress: Share) -> list[Trace]:
     """Read every topic and look for a customer; topics without them are left out.
 
     Raises

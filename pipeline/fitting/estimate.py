@@ -25,7 +25,7 @@ MOST_UNCERTAIN = 2.0
 STEP = 1e-4
 NEWTON_STEPS = 4
 Model = TypeVar("Model", PurchaseModel, SpendModel)
-Progress = Callable[[], None]
+Step = Callable[[], object]
 """Called after every start."""
 
 PURCHASE_STARTS: tuple[tuple[float, ...], ...] = (
@@ -58,7 +58,7 @@ class Fit(Generic[Model]):
     customers: int
 
 
-def fit_purchases(leaving: Leaving, seen: Summary, progress: Progress) -> Fit[PurchaseModel]:
+def fit_purchases(leaving: Leaving, seen: Summary, step: Step) -> Fit[PurchaseModel]:
     """The parameters under which the observed purchases are most likely."""
 
     def model(values: Sequence[float]) -> PurchaseModel:
@@ -70,11 +70,11 @@ def fit_purchases(leaving: Leaving, seen: Summary, progress: Progress) -> Fit[Pu
     def likelihood(values: Sequence[float]) -> float:
         return float(counts @ vectors.log_likelihood(model(values), *cases))
 
-    found = maximise(likelihood, PURCHASE_STARTS, progress)
+    found = maximise(likelihood, PURCHASE_STARTS, step)
     return Fit(model(found.parameters), found, len(seen.x))
 
 
-def fit_spend(seen: Summary, progress: Progress) -> Fit[SpendModel]:
+def fit_spend(seen: Summary, step: Step) -> Fit[SpendModel]:
     """The Gamma-Gamma parameters of customers with a repeat purchase of value.
 
     Raises
@@ -97,7 +97,7 @@ def fit_spend(seen: Summary, progress: Progress) -> Fit[SpendModel]:
         p, q, gamma = values
         return float(vectors.spend_log_likelihood(p, q, gamma, paid, mean / scale).sum())
 
-    found = maximise(likelihood, SPEND_STARTS, progress)
+    found = maximise(likelihood, SPEND_STARTS, step)
     p, q, gamma = found.parameters
     if q <= 1:
         raise Refused(
@@ -111,9 +111,7 @@ def fit_spend(seen: Summary, progress: Progress) -> Fit[SpendModel]:
     return Fit(SpendModel(p=p, q=q, gamma=gamma * scale), in_money, len(paid))
 
 
-def maximise(
-    likelihood: Callable[[Sequence[float]], float], starts: Sequence[Sequence[float]], progress: Progress
-) -> Maximum:
+def maximise(likelihood: Callable[[Sequence[float]], float], starts: Sequence[Sequence[float]], step: Step) -> Maximum:
     """The highest point of a likelihood of positive parameters."""
     low, high = log(SMALLEST), log(LARGEST)
 
@@ -127,7 +125,7 @@ def maximise(
             options={"maxiter": 500, "maxfun": 20_000, "ftol": 1e-13, "gtol": 1e-6},
         )  # fmt: skip
         ends.append((float(found.fun), np.asarray(found.x, dtype=np.float64)))
-        progress()
+        step()
     best, point = min(ends, key=lambda end: end[0])
     point = _polished(cost, point, low, high)
     best = min(best, cost(point))

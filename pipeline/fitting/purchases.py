@@ -18,7 +18,7 @@ from pipeline.core.forecast.spending import SpendModel
 from pipeline.errors import Refused
 from pipeline.fitting import vectors
 from pipeline.fitting.assessment import Assessment, assess, spent_later
-from pipeline.fitting.estimate import PURCHASE_STARTS, SPEND_STARTS, Fit, Progress, fit_purchases, fit_spend
+from pipeline.fitting.estimate import PURCHASE_STARTS, SPEND_STARTS, Fit, Step, fit_purchases, fit_spend
 from pipeline.fitting.history import Split, as_date
 
 FILE = "parameters.json"
@@ -49,7 +49,7 @@ def steps(*, spend: bool) -> int:
     return 2 * len(PURCHASE_STARTS) + (len(SPEND_STARTS) if spend else 0)
 
 
-def learn(cut: Split, source: str, progress: Progress, *, force: bool = False) -> Learning:
+def learn(cut: Split, source: str, step: Step, *, force: bool = False) -> Learning:
     """Fit all models and compare them with the hold-out.
 
     Raises
@@ -57,8 +57,8 @@ def learn(cut: Split, source: str, progress: Progress, *, force: bool = False) -
     Refused
         A model cannot be fitted to this history.
     """
-    fits = {leaving: fit_purchases(leaving, cut.seen, progress) for leaving in Leaving}
-    spend = None if cut.log.currency is None else fit_spend(cut.seen, progress)
+    fits = {leaving: fit_purchases(leaving, cut.seen, step) for leaving in Leaving}
+    spend = None if cut.log.currency is None else fit_spend(cut.seen, step)
     models = {leaving: fit.model for leaving, fit in fits.items()}
     assessment = assess(models, cut)
     objections = _objections(fits, spend, assessment)

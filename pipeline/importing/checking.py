@@ -5,7 +5,7 @@ The same pass decides whether anything is sent at all, so a file that is cut off
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +22,8 @@ from pipeline.importing.identity import Repeats, content_key
 from pipeline.importing.mapping import Plan
 from pipeline.importing.rows import File, Row
 from pipeline.importing.units import Apart, Unit, units
+from pipeline.progress import Count
 
-Progress = Callable[[int], object]
 """Told how many bytes were read."""
 STEP = 500
 LINES = {"lines": "category"}
@@ -69,7 +69,7 @@ FIRST = 40
 """How many of the first events are remembered, to ask whether they were imported before."""
 
 
-def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path | None, progress: Progress) -> Checked:
+def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path | None, progress: Count) -> Checked:
     """Read every row; ``rejects`` is written when there are any, all of it or not at all.
 
     Raises

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.errors import Refused
-from pipeline.local.stack import RECORD, is_locked
+from pipeline.local.record import RECORD, is_locked
 
 OWNED = (
     "kafka",

@@ -28,11 +28,10 @@ from pipeline.config import Settings, variable
 from pipeline.errors import Refused, Transient
 from pipeline.local import broker, jars
 from pipeline.local.processes import STOP_SECONDS, Child, stop_all
+from pipeline.local.record import RECORD
 from pipeline.local.supervision import FREE_MB_NEEDED, Supervision
 from pipeline.loopback import fetched
 from pipeline.surroundings import for_java, like_us
-
-RECORD = "stack.json"
 
 
 class Ports(NamedTuple):
@@ -63,32 +62,12 @@ def ports(settings: Settings) -> list[Ports]:
     ]
 
 
-def record(directory: Path) -> dict[str, Any] | None:
-    """What a running stack wrote down about itself, ``None`` when none runs on this directory."""
-    try:
-        found: dict[str, Any] = orjson.loads((directory / RECORD).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return None
-    return found if is_locked(directory) else None
-
-
 def unwatched_seconds(directory: Path) -> float:
     """How long ago the processes of the stack that runs there were last looked at."""
     try:
         return max(0.0, time.time() - (directory / "lock").stat().st_mtime)
     except OSError:
         return 0.0
-
-
-def is_locked(directory: Path) -> bool:
-    try:
-        with (directory / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return False
 
 
 class Stack:

@@ -36,6 +36,7 @@ from pipeline.errors import Refused, Transient
 from pipeline.kafka import record_of
 from pipeline.kafka.incarnations import Bases
 from pipeline.policy import policy_of
+from pipeline.progress import Stage
 from pipeline.rebuild.refolded import Refolded, differences
 from pipeline.records import Record
 from pipeline.topics import INPUTS, STATES
@@ -54,7 +55,6 @@ LEAVING_SECONDS = 45.0
 
 Ends = Mapping[tuple[str, int], int]
 """Topic and partition, with the offset before which everything is folded."""
-Progress = Callable[[str, int, int], object]
 """AlertReconciler what is done, how many of it are, and of how many."""
 
 
@@ -103,7 +103,7 @@ def check(settings: Settings, bases: Bases, *, forget_expired: bool) -> None:
 
 
 def rebuild(
-    settings: Settings, store_of: Callable[[int], Store], progress: Progress, *, forget_expired: bool = False
+    settings: Settings, store_of: Callable[[int], Store], progress: Stage, *, forget_expired: bool = False
 ) -> Rebuilt:
     """Fold every state again and swap. ``store_of`` makes a partition's empty store.
 
@@ -173,7 +173,7 @@ class _Following:
         reader: Consumer,
         parts: Sequence[Refolded],
         suppressions: Suppressions,
-        progress: Progress,
+        progress: Stage,
         bases: Bases,
     ) -> None:
         self._settings = settings
@@ -242,7 +242,7 @@ class _Swap:
         self._suppressed = suppressed
         self._crash = crash
 
-    async def run(self, parts: Sequence[Refolded], progress: Progress) -> Rebuilt:
+    async def run(self, parts: Sequence[Refolded], progress: Stage) -> Rebuilt:
         """Every partition, one after the other."""
         outputs = KafkaOutputs(self._settings, CrashPoints())
         done = Rebuilt()

@@ -17,7 +17,6 @@ No message is sent to anybody in any of this: the topics are only read.
 
 import contextlib
 import os
-from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeline import continuity, kafka, logs
@@ -28,6 +27,7 @@ from pipeline.erasure.suppression_list import Suppressions
 from pipeline.erasure.warehouse_search import left_over
 from pipeline.errors import Refused
 from pipeline.kafka.incarnations import Bases
+from pipeline.progress import Stage
 from pipeline.rebuild import shadow, shadow_sink
 from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink import duplicates, lineage
@@ -38,7 +38,6 @@ from pipeline.warehouse.client import Warehouse, connect, quoted
 
 NEWEST = 20_000
 """How far back is audited again after the sinks left."""
-Progress = Callable[[str, int, int], object]
 """Told what is done, how many records of it are, and of how many."""
 
 
@@ -52,7 +51,7 @@ class Rebuilt(NamedTuple):
     """Rows that are not made any more, by table."""
 
 
-def rebuild(settings: Settings, progress: Progress, *, accept_fewer: bool = False) -> Rebuilt:
+def rebuild(settings: Settings, progress: Stage, *, accept_fewer: bool = False) -> Rebuilt:
     """Fill every table anew and swap; goes on with what was interrupted.
 
     Raises
@@ -96,7 +95,7 @@ def _beside(
     live: Warehouse,
     made: Shadow,
     topics: Topics,
-    progress: Progress,
+    progress: Stage,
     crash: CrashPoints,
     *,
     accept_fewer: bool,

@@ -1,15 +1,14 @@
 """Sending events to their topics, as fast as the broker takes them or at a given rate."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import orjson
 
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Unreachable
-
-Progress = Callable[[int], None]
+from pipeline.progress import Count
 
 
 def encode(event: dict[str, object]) -> bytes:
@@ -18,7 +17,7 @@ def encode(event: dict[str, object]) -> bytes:
 
 
 def send(
-    settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Progress, rate: float | None = None
+    settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Count, rate: float | None = None
 ) -> int:
     """Send events, each under its customer's key; returns how many the broker confirmed.
 

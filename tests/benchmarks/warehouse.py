@@ -11,8 +11,8 @@ from itertools import chain
 
 import orjson
 
-from pipeline.commands.ask import Asked
-from pipeline.commands.questions import shipped
+from pipeline.analysis.answers import Asked
+from pipeline.analysis.cookbook import shipped
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer

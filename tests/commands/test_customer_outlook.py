@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from pipeline.commands.outlook import outlook
+from pipeline.analysis.outlook import outlook
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Binding, Event, Purchase

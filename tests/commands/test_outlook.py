@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.outlook import lines, outlook
+from pipeline.analysis.outlook import lines, outlook
 from pipeline.config import Settings
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.forecast.learned import encode

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from pipeline.cli.parameters import register
-from pipeline.commands.parameters import collect, opened
+from pipeline.analysis.parameters import collect, opened
+from pipeline.cli import cli
 from pipeline.config import Settings
 from pipeline.core.forecast.learned import encode
 from pipeline.core.loyalty import loyalty_policy
@@ -62,10 +61,8 @@ def policy(tmp_path: Path) -> Path:
 
 def run(place: Place, *words: str) -> Any:
     """The command, in a group as it is wired."""
-    group = typer.Typer()
-    register(group)
     environment = {"LOYALTY_CLICKHOUSE": place.settings.clickhouse}
-    return CliRunner().invoke(group, list(words), env=environment)
+    return CliRunner().invoke(cli, ["warehouse", *words], env=environment)
 
 
 def listed(place: Place) -> dict[str, dict[str, Any]]:

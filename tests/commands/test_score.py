@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands import score as scoring
-from pipeline.commands import stored_events
-from pipeline.commands.score import Scored, score
+from pipeline.analysis import score_history as scoring
+from pipeline.analysis import stored_events
+from pipeline.analysis.score_history import Scored, score
 from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.replay import in_order, scores
 from pipeline.core.risk.assessment import PRIORS, TERMS

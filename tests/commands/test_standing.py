@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.commands import customers, standing
-from pipeline.commands.customers import Known
+from pipeline.analysis import customer_profile, loyalty_text
+from pipeline.analysis.customer_profile import Known
+from pipeline.cli.printing import customer as printing
 from pipeline.core.contract.events import Event
 from pipeline.core.loyalty.loyalty_state import loyalty
 from tests.core.histories import START, replay
@@ -66,14 +67,14 @@ SEEN: dict[str, tuple[Sequence[Event], float, list[str]]] = {
 def test_a_person_reads(events: Sequence[Event], at: float, lines: list[str]) -> None:
     state = loyalty(replay(list(events))[0], day(at), NORMS)
     assert state is not None
-    assert [line.strip() for line in standing.sentences(state)] == lines
+    assert [line.strip() for line in loyalty_text.sentences(state)] == lines
 
 
 def test_what_is_known_of_others_is_told() -> None:
     events = [bought(0, programme_member=True, referred_by="c-9"), bought(1, day=2, incentivised=True)]
     state = loyalty(replay(list(events))[0], day(3), NORMS, referrals=2)
     assert state is not None
-    told = "".join(standing.sentences(state))
+    told = "".join(loyalty_text.sentences(state))
     for sentence in (
         "50% of purchases with an incentive; came back on 1 day, on 0 of them without one.",
         "In the programme; 50% of purchases as a member.",
@@ -85,7 +86,7 @@ def test_what_is_known_of_others_is_told() -> None:
 
 def test_a_program_reads_moments_and_money_as_text() -> None:
     customer = replay(CONTRACT)[0]
-    found = customers.as_data(Known(customer, [], START, loyalty(customer, day(220), NORMS)))["loyalty"]
+    found = customer_profile.as_data(Known(customer, [], START, loyalty(customer, day(220), NORMS)))["loyalty"]
     assert found["bindings"] == [
         {"kind": "contractual", "ends_at": "2028-01-01T00:00:00Z", "notice_by": "2027-10-03T00:00:00Z"}
     ]
@@ -95,5 +96,5 @@ def test_a_program_reads_moments_and_money_as_text() -> None:
 def test_a_prospect_has_no_loyalty_but_may_have_said_not_to_be_asked() -> None:
     customer = replay([contacted(1, day=1, survey_consent="withdrawn")])[0]
     known = Known(customer, [], START, loyalty(customer, day(9), NORMS))
-    assert customers.as_data(known)["loyalty"] is None
-    assert customers.loyalty_of(known) == ["Surveys: may not be sent; they do not want to be asked."]
+    assert customer_profile.as_data(known)["loyalty"] is None
+    assert printing.loyalty_of(known) == ["Surveys: may not be sent; they do not want to be asked."]

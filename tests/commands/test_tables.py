@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from pipeline.commands import output, tables
-from pipeline.commands.tables import Column, drawn, figure, identity, prose
+from pipeline.cli.printing import output, tables
+from pipeline.cli.printing.tables import Column, drawn, figure, identity, prose
 from pipeline.config import SETTINGS
 
 FILES = Path(__file__).parent / "tables"

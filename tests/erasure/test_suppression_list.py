@@ -9,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import cli
-from pipeline.commands.erased import check_id, receipt_id_of
-from pipeline.commands.export import check_free, write
 from pipeline.core.state.suppression import digest_of
-from pipeline.erasure.suppression_list import ErasureReason, Suppression, suppression_in
+from pipeline.erasure.erased_customers import check_id, receipt_id_of
+from pipeline.erasure.export import check_free, write
+from pipeline.erasure.reasons import ErasureReason
+from pipeline.erasure.suppression_list import Suppression, suppression_in
 from pipeline.erasure.topic_scan import _until
 from pipeline.errors import Refused
 from pipeline.topics import PURCHASES, STATES

@@ -24,12 +24,12 @@ import pytest
 from confluent_kafka import KafkaException
 
 from pipeline import kafka
-from pipeline.commands.progress import wait_until_done
 from pipeline.config import Settings
 from pipeline.core.risk.alerts import alert_id
 from pipeline.crashpoints import VARIABLE
 from pipeline.errors import LoyaltyError
 from pipeline.exits import Exit
+from pipeline.operations.lag import wait_until_done
 from pipeline.simulate.population import FIRST_DAY, simulated
 from tests.stacks import eventually, free_ports
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from pipeline import metrics
-from pipeline.commands import audit
+from pipeline.operations import audit
 from pipeline.sink.auditor import Auditor
 from pipeline.warehouse.client import connect
 from tests.faults.field import Field, traffic

@@ -14,17 +14,21 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from pipeline import kafka
-from pipeline.commands import audit, customers, explain, export, letters
-from pipeline.commands import erase as erasing
-from pipeline.commands import receipt as receipts
+from pipeline.analysis import customer_profile, explanation
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import customer_of, is_piece, piece_of
 from pipeline.core.state.suppression import without_referrer
 from pipeline.crashpoints import VARIABLE, Point
-from pipeline.erasure.suppression_list import ErasureReason, Suppression, is_enforced, suppress
+from pipeline.erasure import erase as erasing
+from pipeline.erasure import export
+from pipeline.erasure import receipt as receipts
+from pipeline.erasure.reasons import ErasureReason
+from pipeline.erasure.suppression_list import Suppression, is_enforced, suppress
 from pipeline.erasure.topic_scan import traces
 from pipeline.errors import NotFound
+from pipeline.operations import audit, dead_letters
+from pipeline.sink.open_intents import intents
 from pipeline.topics import ALERTS, DEAD_LETTERS, INPUTS, STATES, SUPPRESSED
 from tests.faults.field import Field, Sent, traffic
 from tests.faults.oracle import (
@@ -130,7 +134,7 @@ def erased(field: Field, customer: str) -> dict[str, Any]:
     """The receipt of an erasure that nothing interrupts."""
     found = erasing.look(field.settings, customer)
     receipt: dict[str, Any] = erasing.erase(
-        field.settings, found, ErasureReason.CUSTOMER_REQUEST, lambda _line: None
+        field.settings, found, ErasureReason.CUSTOMER_REQUEST, lambda _line: None, intents
     ).as_data()
     return receipt
 
@@ -222,7 +226,7 @@ def test_erased_and_replayed_nothing_of_a_customer_comes_back(grown_filled: Fiel
     field.send(naming(customer))
     misplaced(field, customer)
     everything_done(field)
-    assert letters.replay(field.settings, lambda _letter: True).of_erased == 5
+    assert dead_letters.replay(field.settings, lambda _letter: True).of_erased == 5
     assert worker.metric("loyalty_events_suppressed_total") >= len(own)
     assert worker.stop() == 0
     done = loyalty(field, "rebuild", "--states", "--yes")
@@ -248,8 +252,8 @@ def test_erased_and_replayed_nothing_of_a_customer_comes_back(grown_filled: Fiel
 
 def check_said_to_be_erased(field: Field, customer: str) -> None:
     asking: list[Callable[[], object]] = [
-        lambda: customers.read(field.settings, customer, datetime.now(UTC)),
-        lambda: explain.explain(field.settings, customer),
+        lambda: customer_profile.read(field.settings, customer, datetime.now(UTC)),
+        lambda: explanation.explain(field.settings, customer),
         lambda: export.collect(field.settings, customer),
     ]
     for ask in asking:

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline import kafka
-from pipeline.commands import doctor, status
+from pipeline.operations import doctor, status
 from pipeline.topics import DEAD_LETTERS, PURCHASES
 from pipeline.worker.guards.fuse import WINDOW
 from tests.faults.field import Field, Running, Sent, traffic

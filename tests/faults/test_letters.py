@@ -6,9 +6,9 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from pipeline import kafka
-from pipeline.commands import letters as dead_letters
 from pipeline.errors import Reason, Unreachable
 from pipeline.kafka import dead_letters as letters
+from pipeline.operations import dead_letters
 from pipeline.records import DeadLetter, Record
 from pipeline.simulate.send import send
 from pipeline.topics import PURCHASES

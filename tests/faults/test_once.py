@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from pipeline import kafka
-from pipeline.commands import sending
 from pipeline.core.state.marks import customer_of, is_piece, moved_of
 from pipeline.crashpoints import VARIABLE, Point
+from pipeline.simulate import event_senders
 from pipeline.topics import STATES
 from tests.faults.field import Field, Sent, supervised, traffic
 from tests.faults.oracle import Logged, check_kafka, read_log, stored_states
@@ -43,7 +43,7 @@ def pieces(field: Field) -> list[Logged]:
 
 def test_real_purchases_sent_three_times_count_once(grown: Field) -> None:
     field = grown
-    sending.cdnow_purchases(field.settings)
+    event_senders.cdnow_purchases(field.settings)
     worker = field.worker("worker-0", **BETWEEN)
     assert worker.wait_dead(120) == -9, worker.tail()
     worker.start(**{VARIABLE: ""})
@@ -51,7 +51,7 @@ def test_real_purchases_sent_three_times_count_once(grown: Field) -> None:
         field.wait_done()
         worker.kill()
         worker.start()
-        sending.cdnow_purchases(field.settings)
+        event_senders.cdnow_purchases(field.settings)
     field.wait_done()
     customers = [state for key, state in stored_states(field.settings).items() if not key.startswith(b"sim-")]
     assert sum(customer.purchases for customer in customers) == 69_659

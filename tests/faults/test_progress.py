@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline import kafka
-from pipeline.commands import health
 from pipeline.errors import Refused
+from pipeline.operations import health
 from pipeline.topics import OUTCOMES, PURCHASES
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field, traffic

@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from pipeline import kafka
-from pipeline.commands import audit, doctor, status
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import LoyaltyError
 from pipeline.kafka.incarnations import SPAN
+from pipeline.operations import audit, doctor, status
 from pipeline.topics import ALERTS, DEAD_LETTERS, PURCHASES, STATES, SUPPRESSED, SURVEYS, Topic
 from tests.faults.field import Field, Running, traffic
 from tests.faults.oracle import check_kafka, keep

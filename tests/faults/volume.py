@@ -23,10 +23,10 @@ from confluent_kafka import TopicPartition
 from faust.types import TP
 
 from pipeline import kafka
-from pipeline.commands.progress import wait_until_done
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.risk.alerts import alert_id
+from pipeline.operations.lag import wait_until_done
 from pipeline.topics import ALERTS, DEAD_LETTERS, ERROR_HEADERS, INPUTS, PURCHASES, STATES, Topic
 from pipeline.worker.commits import committed
 from tests.faults.brokers import Brokers

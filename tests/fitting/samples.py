@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from pipeline.commands import purchase_sources
+from pipeline.analysis import purchase_sources
 from pipeline.config import Settings
 from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.fitting.bought import Bought

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.analysis import stored_events
 from pipeline.cli import cli
-from pipeline.commands import fit_risk, stored_events
+from pipeline.cli.printing import risk_fitting as printing
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.core.contract.partitioner import partition_of
@@ -87,10 +88,10 @@ def test_what_does_not_beat_the_baseline_is_written_by_force_only(tmp_path: Path
     useless = only_time_tells(gather(simulated(4_000, 1_096, seed=4)))
     policy, picture = tmp_path / "policy.json", tmp_path / "picture.png"
     with pytest.raises(Refused, match="does not beat the days since the last purchase"):
-        fit_risk.conclude(useless, policy, picture, force=False, as_json=True, simulated=False)
+        printing.conclude(useless, policy, picture, force=False, as_json=True, simulated=False)
     assert picture.read_bytes().startswith(PNG)
     assert not policy.exists()
-    fit_risk.conclude(useless, policy, picture, force=True, as_json=True, simulated=False)
+    printing.conclude(useless, policy, picture, force=True, as_json=True, simulated=False)
     assert read_policy(policy) == useless.policy
     assert json.loads(policy.read_text())["learned_from"]["beats_recency"] is False
 

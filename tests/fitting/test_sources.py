@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import purchase_sources
+from pipeline.analysis import purchase_sources
 from pipeline.config import Settings
 from pipeline.errors import NotFound, Refused, Unreachable
 from pipeline.fitting.bought import Bought

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.commands import acting, alerts, reports
+from pipeline.analysis import alerts, holdout_effect, reports
 from pipeline.config import Settings
 from pipeline.core.measures.effect import Arm
 from pipeline.core.measures.shift import Ratio
@@ -242,14 +242,14 @@ def test_what_acting_changed_is_counted_from_first_alerts_that_are_old_enough(se
             f"SELECT concat('{day}-', toString(number)), toString(number), toDateTime64('{day}', 3, 'UTC'), "
             f"{obligated}, number FROM numbers(80) WHERE {customers}"
         )
-    found = acting.measured(settings, 90)
+    found = holdout_effect.measure(settings, 90)
     assert (found.found.treated, found.found.held_out) == (Arm(40, 8), Arm(40, 20))
     assert found.found.verdict == "acting helped"
 
 
 def test_without_anybody_held_out_there_is_nothing_to_compare(settings: Settings) -> None:
     with pytest.raises(NotFound, match="try fewer"):
-        acting.measured(settings, 90)
+        holdout_effect.measure(settings, 90)
 
 
 def test_the_desk_does_not_see_what_is_held_out(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.commands import ask
+from pipeline.analysis import answers as ask
 from pipeline.warehouse.client import Result
 from tests.questions.known import Known
 from tests.questions.world import World, world

@@ -11,8 +11,10 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
+from pipeline.analysis import answers as ask
+from pipeline.analysis import cookbook
 from pipeline.cli import cli
-from pipeline.commands import ask, output, questions, tables
+from pipeline.cli.printing import answers, output, tables
 from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import NotFound, Refused, Unreachable
@@ -24,7 +26,7 @@ from pipeline.warehouse.migrations import migrate
 from tests.questions.world import World, load
 
 pytestmark = pytest.mark.xdist_group("questions")
-ALL = questions.shipped()
+ALL = cookbook.shipped()
 BY_NAME = {question.name: question for question in ALL}
 
 
@@ -54,7 +56,7 @@ def loyalty(settings: Settings, *arguments: str) -> Result:
     ],
 )
 def test_words_mean_the_questions_that_have_all_of_them(words: str, meant: list[str]) -> None:
-    assert [question.name for question in questions.found(words, ALL)] == meant
+    assert [question.name for question in cookbook.found(words, ALL)] == meant
 
 
 def test_a_newcomer_finds_the_captive_with_one_command(firm: World) -> None:
@@ -80,7 +82,7 @@ def test_several_and_none_are_said_in_one_line(firm: World) -> None:
 
 
 def test_the_list_has_every_question_and_needs_no_warehouse(capsys: pytest.CaptureFixture[str]) -> None:
-    ask.show_list()
+    answers.show_list()
     shown = capsys.readouterr().out
     assert all(question.text in shown for question in ALL)
     nowhere = Settings(clickhouse="http://127.0.0.1:1")
@@ -122,12 +124,12 @@ def test_a_moment_with_a_time_zone_is_that_moment(firm: World) -> None:
 
 def test_a_head_that_does_not_fit_its_query_is_a_mistake_in_the_file() -> None:
     with pytest.raises(ValueError, match="not of"):
-        questions.read("odd", "-- Odd?\n-- days = 3: of it\nSELECT {weeks:UInt32}")
-    read = questions.read(
+        cookbook.read("odd", "-- Odd?\n-- days = 3: of it\nSELECT {weeks:UInt32}")
+    read = cookbook.read(
         "fine", "-- Fine?\n-- Know this.\n-- days = 3: of it\n-- needs purchases: none yet\nSELECT {days:UInt32}"
     )
     assert (read.text, read.notes, read.needs) == ("Fine?", ("Know this.",), (("purchases", "none yet"),))
-    assert read.parameters == (questions.Parameter("days", "3", "of it", "UInt32"),)
+    assert read.parameters == (cookbook.Parameter("days", "3", "of it", "UInt32"),)
 
 
 # --- files
@@ -136,8 +138,8 @@ def test_a_head_that_does_not_fit_its_query_is_a_mistake_in_the_file() -> None:
 def test_csv_and_parquet_hold_what_the_table_holds(firm: World, tmp_path: Path) -> None:
     asked = ask.Asked(firm.settings, BY_NAME["nps_by_segment"], {})
     answer = asked.rows(None)
-    ask.write(asked, "CSVWithNames", str(tmp_path / "a.csv"), None)
-    ask.write(asked, "Parquet", str(tmp_path / "a.parquet"), None)
+    answers.write(asked, "CSVWithNames", str(tmp_path / "a.csv"), None)
+    answers.write(asked, "Parquet", str(tmp_path / "a.parquet"), None)
     with (tmp_path / "a.csv").open() as file:
         read = list(csv.reader(file))
     assert read[0] == list(answer.columns)
@@ -156,15 +158,15 @@ def test_a_file_is_written_whole_or_not_at_all(firm: World, tmp_path: Path) -> N
     kept.write_text("before")
     broken = ask.Asked(firm.settings, BY_NAME["captive"]._replace(sql="SELECT throwIf(1) FROM customers"), {})
     with pytest.raises(Exception, match="throwIf"):
-        ask.write(broken, "CSVWithNames", str(kept), None)
+        answers.write(broken, "CSVWithNames", str(kept), None)
     assert kept.read_text() == "before"
     with pytest.raises(Refused, match="cannot be written: No such file or directory"):
-        ask.write(asked, "Parquet", str(tmp_path / "no" / "where.parquet"), None)
+        answers.write(asked, "Parquet", str(tmp_path / "no" / "where.parquet"), None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.csv"]
 
 
 def test_standard_output_holds_the_csv_and_nothing_else(firm: World, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    ask.write(ask.Asked(firm.settings, BY_NAME["captive"], {}), "CSVWithNames", "-", 3)
+    answers.write(ask.Asked(firm.settings, BY_NAME["captive"], {}), "CSVWithNames", "-", 3)
     read = list(csv.DictReader(capfdbinary.readouterr().out.decode().splitlines()))
     assert (len(read), read[0]["captive"]) == (3, "true")
 
@@ -204,9 +206,9 @@ def test_of_one_prospect_every_question_says_in_words_why_there_is_no_answer(
         "customer-states": [Record(0, 1_760_000_000_000, b"c-1", encode_state(prospect), [])]})  # fmt: skip
     told = {}
     for question in ALL:
-        ask.show(ask.Asked(empty, question, {}), 10)
+        answers.show(ask.Asked(empty, question, {}), 10)
         told[question.name] = capsys.readouterr().out
-    ask.write(ask.Asked(empty, BY_NAME["captive"], {}), "CSVWithNames", "-", None)
+    answers.write(ask.Asked(empty, BY_NAME["captive"], {}), "CSVWithNames", "-", None)
     assert ask.NOTHING in capsys.readouterr().err
     assert "no alert was ever raised" in told["calibration"]
     assert "loyalty fit purchases" in told["customer_value"]

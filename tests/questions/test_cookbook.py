@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands import ask, questions
-from pipeline.commands.questions import Question
+from pipeline.analysis import answers as ask
+from pipeline.analysis import cookbook
+from pipeline.analysis.cookbook import Question
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.glossary.registry import definitions
 from pipeline.warehouse.client import Result
@@ -20,7 +21,7 @@ from tests.questions.valued import VALUED
 from tests.questions.world import END, World
 
 pytestmark = pytest.mark.xdist_group("questions")
-ALL = {question.name: question for question in questions.shipped()}
+ALL = {question.name: question for question in cookbook.shipped()}
 ORACLES = EXPECTED | JUDGED | VALUED
 SETTINGS: dict[str, dict[str, str]] = {
     "as they come": {},
@@ -66,7 +67,7 @@ def moment(text: str) -> int:
     """A day means its end."""
     if len(text) == len("2024-05-01"):
         text += "T23:59:59.999"
-    return milliseconds(END if text == questions.NEWEST else datetime.fromisoformat(text).replace(tzinfo=UTC))
+    return milliseconds(END if text == cookbook.NEWEST else datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def close(value: Any) -> Any:
@@ -114,7 +115,7 @@ def test_a_definition_is_one_of_the_glossary_in_its_version(answers: Callable[[s
 
 
 def test_the_demo_shows_the_five_questions_that_need_nothing_but_events() -> None:
-    shown = [question.name for question in questions.shipped()[:5]]
+    shown = [question.name for question in cookbook.shipped()[:5]]
     assert shown == [
         "sales_by_quarter", "one_time_and_returning", "effort_and_recommendation", "contacts_per_issue_by_origin",
         "who_is_about_to_leave",

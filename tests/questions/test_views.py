@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands import acting, reports
+from pipeline.analysis import holdout_effect, reports
 from pipeline.core.glossary.analytics import SEGMENTS
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.measures.surveys import Scores, nps
@@ -139,7 +139,7 @@ def test_effort_and_first_contacts_are_those_of_the_report(firm: World, warehous
 
 def test_the_effect_of_acting_is_that_of_the_report(firm: World, warehouse: Warehouse) -> None:
     (found,) = rows(warehouse, "SELECT * FROM holdout_uplift")
-    mine = acting.measured(firm.settings, 90).found
+    mine = holdout_effect.measure(firm.settings, 90).found
     assert (found["acted_for"], found["held_out"]) == (mine.treated.customers, mine.held_out.customers)
     assert found["effect_of_acting"] == CLOSE(mine.difference.value, rel=1e-9)
     assert (found["low"], found["high"]) == (CLOSE(mine.difference.low), CLOSE(mine.difference.high))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.sending import simulated as made
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.contract.moments import milliseconds
@@ -22,6 +21,7 @@ from pipeline.core.risk.holdout import held_out
 from pipeline.core.state.customer import DAY_MS, Customer
 from pipeline.errors import Refused
 from pipeline.simulate import population
+from pipeline.simulate.event_senders import simulated as made
 from pipeline.simulate.send import encode
 from pipeline.simulate.truth import HIDDEN, TERMS, IssueTruth
 from pipeline.topics import BY_NAME

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.commands import alerts
+from pipeline.analysis import alerts
+from pipeline.cli.printing import alerts as printing
 from pipeline.config import Settings
 from pipeline.warehouse.client import connect
 from pipeline.warehouse.migrations import migrate
@@ -44,4 +45,4 @@ def check(settings: Settings) -> None:
         ("shortened", ""), ("foreign", "43"), ("unknown", "")
     }  # fmt: skip
     assert len(found) == 3
-    alerts.show_astray(found)
+    printing.show_astray(found)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import json
 
-from pipeline.commands import customers
+from pipeline.analysis import customer_profile
 from pipeline.config import Settings
 from pipeline.core.contract.moments import instant
 from pipeline.core.state.customer import Contact, Customer, encode_named, encode_state, occasion_bits
@@ -111,7 +111,9 @@ def test_one_customer_is_shown_as_they_were_known(engine: Settings) -> None:
     write(warehouse, LIVES, "one")
 
     def seen(known_at: float | None) -> int:
-        found = customers.read(settings, "a", instant(day(9)), None if known_at is None else instant(day(known_at)))
+        found = customer_profile.read(
+            settings, "a", instant(day(9)), None if known_at is None else instant(day(known_at))
+        )
         assert found.loyalty is not None
         assert found.loyalty.standing.tenure_days == 9
         return found.customer.purchases

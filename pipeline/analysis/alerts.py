@@ -1,0 +1,109 @@
+"""``loyalty alerts``: what the service desk works from until it has its page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from confluent_kafka import TopicPartition
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.core.contract.decode import UNREADABLE
+from pipeline.core.risk.messages import ChurnAlert
+from pipeline.errors import NotFound, Unreachable
+from pipeline.topics import ALERTS
+from pipeline.warehouse.client import connect
+
+ASTRAY_MOST = 1_000
+_COLUMNS = (
+    "alert_id, customer_id, issue_id, status, severity, transition, churn_risk_0_1, churn_risk_before_0_1, "
+    "raised_at, occurred_at, told_at, reasons, recommended_action, history, held_out, synthetic"
+)
+
+
+def listed(
+    settings: Settings, status: str, severity: str | None, limit: int, *, held_out: bool = False
+) -> list[dict[str, Any]]:
+    """Alerts as they stand, newest first: those for the desk, or those that are held out; none of imported history."""
+    found = connect(settings, seconds=30).query(
+        f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
+        "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} AND NOT backfill "
+        "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
+        {"s": status, "v": severity or "", "n": limit, "h": held_out},
+    )
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+_ASTRAY = """
+    SELECT event_id, customer_id, alert_id, known.customer_id AS belongs_to, occurred_at
+    FROM (SELECT * FROM raw_alert_outcomes WHERE _appended_at < now64(3) - INTERVAL 1 MINUTE) AS said
+    LEFT ANY JOIN (SELECT alert_id, customer_id FROM alert_states FINAL) AS known USING (alert_id)
+    WHERE known.customer_id != said.customer_id
+    ORDER BY occurred_at DESC, event_id
+    LIMIT 1 BY customer_id, event_id
+    LIMIT {most:UInt32}
+"""
+
+
+def astray(settings: Settings) -> list[dict[str, Any]]:
+    """Outcomes that name no alert of their customer, newest first: they closed nothing.
+
+    ``belongs_to`` is the customer whose alert it is, or empty where there is no such alert: an id that was shortened or
+    mistyped. Outcomes of the last minute are left out: their alert may be on its way.
+    """
+    found = connect(settings, seconds=30).query(_ASTRAY, {"most": ASTRAY_MOST})
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+
+def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """An alert by its id or the beginning of it, and everything the desk was told about it, oldest first.
+
+    Raises
+    ------
+    NotFound
+        No alert begins like this, or more than one does.
+    """
+    warehouse = connect(settings, seconds=30)
+    found = warehouse.query(
+        f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM alerts "  # noqa: S608 - constants
+        "WHERE startsWith(alert_id, {a:String}) LIMIT 2",
+        {"a": identity},
+    )
+    if len(found.rows) != 1:
+        raise NotFound(
+            f"{'no' if not found.rows else 'more than one'} alert has an id that begins with {identity!r}; "
+            "`loyalty alerts list` shows them"
+        )
+    alert = dict(zip(found.columns, found.rows[0], strict=True))
+    told = warehouse.query(
+        "SELECT transition, severity, churn_risk_0_1, occurred_at, _appended_at AS told_at, caused_by_event FROM "
+        "alert_messages WHERE alert_id = {a:String} ORDER BY _offset",
+        {"a": alert["alert_id"]},
+    )
+    return alert, [dict(zip(told.columns, row, strict=True)) for row in told.rows]
+
+
+def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
+    """Messages to the desk as they come, from now on, straight from the topic."""
+    reader = kafka.consumer(settings, "tail", settings.group("tail"))
+    try:
+        ends = kafka.end_offsets(settings, [ALERTS])
+        reader.assign(
+            [TopicPartition(settings.topic(name), partition, end) for (name, partition), (_, end) in ends.items()]
+        )
+        seen = 0
+        while count is None or seen < count:
+            message = reader.poll(0.5)
+            if message is None:
+                continue
+            if message.error() is not None:
+                raise Unreachable(f"Kafka stopped answering: {message.error().str()}")
+            try:
+                alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
+            except UNREADABLE:
+                continue  # somebody else wrote into the topic
+            if not (alert.held_out or alert.backfill):
+                yield msgspec.to_builtins(alert)
+                seen += 1
+    finally:
+        reader.close()

@@ -1,0 +1,200 @@
+"""``loyalty explain``: why a customer's churn risk was what it was at a moment, from the log alone."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from math import log
+from typing import Any, NamedTuple
+
+from pipeline import kafka
+from pipeline.config import Settings
+from pipeline.core.contract.decode import Decoder
+from pipeline.core.contract.events import Event
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.contract.naming import may_name
+from pipeline.core.contract.partitioner import partition_of
+from pipeline.core.replay import in_order, retold
+from pipeline.core.risk.alert_text import history, sentence
+from pipeline.core.risk.alerts import issues_of
+from pipeline.core.risk.assessment import RiskPolicy, assess, case_of, contributions, sigmoid
+from pipeline.core.risk.evidence import evidence, known
+from pipeline.core.state.customer import DAY_MS, Contact, Customer
+from pipeline.erasure.erased_customers import check_not_erased
+from pipeline.errors import BadEvent, NotFound
+from pipeline.policy import policy_of
+from pipeline.progress import Meter, silent
+from pipeline.topics import INPUTS
+
+
+class Factor(NamedTuple):
+    """One term: what it says, its share of the logit, and what the risk would be without it."""
+
+    term: str
+    sentence: str
+    value: float
+    logit: float
+    risk_without: float
+    event_ids: list[str]
+
+
+class Issue(NamedTuple):
+    """The risk because of one issue, and what it is made of."""
+
+    issue_id: str
+    churn_risk_0_1: float
+    churn_risk_before_0_1: float
+    status: str | None
+    history: str
+    days_ago: int
+    weight: float
+    """What time leaves of what happened, 0..1."""
+    factors: list[Factor]
+
+
+class Explained(NamedTuple):
+    """All that is known about a customer's risk at a moment."""
+
+    customer_id: str
+    at: datetime
+    events: int
+    model_version: str
+    raise_at: float
+    prospect: bool
+    log_is_whole: bool
+    issues: list[Issue]
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        issues = [issue._asdict() | {"factors": [f._asdict() for f in issue.factors]} for issue in self.issues]
+        return self._asdict() | {"at": self.at.isoformat().replace("+00:00", "Z"), "issues": issues}
+
+
+class Found(NamedTuple):
+    """A customer's events in the log, each once, oldest first by their own time."""
+
+    events: list[Event]
+    log_is_whole: bool
+
+
+def find(settings: Settings, customer_id: str, meter: Meter = silent) -> Found:
+    """Read the customer's partition of every input topic.
+
+    Raises
+    ------
+    NotFound
+        The log holds no usable event of this customer.
+    Unreachable
+        Kafka does not answer.
+    """
+    partition = partition_of(customer_id.encode(), settings.partitions)
+    bounds = kafka.end_offsets(settings, INPUTS)
+    whole, events = True, dict[str, Event]()
+    total, read = sum(end - first for first, end in _of(bounds, partition)), 0
+    with (
+        kafka.reading(settings, "explain", settings.group("explain")) as reader,
+        meter("Reading the log", "records") as progress,
+    ):
+        for topic in INPUTS:
+            first, end = bounds.get((topic.name, partition), (0, 0))
+            whole = whole and first == 0
+            decoder = Decoder(topic.kind) if topic.kind else None
+            for record in kafka.records(reader, settings.topic(topic.name), partition, first, end - 1) if end else ():
+                read += 1
+                progress(read, total)
+                event = _event(record, decoder, customer_id)
+                if event is not None:
+                    events.setdefault(f"{topic.name}/{event.event_id}", event)
+    if not events:
+        raise NotFound(f"no event of customer {customer_id!r} is in the log")
+    return Found(in_order(list(events.values())), whole)
+
+
+def _of(bounds: dict[tuple[str, int], tuple[int, int]], partition: int) -> Iterator[tuple[int, int]]:
+    return (bound for (_, number), bound in bounds.items() if number == partition)
+
+
+def _event(record: Any, decoder: Decoder | None, customer_id: str) -> Event | None:
+    value = record.value()
+    if decoder is None or not value or not may_name(customer_id.encode(), value):
+        return None
+    try:
+        event = decoder(value, datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC)).event
+    except BadEvent:
+        return None
+    return event if event.customer_id == customer_id else None
+
+
+def explain(settings: Settings, customer_id: str, at: datetime | None = None, meter: Meter = silent) -> Explained:
+    """Why the risk was what it was at ``at``; without it, when the customer's last event happened.
+
+    Raises
+    ------
+    NotFound
+        Nothing of this customer is in the log, or nothing had happened by then.
+    Unreachable
+        Kafka does not answer.
+    Refused
+        The risk policy cannot be read.
+    """
+    policy = policy_of(settings)
+    check_not_erased(settings, customer_id)
+    return explained(find(settings, customer_id, meter), customer_id, at, policy)
+
+
+def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskPolicy) -> Explained:
+    """The explanation from a customer's events.
+
+    Raises
+    ------
+    NotFound
+        Nothing had happened by ``at``.
+    """
+    moment = at or found.events[-1].occurred_at
+    by_then = [event for event in found.events if event.occurred_at <= moment]
+    if not by_then:
+        first = found.events[0].occurred_at
+        raise NotFound(f"nothing had happened by {moment:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
+    customer = _folded(by_then, policy)
+    issues = [_issue(customer, name, by_then, milliseconds(moment), policy) for name in issues_of(customer.contacts)]
+    issues.sort(key=lambda issue: -issue.churn_risk_0_1)
+    return Explained(
+        customer_id,
+        moment,
+        len(by_then),
+        policy.version,
+        policy.raise_at,
+        customer.is_prospect,
+        found.log_is_whole,
+        [] if customer.is_prospect else issues,
+    )
+
+
+def _folded(events: Sequence[Event], policy: RiskPolicy) -> Customer:
+    customer = Customer(customer_id=events[0].customer_id)
+    for _, after in retold(events, policy):
+        customer = after
+    return customer
+
+
+def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, policy: RiskPolicy) -> Issue:
+    contacts = issues_of(customer.contacts)[issue_id]
+    now = assess(case_of(customer, contacts), at, policy)
+    logit = log(now.after / (1 - now.after))
+    facts = known(events, issue_id)
+    factors = [
+        Factor(
+            c.term,
+            sentence(c) or "",
+            c.value,
+            c.logit,
+            sigmoid(logit - c.logit),
+            evidence(c.term, facts),
+        )
+        for c in contributions(now, policy)
+    ]
+    status = next((alert.status for alert in customer.alerts if alert.issue_id == issue_id), None)
+    days = _days_ago(contacts, at)
+    return Issue(issue_id, now.after, now.before, status, history(contacts), days, now.weight, factors)
+
+
+def _days_ago(contacts: Sequence[Contact], at: int) -> int:
+    return max(0, at - max(contact.last_at for contact in contacts)) // DAY_MS

@@ -1,0 +1,57 @@
+"""What acting on alerts changed, from the alerts that were held out.
+
+A customer counts once, with their first alert and its arm. They left when they bought nothing voluntarily in the days
+after it. Customers for whom that many days are not over yet are not counted.
+"""
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from pipeline.config import Settings
+from pipeline.core.measures.effect import Arm, Effect, effect
+from pipeline.errors import NotFound
+from pipeline.warehouse.client import connect
+
+_ARMS = """
+SELECT arm, count() AS customers, countIf(bought = 0) AS gone
+FROM (
+    SELECT a.arm AS arm, a.customer_id AS customer_id, a.first_at AS first_at,
+        countIf(p.occurred_at > a.first_at AND p.occurred_at <= a.first_at + toIntervalDay({days:UInt32})) AS bought
+    FROM (
+        SELECT customer_id, argMin(held_out, (raised_at, alert_id)) AS arm, min(raised_at) AS first_at
+        FROM alerts WHERE NOT backfill GROUP BY customer_id
+    ) AS a
+    LEFT JOIN (SELECT customer_id, occurred_at FROM purchases WHERE NOT obligated AND refund_of = '') AS p
+        ON p.customer_id = a.customer_id
+    GROUP BY arm, customer_id, first_at
+)
+WHERE first_at + toIntervalDay({days:UInt32}) <= (SELECT max(occurred_at) FROM purchases)
+GROUP BY arm
+"""
+
+
+class HoldoutEffect(NamedTuple):
+    """The effect of acting, and within how many days a customer had to come back."""
+
+    days: int
+    found: Effect
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        return {"days": self.days, **asdict(self.found), "verdict": self.found.verdict}
+
+
+def measure(settings: Settings, days: int) -> HoldoutEffect:
+    """Compare the customers the desk was to act for with those that were held out.
+
+    Raises
+    ------
+    NotFound
+        No alert is old enough.
+    Refused
+        One of the arms is empty.
+    """
+    arms = {bool(held): Arm(int(n), int(gone)) for held, n, gone in connect(settings).query(_ARMS, {"days": days}).rows}
+    if not arms:
+        raise NotFound(f"no alert is {days} days older than the newest purchase; try fewer: --days")
+    return HoldoutEffect(days, effect(arms.get(False, Arm(0, 0)), arms.get(True, Arm(0, 0))))

@@ -1,0 +1,1 @@
+"""How the command line prints: one module per kind of answer."""

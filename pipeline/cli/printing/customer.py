@@ -1,0 +1,115 @@
+"""Prints one customer, in sentences."""
+
+from typing import Any
+
+from pipeline.analysis import loyalty_text, outlook
+from pipeline.analysis.customer_profile import Known, _iso
+from pipeline.cli.printing import output
+from pipeline.core.contract.currencies import to_amount
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.loyalty.consent import may_survey
+from pipeline.core.risk.assessment import ease
+from pipeline.core.state.customer import Customer, repeat_occasions
+
+
+def show(found: Known) -> None:
+    """The customer for a person."""
+    customer, alerts = found.customer, found.alerts
+    lines = [
+        f"Customer {output.clean(customer.customer_id)}",
+        "",
+        *_purchases(customer),
+        *_contacts(customer),
+        *_answers(customer),
+        *_risk(alerts),
+        *loyalty_of(found),
+        *outlook.lines(found.outlook),
+        "",
+        f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
+    ]
+    for line in lines:
+        output.say(line)
+
+
+def loyalty_of(found: Known) -> list[str]:
+    """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
+    customer, at, state = found.customer, found.at, found.loyalty
+    if state is None:
+        said = customer.stated.consent if customer.stated is not None else None
+        return [loyalty_text.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]
+    return [
+        "",
+        f"Loyalty on {_day(milliseconds(at))} (`loyalty glossary` says what the words mean):",
+        *loyalty_text.sentences(state),
+    ]
+
+
+def _purchases(customer: Customer) -> list[str]:
+    if customer.first_purchase_at is None:
+        return ["A prospect: no purchase yet, so no loyalty to speak of."]
+    spent = ", ".join(f"{to_amount(units):.2f} {currency}" for currency, units in sorted(customer.spent.items()))
+    days = repeat_occasions(customer)
+    again = f"came back on {days} further day{'s' if days != 1 else ''}" if days else "has not come back since"
+    lines = [
+        f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {_day(customer.first_purchase_at)}, "
+        f"last on {_day(customer.last_purchase_at)}; {again}."
+    ]
+    if customer.refunds:
+        lines.append(f"Returned something {_count(customer.refunds, 'time')}.")
+    if customer.incentivised or customer.obligated:
+        lines.append(f"{customer.incentivised} of these with an incentive, {customer.obligated} under obligation.")
+    return lines
+
+
+def _contacts(customer: Customer) -> list[str]:
+    if not customer.contacts:
+        return ["Never had to contact service."]
+    lines = [f"Contacted service {_count(len(customer.contacts), 'time')}:"]
+    for contact in customer.contacts:
+        lines.append(
+            f"  {_day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
+            f"{output.clean(contact.issue_id)}: {'solved' if contact.resolved else 'not solved'}"
+        )
+    return lines
+
+
+_SAID = {
+    "nps": "would recommend us {score} of 10",
+    "csat": "satisfied {score} on {low} to {high}",
+    "repurchase_intent": "would buy again {score} on {low} to {high}",
+}
+
+
+def _answers(customer: Customer) -> list[str]:
+    said = []
+    for name, answer in customer.latest.items():
+        text = _SAID.get(name, f"ease {ease(answer):.0%} (score {answer.score})" if name.startswith("ces") else name)
+        said.append(f"  {_day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
+    return ["Said last:", *said] if said else ["Answered no survey."]
+
+
+def _risk(alerts: list[dict[str, Any]]) -> list[str]:
+    if not alerts:
+        return ["No alert was ever raised."]
+    lines = []
+    for alert in alerts:
+        lines.append(
+            f"Alert {alert['alert_id'][:12]}, {alert['status']}, {alert['severity']}: churn risk "
+            f"{float(alert['churn_risk_before_0_1']):.0%} before the contact, "
+            f"{float(alert['churn_risk_0_1']):.0%} now."
+        )
+        lines += [f"  - {reason}" for reason in alert["reasons"]]
+        lines.append(f"  Next: {alert['recommended_action']}")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} {noun}s")
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _day(at: int | None) -> str:
+    return (_iso(at) or "")[:10]

@@ -1,0 +1,74 @@
+"""What an erasure finds and what it did, for people and programs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pipeline.core.contract.moments import to_the_second
+from pipeline.erasure.erased_customers import receipt_id_of
+from pipeline.erasure.suppression_list import Suppression
+from pipeline.erasure.topic_scan import Trace
+from pipeline.erasure.warehouse_search import Noted
+from pipeline.topics import STATES
+from pipeline.warehouse.leftovers import OnDisk
+
+CHANGELOG = f"topic {STATES.name}"
+"""The place of a receipt that is no table."""
+
+
+class Found(NamedTuple):
+    """What there is of a customer before anything is done."""
+
+    customer_id: str
+    entry: Suppression | None
+    """Their entry in the list, when they were erased before."""
+    rows: dict[str, int]
+    has_state: bool
+    traces: list[Trace]
+    open_alerts: list[str]
+    """Alerts that wait for the desk; their ids are hashes."""
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether anything at all is known of them."""
+        return bool(self.entry or any(self.rows.values()) or self.traces)
+
+
+class Receipt(NamedTuple):
+    """What an erasure did. It holds no id; who knows the id can compute the receipt's."""
+
+    receipt_id: str
+    suppressed_at: datetime
+    reason: str
+    places: Sequence[Noted]
+    remains: Sequence[Trace]
+    on_disk: OnDisk
+    """What the warehouse's disk was found to hold behind its rows."""
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "receipt_id": self.receipt_id,
+            "suppressed_at": to_the_second(self.suppressed_at),
+            "reason": self.reason,
+            "places": [{"place": n.place, "before": n.found, "after": n.left} for n in self.places],
+            "remains": [remaining(trace) for trace in self.remains],
+            "on_disk": self.on_disk._asdict(),
+        }
+
+
+def remaining(trace: Trace) -> dict[str, Any]:
+    """What a topic keeps for a while, for a program."""
+    return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and to_the_second(trace.until)}
+
+
+def plan_data(found: Found) -> dict[str, Any]:
+    """What would be erased, for a program."""
+    rows = found.rows | {CHANGELOG: int(found.has_state)}
+    return {
+        "receipt_id": receipt_id_of(found.customer_id),
+        "suppressed_at": found.entry and to_the_second(found.entry.suppressed_at),
+        "places": [{"place": place, "before": count} for place, count in rows.items() if count],
+        "open_alerts": found.open_alerts,
+        "remains": [remaining(trace) for trace in found.traces],
+    }

@@ -1,0 +1,1 @@
+"""What operators look at and do: health, lag, audit, dead letters, topics and schema; prints nothing."""

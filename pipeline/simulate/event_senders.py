@@ -1,0 +1,96 @@
+"""Sends the real purchases of CDNOW, and synthetic populations."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from pipeline.config import Settings
+from pipeline.errors import Refused
+from pipeline.progress import Meter, silent
+from pipeline.simulate import cdnow
+from pipeline.simulate import population as people
+from pipeline.simulate.send import send
+from pipeline.simulate.service import Sent
+from pipeline.simulate.truth import HIDDEN, Life, as_line, as_model
+
+
+def send_events(
+    settings: Settings, title: str, total: int | None, events: Iterable[Sent], meter: Meter, rate: float | None = None
+) -> int:
+    """Send events; returns how many were sent."""
+    with meter(title, "events") as progress:
+        return send(settings, events, lambda done: progress(done, total), rate)
+
+
+def cdnow_purchases(
+    settings: Settings, meter: Meter = silent, *, sample: bool = False, rate: float | None = None
+) -> int:
+    """Send the CDNOW purchases."""
+    events = (("purchases", event) for event in cdnow.purchases(sample=sample))
+    rows = cdnow.SAMPLE_ROWS if sample else cdnow.MASTER_ROWS
+    return send_events(settings, "CDNOW purchases (real)", rows, events, meter, rate)
+
+
+def population(
+    settings: Settings,
+    customers: int,
+    days: int,
+    seed: int,
+    first_day: date,
+    rate: float | None,
+    truth: Path | None = None,
+    meter: Meter = silent,
+) -> int:
+    """Make and send a synthetic population; what really happened to it goes to the file ``truth``, if one is named.
+
+    Raises
+    ------
+    Refused
+        Its last day lies in the future: the worker would reject those events; or the file cannot be written.
+    """
+    today = datetime.now(UTC).date()
+    if first_day > today or first_day + timedelta(days=days) > today + timedelta(days=1):
+        raise Refused(
+            f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
+            f"--start {today - timedelta(days=days)}"
+        )
+    events = simulated(customers, days, seed, first_day, truth, meter)
+    return send_events(settings, "simulated events (synthetic)", len(events), events, meter, rate)
+
+
+def simulated(
+    customers: int, days: int, seed: int, first_day: date, truth: Path | None = None, meter: Meter = silent
+) -> list[Sent]:
+    """The events of a synthetic population, oldest first; its truth goes to a file, if named.
+
+    Raises
+    ------
+    Refused
+        The file cannot be written.
+    """
+    made: list[Sent] = []
+    with meter("simulating", "customers") as progress, _truth_file(truth) as write:
+        for number, life in enumerate(people.lives(range(customers), days, seed, first_day), start=1):
+            events, known = people.told(life)
+            made.extend(events)
+            write(known)
+            if number % 500 == 0 or number == customers:
+                progress(number, customers)
+    return people.in_time_order(made)
+
+
+@contextmanager
+def _truth_file(path: Path | None) -> Iterator[Callable[[Life], object]]:
+    """Where lives are written: a file of JSON lines that begins with the hidden model, or nowhere."""
+    if path is None:
+        yield lambda _life: None
+        return
+    try:
+        with path.open("wb") as file:
+            file.write(orjson.dumps(as_model(HIDDEN)) + b"\n")
+            yield lambda life: file.write(orjson.dumps(as_line(life)) + b"\n")
+    except OSError as failed:
+        raise Refused(f"cannot write the truth to {path}: {failed.strerror}") from None
