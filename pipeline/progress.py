@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-Count = Callable[[int], object]
+OnCount = Callable[[int], object]
 """Takes how much is done."""
-Share = Callable[[int, int | None], object]
+OnProgress = Callable[[int, int | None], object]
 """Takes how much is done, and of how much; ``None``: nobody knows yet."""
-Stage = Callable[[str, int, int], object]
+OnStage = Callable[[str, int, int], object]
 """Takes the name of the stage that runs, how much of it is done, and of how much."""
-Meter = Callable[[str, str], AbstractContextManager[Share]]
+Meter = Callable[[str, str], AbstractContextManager[OnProgress]]
 """Opens a piece of work by its title and its unit, and closes it when it ends."""
 
 
 @contextmanager
-def silent(_title: str, _unit: str) -> Iterator[Share]:
+def silent(_title: str, _unit: str) -> Iterator[OnProgress]:
     """A meter that nobody looks at."""
     yield lambda _done, _total: None

@@ -1,4 +1,4 @@
-"""``loyalty alerts``: what the service desk works from until it has its page."""
+"""Alerts for the service desk: a list, one in full, the messages as they come, and outcomes that name no alert."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,13 +25,13 @@ def listed(
     settings: Settings, status: str, severity: str | None, limit: int, *, held_out: bool = False
 ) -> list[dict[str, Any]]:
     """Alerts as they stand, newest first: those for the desk, or those that are held out; none of imported history."""
-    found = connect(settings, seconds=30).query(
+    answer = connect(settings, seconds=30).query(
         f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
         "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} AND NOT backfill "
         "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
         {"s": status, "v": severity or "", "n": limit, "h": held_out},
     )
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 _ASTRAY = """
@@ -51,8 +51,8 @@ def astray(settings: Settings) -> list[dict[str, Any]]:
     ``belongs_to`` is the customer whose alert it is, or empty where there is no such alert: an id that was shortened or
     mistyped. Outcomes of the last minute are left out: their alert may be on its way.
     """
-    found = connect(settings, seconds=30).query(_ASTRAY, {"most": ASTRAY_MOST})
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    answer = connect(settings, seconds=30).query(_ASTRAY, {"most": ASTRAY_MOST})
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -64,23 +64,23 @@ def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[st
         No alert begins like this, or more than one does.
     """
     warehouse = connect(settings, seconds=30)
-    found = warehouse.query(
+    answer = warehouse.query(
         f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM alerts "  # noqa: S608 - constants
         "WHERE startsWith(alert_id, {a:String}) LIMIT 2",
         {"a": identity},
     )
-    if len(found.rows) != 1:
+    if len(answer.rows) != 1:
         raise NotFound(
-            f"{'no' if not found.rows else 'more than one'} alert has an id that begins with {identity!r}; "
+            f"{'no' if not answer.rows else 'more than one'} alert has an id that begins with {identity!r}; "
             "`loyalty alerts list` shows them"
         )
-    alert = dict(zip(found.columns, found.rows[0], strict=True))
-    told = warehouse.query(
+    alert = dict(zip(answer.columns, answer.rows[0], strict=True))
+    messages = warehouse.query(
         "SELECT transition, severity, churn_risk_0_1, occurred_at, _appended_at AS told_at, caused_by_event FROM "
         "alert_messages WHERE alert_id = {a:String} ORDER BY _offset",
         {"a": alert["alert_id"]},
     )
-    return alert, [dict(zip(told.columns, row, strict=True)) for row in told.rows]
+    return alert, [dict(zip(messages.columns, row, strict=True)) for row in messages.rows]
 
 
 def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``loyalty ask``: the questions of the cookbook, listed and answered."""
+"""Answers to the questions of the cookbook."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from pipeline.analysis import cookbook, reports
-from pipeline.analysis.cookbook import Question
+from pipeline.analysis.cookbook import CookbookQuestion
 from pipeline.config import Settings
 from pipeline.core.measures.shift import PUBLISHED, Ratio
 from pipeline.errors import NotFound
@@ -15,7 +15,7 @@ from pipeline.warehouse.client import Result, Warehouse, connect
 NOTHING = "No row answers this: nothing in the warehouse fits."
 
 
-def chosen(words: str) -> Question:
+def chosen(words: str) -> CookbookQuestion:
     """The one question that the words mean.
 
     Raises
@@ -23,13 +23,13 @@ def chosen(words: str) -> Question:
     NotFound
         None does, or several do; the message names them.
     """
-    found = cookbook.found(words, cookbook.shipped())
-    if not found:
+    matching = cookbook.matching(words, cookbook.shipped())
+    if not matching:
         raise NotFound(f"no question is about {words!r}; `loyalty ask` lists all of them")
-    if len(found) > 1:
-        names = ", ".join(question.name for question in found)
-        raise NotFound(f"several questions are about {words!r}: {names}; name one: loyalty ask {found[0].name}")
-    return found[0]
+    if len(matching) > 1:
+        names = ", ".join(question.name for question in matching)
+        raise NotFound(f"several questions are about {words!r}: {names}; name one: loyalty ask {matching[0].name}")
+    return matching[0]
 
 
 def listed() -> list[dict[str, Any]]:
@@ -49,10 +49,10 @@ def listed() -> list[dict[str, Any]]:
 # --- asking
 
 
-class Asked:
+class AskedQuestion:
     """A question with the values of its parameters, in a warehouse."""
 
-    def __init__(self, settings: Settings, question: Question, given: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, question: CookbookQuestion, given: Mapping[str, str]) -> None:
         self.question = question
         self.warehouse = connect(settings)
         self.values = question.values(self.warehouse, given)
@@ -68,18 +68,18 @@ class Asked:
         return self.warehouse.exported(self.question.sql, self._bound, format_=format_, limit=limit)
 
 
-def as_data(asked: Asked, limit: int | None) -> dict[str, Any]:
+def as_data(asked: AskedQuestion, limit: int | None) -> dict[str, Any]:
     """The answer as a program reads it."""
-    found = asked.rows(limit)
+    answer = asked.rows(limit)
     return {
         "name": asked.question.name,
         "question": asked.question.text,
         "parameters": asked.values,
-        "rows": [dict(zip(found.columns, row, strict=True)) for row in found.rows],
+        "rows": [dict(zip(answer.columns, row, strict=True)) for row in answer.rows],
     }
 
 
-def _why_nothing(warehouse: Warehouse, question: Question) -> str:
+def _why_nothing(warehouse: Warehouse, question: CookbookQuestion) -> str:
     """Why an answer is empty: what the question needs and does not find, or nothing that fits."""
     for needed, meaning in question.needs:
         if not warehouse.query(f"SELECT 1 FROM {needed} LIMIT 1").rows:  # noqa: S608 - a name from our own files
@@ -94,17 +94,17 @@ def _why_nothing(warehouse: Warehouse, question: Question) -> str:
 
 
 def _shift(settings: Settings, values: Mapping[str, str]) -> str:
-    found: Ratio = reports.shift(settings, datetime.fromisoformat(values["at"]), int(values["days"]))["shift"]
-    ratio = found.ratio
+    shift: Ratio = reports.shift(settings, datetime.fromisoformat(values["at"]), int(values["days"]))["shift"]
+    ratio = shift.ratio
     row = [
-        found.less,
-        found.same,
-        found.more,
-        sum(found.undecided.values()),
+        shift.less,
+        shift.same,
+        shift.more,
+        sum(shift.undecided.values()),
         *((ratio.value, ratio.low, ratio.high, ratio.n) if ratio is not None else (None, None, None, 0)),
         PUBLISHED,
-        found.against_published or "nobody changed",
-        found.synthetic,
+        shift.against_published or "nobody changed",
+        shift.synthetic,
         "disloyal_to_loyal 1",
     ]
     return "\t".join(map(_field, row)) + "\n"

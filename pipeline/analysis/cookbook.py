@@ -89,7 +89,7 @@ _KINDS = {
 }
 
 
-class Question(NamedTuple):
+class CookbookQuestion(NamedTuple):
     """A question in words and the SQL that answers it."""
 
     name: str
@@ -142,7 +142,7 @@ def newest_event(warehouse: Warehouse) -> str:
     return str(newest)
 
 
-def shipped() -> list[Question]:
+def shipped() -> list[CookbookQuestion]:
     """All questions, in order."""
     folder = resources.schemas() / "clickhouse" / "cookbook"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda file: file.name)
@@ -151,7 +151,7 @@ def shipped() -> list[Question]:
     ]
 
 
-def read(name: str, text: str) -> Question:
+def read(name: str, text: str) -> CookbookQuestion:
     """A question as its file says it.
 
     Raises
@@ -164,8 +164,8 @@ def read(name: str, text: str) -> Question:
     while lines and lines[0].startswith("--"):
         head.append(lines.pop(0)[2:].strip())
     sql = "\n".join(lines).strip()
-    needs = [found.groups() for line in head[1:] if (found := _NEEDS.fullmatch(line))]
-    defaults = [found.groups() for line in head[1:] if (found := _PARAMETER.fullmatch(line))]
+    needs = [match.groups() for line in head[1:] if (match := _NEEDS.fullmatch(line))]
+    defaults = [match.groups() for line in head[1:] if (match := _PARAMETER.fullmatch(line))]
     report = next((line.removeprefix(_REPORT) for line in head[1:] if line.startswith(_REPORT)), "")
     types: dict[str, str] = dict(_TYPED.findall(sql))
     if types.pop(ANSWER, None):
@@ -174,8 +174,8 @@ def read(name: str, text: str) -> Question:
         raise ValueError(f"{name}: the head says the default of {[name for name, _, _ in defaults]}, not of {[*types]}")
     parameters = tuple(Parameter(name, default, meaning, types[name]) for name, default, meaning in defaults)
     notes = [line for line in head[1:] if not (_NEEDS.fullmatch(line) or _PARAMETER.fullmatch(line))]
-    said = tuple(line for line in notes if not line.startswith(_REPORT))
-    return Question(name, head[0], said, parameters, sql, report, tuple((table, why) for table, why in needs))
+    shown = tuple(line for line in notes if not line.startswith(_REPORT))
+    return CookbookQuestion(name, head[0], shown, parameters, sql, report, tuple((table, why) for table, why in needs))
 
 
 _REPORT = "report: "
@@ -185,7 +185,7 @@ _REPORTED = {"at": "DateTime64(3, 'UTC')", "days": "UInt32"}
 """The parameters of reports, which stand in no query."""
 
 
-def found(words: str, questions: list[Question]) -> list[Question]:
+def matching(words: str, questions: list[CookbookQuestion]) -> list[CookbookQuestion]:
     """The questions that words can mean: one by its name or number, or all whose name or text has every word."""
     wanted = words.strip().casefold().replace("-", "_")
     exact = [
@@ -197,9 +197,9 @@ def found(words: str, questions: list[Question]) -> list[Question]:
         return exact
     parts = re.findall(r"\w+", wanted.replace("_", " "))
     named = [question for question in questions if all(part in question.name for part in parts)]
-    said = [question for question in questions if all(part in _plain(question) for part in parts)]
-    return (named or said) if parts else []
+    containing = [question for question in questions if all(part in _plain(question) for part in parts)]
+    return (named or containing) if parts else []
 
 
-def _plain(question: Question) -> str:
+def _plain(question: CookbookQuestion) -> str:
     return f"{question.name.replace('_', ' ')} {question.text} {' '.join(question.notes)}".casefold()

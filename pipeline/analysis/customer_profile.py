@@ -1,4 +1,4 @@
-"""``loyalty customer``: one customer, as a person reads them."""
+"""All that is known about one customer, and how loyal they are at a moment."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from pipeline.errors import NotFound
 from pipeline.warehouse.client import connect
 
 
-class Known(NamedTuple):
+class CustomerProfile(NamedTuple):
     """A customer's newest state, their alerts, newest first, and their loyalty at a moment (none for a prospect)."""
 
     customer: Customer
@@ -28,7 +28,7 @@ class Known(NamedTuple):
     outlook: Outlook | None = None
 
 
-def read(settings: Settings, customer_id: str, at: datetime, known_at: datetime | None = None) -> Known:
+def read(settings: Settings, customer_id: str, at: datetime, known_at: datetime | None = None) -> CustomerProfile:
     """What the warehouse knows about a customer, or knew at ``known_at``.
 
     Raises
@@ -47,12 +47,12 @@ def read(settings: Settings, customer_id: str, at: datetime, known_at: datetime 
     )
     state = loyalty(customer, milliseconds(at), norms, customer_queries.referrals(warehouse, customer_id, at, known_at))
     alerts = customer_queries.alerts(warehouse, customer_id, known_at)
-    return Known(customer, alerts, at, state, outlook.outlook(settings, customer, at, state))
+    return CustomerProfile(customer, alerts, at, state, outlook.outlook(settings, customer, at, state))
 
 
-def as_data(found: Known) -> dict[str, Any]:
+def as_data(profile: CustomerProfile) -> dict[str, Any]:
     """The customer for a program."""
-    customer, alerts, at, state, expected = found
+    customer, alerts, at, state, expected = profile
     return {
         "customer_id": customer.customer_id,
         "prospect": customer.is_prospect,

@@ -1,4 +1,4 @@
-"""What the warehouse knows about one customer, or knew at a moment: their state, their alerts, who they brought us."""
+"""Queries about one customer: their state, their alerts and the customers they referred, as known at a moment."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -65,8 +65,8 @@ def state(warehouse: Warehouse, customer_id: str, known_at: datetime | None = No
 
 def alerts(warehouse: Warehouse, customer_id: str, known_at: datetime | None = None) -> list[dict[str, Any]]:
     """Alerts as they were last told, open ones first."""
-    found = warehouse.query(_ALERTS, {"customer": customer_id, "known_at": _text(known_at)})
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+    answer = warehouse.query(_ALERTS, {"customer": customer_id, "known_at": _text(known_at)})
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def referrals(warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What a demo sent, and what its purchases came to in the warehouse and in the states."""
+"""The figures of a demo: what was sent, and the totals in the warehouse and in the states."""
 
 import time
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ FROM bought INNER JOIN customers AS state USING (customer_id)
 
 
 @dataclass(slots=True)
-class Report:
+class DemoReport:
     """What a demo did and found."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -84,14 +84,14 @@ class Report:
 
 
 @contextmanager
-def timed(report: Report, stage: str) -> Iterator[None]:
+def timed(report: DemoReport, stage: str) -> Iterator[None]:
     """Note how long a stage takes."""
     started = time.monotonic()
     yield
     report.seconds[stage] = round(time.monotonic() - started, 1)
 
 
-def examine(settings: Settings, warehouse: Warehouse, report: Report) -> None:
+def examine(settings: Settings, warehouse: Warehouse, report: DemoReport) -> None:
     figures = warehouse.query(_FIGURES)
     report.figures = dict(zip(figures.columns, figures.rows[0], strict=True))
     states = warehouse.query(_IN_STATES)
@@ -108,6 +108,6 @@ def examine(settings: Settings, warehouse: Warehouse, report: Report) -> None:
     report.rows = {str(name): int(count) for name, count in rows}
 
 
-def agrees(report: Report, name: str, wanted: str) -> bool:
-    found = [report.figures.get(name), *([report.states.get(name)] if name in IN_STATES else [])]
-    return all(figure == wanted for figure in found)
+def agrees(report: DemoReport, name: str, wanted: str) -> bool:
+    figures = [report.figures.get(name), *([report.states.get(name)] if name in IN_STATES else [])]
+    return all(figure == wanted for figure in figures)

@@ -1,4 +1,4 @@
-"""``loyalty explain``: why a customer's churn risk was what it was at a moment, from the log alone."""
+"""Explains a customer's churn risk at a moment, from the log alone."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from pipeline.progress import Meter, silent
 from pipeline.topics import INPUTS
 
 
-class Factor(NamedTuple):
+class RiskFactor(NamedTuple):
     """One term: what it says, its share of the logit, and what the risk would be without it."""
 
     term: str
@@ -36,7 +36,7 @@ class Factor(NamedTuple):
     event_ids: list[str]
 
 
-class Issue(NamedTuple):
+class IssueRisk(NamedTuple):
     """The risk because of one issue, and what it is made of."""
 
     issue_id: str
@@ -47,10 +47,10 @@ class Issue(NamedTuple):
     days_ago: int
     weight: float
     """What time leaves of what happened, 0..1."""
-    factors: list[Factor]
+    factors: list[RiskFactor]
 
 
-class Explained(NamedTuple):
+class RiskExplanation(NamedTuple):
     """All that is known about a customer's risk at a moment."""
 
     customer_id: str
@@ -60,7 +60,7 @@ class Explained(NamedTuple):
     raise_at: float
     prospect: bool
     log_is_whole: bool
-    issues: list[Issue]
+    issues: list[IssueRisk]
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
@@ -68,14 +68,14 @@ class Explained(NamedTuple):
         return self._asdict() | {"at": self.at.isoformat().replace("+00:00", "Z"), "issues": issues}
 
 
-class Found(NamedTuple):
+class CustomerEvents(NamedTuple):
     """A customer's events in the log, each once, oldest first by their own time."""
 
     events: list[Event]
     log_is_whole: bool
 
 
-def find(settings: Settings, customer_id: str, meter: Meter = silent) -> Found:
+def find(settings: Settings, customer_id: str, meter: Meter = silent) -> CustomerEvents:
     """Read the customer's partition of every input topic.
 
     Raises
@@ -105,7 +105,7 @@ def find(settings: Settings, customer_id: str, meter: Meter = silent) -> Found:
                     events.setdefault(f"{topic.name}/{event.event_id}", event)
     if not events:
         raise NotFound(f"no event of customer {customer_id!r} is in the log")
-    return Found(in_order(list(events.values())), whole)
+    return CustomerEvents(in_order(list(events.values())), whole)
 
 
 def _of(bounds: dict[tuple[str, int], tuple[int, int]], partition: int) -> Iterator[tuple[int, int]]:
@@ -123,7 +123,7 @@ def _event(record: Any, decoder: Decoder | None, customer_id: str) -> Event | No
     return event if event.customer_id == customer_id else None
 
 
-def explain(settings: Settings, customer_id: str, at: datetime | None = None, meter: Meter = silent) -> Explained:
+def explain(settings: Settings, customer_id: str, at: datetime | None = None, meter: Meter = silent) -> RiskExplanation:
     """Why the risk was what it was at ``at``; without it, when the customer's last event happened.
 
     Raises
@@ -140,7 +140,7 @@ def explain(settings: Settings, customer_id: str, at: datetime | None = None, me
     return explained(find(settings, customer_id, meter), customer_id, at, policy)
 
 
-def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskPolicy) -> Explained:
+def explained(events: CustomerEvents, customer_id: str, at: datetime | None, policy: RiskPolicy) -> RiskExplanation:
     """The explanation from a customer's events.
 
     Raises
@@ -148,22 +148,22 @@ def explained(found: Found, customer_id: str, at: datetime | None, policy: RiskP
     NotFound
         Nothing had happened by ``at``.
     """
-    moment = at or found.events[-1].occurred_at
-    by_then = [event for event in found.events if event.occurred_at <= moment]
+    moment = at or events.events[-1].occurred_at
+    by_then = [event for event in events.events if event.occurred_at <= moment]
     if not by_then:
-        first = found.events[0].occurred_at
+        first = events.events[0].occurred_at
         raise NotFound(f"nothing had happened by {moment:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
     customer = _folded(by_then, policy)
     issues = [_issue(customer, name, by_then, milliseconds(moment), policy) for name in issues_of(customer.contacts)]
     issues.sort(key=lambda issue: -issue.churn_risk_0_1)
-    return Explained(
+    return RiskExplanation(
         customer_id,
         moment,
         len(by_then),
         policy.version,
         policy.raise_at,
         customer.is_prospect,
-        found.log_is_whole,
+        events.log_is_whole,
         [] if customer.is_prospect else issues,
     )
 
@@ -175,13 +175,13 @@ def _folded(events: Sequence[Event], policy: RiskPolicy) -> Customer:
     return customer
 
 
-def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, policy: RiskPolicy) -> Issue:
+def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, policy: RiskPolicy) -> IssueRisk:
     contacts = issues_of(customer.contacts)[issue_id]
     now = assess(case_of(customer, contacts), at, policy)
     logit = log(now.after / (1 - now.after))
     facts = known(events, issue_id)
     factors = [
-        Factor(
+        RiskFactor(
             c.term,
             sentence(c) or "",
             c.value,
@@ -193,7 +193,7 @@ def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, 
     ]
     status = next((alert.status for alert in customer.alerts if alert.issue_id == issue_id), None)
     days = _days_ago(contacts, at)
-    return Issue(issue_id, now.after, now.before, status, history(contacts), days, now.weight, factors)
+    return IssueRisk(issue_id, now.after, now.before, status, history(contacts), days, now.weight, factors)
 
 
 def _days_ago(contacts: Sequence[Contact], at: int) -> int:

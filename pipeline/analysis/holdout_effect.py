@@ -1,4 +1,4 @@
-"""What acting on alerts changed, from the alerts that were held out.
+"""The effect of acting on alerts, measured against the alerts that were held out.
 
 A customer counts once, with their first alert and its arm. They left when they bought nothing voluntarily in the days
 after it. Customers for whom that many days are not over yet are not counted.

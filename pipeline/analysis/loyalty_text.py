@@ -1,4 +1,4 @@
-"""The loyalty state in plain words, and by name."""
+"""The loyalty state as sentences for a person, and as data for a program."""
 
 from typing import Any
 
@@ -58,26 +58,26 @@ def sentences(state: Loyalty) -> list[str]:
 
 
 def _phase(state: Loyalty) -> str:
-    found = state.rhythm
-    gap = f"{found.own_gap_days:.0f} days"
-    usual = f"their usual gap of {gap}" if found.repeat_occasions else f"the usual gap of {gap}"
-    silent = f"silent for {_days(found.silence_days)}, {found.silence_in_gaps:.1f} times {usual}"
-    if state.lifecycle == "active" and found.silence_in_gaps >= PRIORS.rest_at_gaps:
+    rhythm = state.rhythm
+    gap = f"{rhythm.own_gap_days:.0f} days"
+    usual = f"their usual gap of {gap}" if rhythm.repeat_occasions else f"the usual gap of {gap}"
+    silent = f"silent for {_days(rhythm.silence_days)}, {rhythm.silence_in_gaps:.1f} times {usual}"
+    if state.lifecycle == "active" and rhythm.silence_in_gaps >= PRIORS.rest_at_gaps:
         return f"Active by contract; otherwise {silent}."
     return f"{state.lifecycle.capitalize()}: {silent}."
 
 
 def _regular(state: Loyalty) -> str:
-    found = state.standing
-    name = found.quadrant or f"{'Long-standing' if found.long_standing else 'Not long-standing'}, perhaps regular"
+    segment = state.standing
+    name = segment.quadrant or f"{'Long-standing' if segment.long_standing else 'Not long-standing'}, perhaps regular"
     basket = (
-        f"a mean basket of {found.basket_ratio:.1f} typical ones"
-        if found.basket_ratio is not None
+        f"a mean basket of {segment.basket_ratio:.1f} typical ones"
+        if segment.basket_ratio is not None
         else "a basket nobody can compare, for want of purchases in its currency"
     )
     return (
-        f"{name[0].upper()}{name[1:]}: first bought {_days(found.tenure_days)} ago; "
-        f"{_plural(found.occasions_in_year, 'purchase day')} within the last year, {basket}."
+        f"{name[0].upper()}{name[1:]}: first bought {_days(segment.tenure_days)} ago; "
+        f"{_plural(segment.occasions_in_year, 'purchase day')} within the last year, {basket}."
     )
 
 
@@ -106,19 +106,19 @@ def _others(state: Loyalty) -> list[str]:
 
 
 def _attachment(state: Loyalty) -> str:
-    found = state.attachment
-    if found.attachment is None:
+    shown = state.attachment
+    if shown.attachment is None:
         return "Attachment: too early to tell."
     parts = {
-        "comes back unprompted": found.unprompted_repurchase,
-        "recommends us": found.recommendation,
-        "pays the full price": found.full_price_share,
-        "finds it easy": found.ease,
+        "comes back unprompted": shown.unprompted_repurchase,
+        "recommends us": shown.recommendation,
+        "pays the full price": shown.full_price_share,
+        "finds it easy": shown.ease,
     }
     known = ", ".join(f"{name} {value:.0%}" for name, value in parts.items() if value is not None)
     broken = "; less for broken promises" if state.promises.broken else ""
-    low = " (low)" if found.attachment < PRIORS.low_attachment else ""
-    return f"Attachment {found.attachment:.0%}{low}: {known}{broken}."
+    low = " (low)" if shown.attachment < PRIORS.low_attachment else ""
+    return f"Attachment {shown.attachment:.0%}{low}: {known}{broken}."
 
 
 def _bound(state: Loyalty) -> list[str]:
@@ -151,8 +151,8 @@ def _promises(state: Loyalty) -> list[str]:
         "missed": kept.promises_missed,
         "not due yet": kept.promises_open,
     }
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return [f"Our promises to them: {said}."] if said else []
+    promises = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return [f"Our promises to them: {promises}."] if promises else []
 
 
 def surveys(consent: str | None, may: bool) -> str:

@@ -1,4 +1,4 @@
-"""What the fitted purchase models expect of one customer, at the moment of the question."""
+"""What the fitted purchase models expect one customer to buy next."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -49,19 +49,19 @@ def outlook(settings: Settings, customer: Customer, at: datetime, state: Loyalty
     """
     if not settings.purchase_model or state is None:
         return None
-    found = read_learned(settings.purchase_model)
+    parameters = read_learned(settings.purchase_model)
     if any(binding.kind == "contractual" for binding in state.bindings):
         return None
     history = history_of(customer, milliseconds(at) // DAY_MS, contractual=False)
     if history is None:
         return None
-    model, weeks = found.purchase_model(Leaving.AFTER_REPEAT_PURCHASES), found.hold_out.weeks
+    model, weeks = parameters.purchase_model(Leaving.AFTER_REPEAT_PURCHASES), parameters.hold_out.weeks
     return Outlook(
-        found.version,
+        parameters.version,
         weeks,
         expected_purchases(model, history, weeks),
         chance_to_buy(model, history, weeks),
-        shown_alive(found.purchase_model(Leaving.AFTER_ANY_PURCHASE), history),
+        shown_alive(parameters.purchase_model(Leaving.AFTER_ANY_PURCHASE), history),
     )
 
 

@@ -1,4 +1,4 @@
-"""Parameters on record in the warehouse, and putting a file on record."""
+"""Lists the parameters on record in the warehouse, and records a file of them."""
 
 from datetime import UTC, datetime
 from pathlib import Path

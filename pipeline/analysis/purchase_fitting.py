@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "scipy", "matplotlib")
 
 
-class Fitted(NamedTuple):
+class FittedPurchases(NamedTuple):
     """What was learned, and the report about it: lines for a person, data for a program."""
 
     learning: "Learning"
@@ -40,7 +40,7 @@ def fit_purchases(
     currency: str | None,
     spend: bool,
     force: bool,
-) -> Fitted:
+) -> FittedPurchases:
     """Fit the purchase models and test them on unseen weeks.
 
     Raises
@@ -59,10 +59,10 @@ def fit_purchases(
     steps, started = fitting.steps(spend=spend), count(1)
     with meter(f"Fitting {len(cut.seen.x):,} customers", "starts") as progress:
         learning = fitting.learn(cut, source, lambda: progress(next(started), steps), force=force)
-    return Fitted(learning, report.as_lines(learning), msgspec.to_builtins(report.as_data(learning)))
+    return FittedPurchases(learning, report.as_lines(learning), msgspec.to_builtins(report.as_data(learning)))
 
 
-def write(fitted: Fitted, folder: Path, *, force: bool) -> list[str]:
+def write(fitted: FittedPurchases, folder: Path, *, force: bool) -> list[str]:
     """Write reports and pictures always, because they say why; then the parameters, if nothing speaks against them.
 
     Raises

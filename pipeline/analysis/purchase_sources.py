@@ -1,4 +1,4 @@
-"""Where purchases to learn from come from: the CDNOW files, the warehouse, or a CSV file."""
+"""Sources of purchases to learn from: the CDNOW files, the warehouse, or a CSV file."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""``loyalty report``: what customers said, what it cost them, and what became of their loyalty.
+"""Figures of ``loyalty report``: survey answers, customer effort, and loyalty before and after contacts.
 
 The newest state of every customer is read in pages and counted by the functions of the core; what is kept in memory are
 counts. A report is as of a moment: without one, as of the newest known event, because after it nobody could have come
@@ -28,7 +28,7 @@ _PAGE = (
 _KNOWN = "SELECT count(), toUnixTimestamp64Milli(max(last_event_at)) FROM customer_states FINAL"
 
 
-class Asked(NamedTuple):
+class ReportPeriod(NamedTuple):
     """Of which period a report is, in milliseconds, and how many customers there are."""
 
     since: int
@@ -46,13 +46,13 @@ def states(warehouse: Warehouse, page: int = PAGE) -> Iterator[Customer]:
         after = rows[-1][0]
 
 
-def _asked(warehouse: Warehouse, at: datetime | None, days: int | None) -> Asked:
+def _asked(warehouse: Warehouse, at: datetime | None, days: int | None) -> ReportPeriod:
     customers, newest_event = (int(value) for value in warehouse.query(_KNOWN).rows[0])
     if not customers:
         raise NotFound("there is no customer in the warehouse (yet); `loyalty status` shows how far behind it is")
     until = newest_event if at is None else _milliseconds(at)
     since = 0 if days is None else max(0, until + 1 - days * DAY_MS)
-    return Asked(since, until, days, customers)
+    return ReportPeriod(since, until, days, customers)
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -64,7 +64,7 @@ def _iso(at: int) -> str:
     return to_the_second(instant(at))
 
 
-def _head(asked: Asked) -> dict[str, Any]:
+def _head(asked: ReportPeriod) -> dict[str, Any]:
     since = None if asked.days is None else _iso(asked.since)
     return {"as_of": _iso(asked.at), "since": since, "customers_known": asked.customers}
 
@@ -84,10 +84,10 @@ def surveys(settings: Settings, at: datetime | None, days: int | None) -> dict[s
     asked = _asked(warehouse, at, days)
     now, before, answered, synthetic = SurveyTotals(), SurveyTotals(), 0, 0
     for customer in states(warehouse):
-        said = newest(customer, asked.since, asked.at + 1)
-        now.add(said)
-        answered += bool(said)
-        synthetic += bool(said) and customer.synthetic_events > 0
+        answers = newest(customer, asked.since, asked.at + 1)
+        now.add(answers)
+        answered += bool(answers)
+        synthetic += bool(answers) and customer.synthetic_events > 0
         if asked.days is not None:
             before.add(newest(customer, asked.since - asked.days * DAY_MS, asked.since))
     earlier = None if asked.days is None else before.result()
@@ -95,17 +95,17 @@ def surveys(settings: Settings, at: datetime | None, days: int | None) -> dict[s
     return data | _said(now.result(), earlier)
 
 
-def _said(said: Said, earlier: Said | None) -> dict[str, Any]:
+def _said(answers: Said, earlier: Said | None) -> dict[str, Any]:
     change = None
-    if earlier is not None and earlier.nps is not None and said.nps is not None:
-        change = compare(earlier.nps.estimate, said.nps.estimate)
+    if earlier is not None and earlier.nps is not None and answers.nps is not None:
+        change = compare(earlier.nps.estimate, answers.nps.estimate)
     questions = [
-        {"question": question.instrument, "low": question.low, "high": question.high, "mean": found.mean,
-         "good": found.good, **_changes(question, found, earlier)}
-        for question, found in said.ratings.items()
+        {"question": question.instrument, "low": question.low, "high": question.high, "mean": rating.mean,
+         "good": rating.good, **_changes(question, rating, earlier)}
+        for question, rating in answers.ratings.items()
     ]  # fmt: skip
     return {
-        "nps": said.nps,
+        "nps": answers.nps,
         "nps_change": change,
         "compared_with": None if earlier is None else {"nps": earlier.nps},
         "follow_up": FOLLOW_UP,

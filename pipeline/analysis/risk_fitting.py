@@ -1,4 +1,4 @@
-"""Learns the coefficients of the churn risk from history"""
+"""Learns the coefficients of the churn risk from history."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ def summary(learned: Learned) -> dict[str, Any]:
         "strength": learned.strength,
         "beats_recency": learned.beats_recency,
         "lead_95": learned.lead._asdict(),
-        "compared": {name: found._asdict() for name, found in learned.compared.items()},
+        "compared": {name: quality._asdict() for name, quality in learned.compared.items()},
     }
 
 
@@ -101,7 +101,7 @@ def as_data(learned: Learned) -> dict[str, Any]:
         "version": learned.policy.version,
         "terms": [_term(term) for term in learned.terms],
         "acting": _term(learned.acting) if learned.acting else None,
-        "classes": {name: [one._asdict() for one in found] for name, found in learned.classes.items()},
+        "classes": {name: [one._asdict() for one in classes] for name, classes in learned.classes.items()},
         "bins": BINS,
         "per_day": learned.per_day,
         "alarms_a_day": dict(learned.alarms),

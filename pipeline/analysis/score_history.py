@@ -1,4 +1,4 @@
-"""The churn risk after every stage of a service contact, with what it is made of.
+"""Keeps the churn risk after every stage of a service contact, with its contributions.
 
 Alerts hold what the desk was told. This folds the raw events again, under a policy on record, and keeps every risk,
 also those below the threshold.
@@ -80,7 +80,7 @@ _SCORED = {
     "scores": "UInt32",
     "scored_at": _MOMENT,
 }
-Row = tuple[Any, ...]
+ScoreRow = tuple[Any, ...]
 
 
 class Scored(NamedTuple):
@@ -114,29 +114,29 @@ def run(settings: Settings, version: str | None, meter: Meter = silent) -> Score
 def score(warehouse: Warehouse, policy: RiskPolicy, at_once: int = CUSTOMERS_AT_ONCE, meter: Meter = silent) -> Scored:
     """Score every customer who is due, range by range."""
     first = [str(row[0]) for row in warehouse.query(_LIMITS, {"n": at_once}).rows]
-    customers = made = 0
+    customers = written = 0
     with meter(f"scoring under {policy.version}", "ranges") as progress:
         for number, (start, end) in enumerate(pairwise([*first, ""]), start=1):
             due = _due(warehouse, policy, start, end)
-            customers, made = customers + len(due), made + (_range(warehouse, policy, due) if due else 0)
+            customers, written = customers + len(due), written + (_range(warehouse, policy, due) if due else 0)
             progress(number, len(first))
-    return Scored(policy.version, customers, made)
+    return Scored(policy.version, customers, written)
 
 
 def _due(warehouse: Warehouse, policy: RiskPolicy, start: str, end: str) -> list[_Due]:
-    found = warehouse.query(_DUE, {"version": policy.version, "first": start, "last": end}, read_only=True)
-    return [_Due(str(customer), int(events), int(fingerprint)) for customer, events, fingerprint in found.rows]
+    answer = warehouse.query(_DUE, {"version": policy.version, "first": start, "last": end}, read_only=True)
+    return [_Due(str(customer), int(events), int(fingerprint)) for customer, events, fingerprint in answer.rows]
 
 
 def _range(warehouse: Warehouse, policy: RiskPolicy, due: Sequence[_Due]) -> int:
     now = datetime.now(UTC)
     events = between(warehouse, due[0].customer_id, due[-1].customer_id)
-    rows: list[Row] = []
-    scored: list[Row] = []
+    rows: list[ScoreRow] = []
+    scored: list[ScoreRow] = []
     for customer in due:
-        found = list(_rows(customer.customer_id, events, policy, now))
-        rows.extend(found)
-        scored.append((policy.version, *customer, len(found), now))
+        customer_rows = list(_rows(customer.customer_id, events, policy, now))
+        rows.extend(customer_rows)
+        scored.append((policy.version, *customer, len(customer_rows), now))
     for table, columns, block in (("score_history", _SCORES, rows), ("scored_customers", _SCORED, scored)):
         if block:
             token = blake2b(repr(block).encode(), digest_size=16).hexdigest()
@@ -144,24 +144,26 @@ def _range(warehouse: Warehouse, policy: RiskPolicy, due: Sequence[_Due]) -> int
     return len(rows)
 
 
-def _rows(customer_id: str, events: Mapping[str, Sequence[Event]], policy: RiskPolicy, now: datetime) -> Iterator[Row]:
-    for found in scores(events.get(customer_id, ()), policy):
-        yield _row(customer_id, found, policy.version, now)
+def _rows(
+    customer_id: str, events: Mapping[str, Sequence[Event]], policy: RiskPolicy, now: datetime
+) -> Iterator[ScoreRow]:
+    for score in scores(events.get(customer_id, ()), policy):
+        yield _row(customer_id, score, policy.version, now)
 
 
-def _row(customer_id: str, found: Score, version: str, now: datetime) -> Row:
+def _row(customer_id: str, score: Score, version: str, now: datetime) -> ScoreRow:
     return (
         version,
         customer_id,
-        found.issue_id,
-        found.event_id,
-        instant(found.now.at),
-        found.now.after,
-        found.now.before,
-        [part.term for part in found.contributions],
-        [part.value for part in found.contributions],
-        [part.logit for part in found.contributions],
-        found.evidence,
-        found.synthetic,
+        score.issue_id,
+        score.event_id,
+        instant(score.now.at),
+        score.now.after,
+        score.now.before,
+        [part.term for part in score.contributions],
+        [part.value for part in score.contributions],
+        [part.logit for part in score.contributions],
+        score.evidence,
+        score.synthetic,
         now,
     )

@@ -1,4 +1,4 @@
-"""Raw events of the warehouse as events again, customer by customer, a bounded number at a time."""
+"""Reads raw events back from the warehouse, customer by customer, a bounded number at a time."""
 
 import math
 import re
@@ -44,7 +44,7 @@ def between(warehouse: Warehouse, first: str, last: str) -> dict[str, list[Event
 
 
 def _read(warehouse: Warehouse, chosen: str, parameters: Mapping[str, Any]) -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = {}
+    events: dict[str, list[Event]] = {}
     for table, kind in TABLES.items():
         answer = warehouse.query(
             f"SELECT * FROM {table} WHERE {chosen} "  # noqa: S608 - the names are ours
@@ -59,8 +59,8 @@ def _read(warehouse: Warehouse, chosen: str, parameters: Mapping[str, Any]) -> d
             columns = dict(zip(answer.columns, row, strict=True))
             for name in moments:
                 columns[name] = _moment(columns[name])
-            found.setdefault(columns["customer_id"], []).append(_event(kind, columns))
-    return found
+            events.setdefault(columns["customer_id"], []).append(_event(kind, columns))
+    return events
 
 
 def _moment(text: str | None) -> datetime | None:

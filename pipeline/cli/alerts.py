@@ -1,4 +1,4 @@
-"""``loyalty alerts``."""
+"""``loyalty alerts``: list, show and tail."""
 
 from typing import Annotated
 

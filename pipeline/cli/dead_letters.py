@@ -1,4 +1,4 @@
-"""``loyalty dead-letters``."""
+"""``loyalty dead-letters``: list, show and replay."""
 
 import sys
 from typing import Annotated
@@ -60,12 +60,14 @@ def replay(
     settings = settings_of(data_dir, running=True)
     if identity is not None:
         dead_letters.find(settings, identity)
-    done = dead_letters.replay(settings, lambda letter: all_ or letter.identity == identity or letter.reason == reason)
-    output.say(f"Sent {done.sent} record{'s' if done.sent != 1 else ''} again.")
-    if done.of_erased:
-        output.say(f"{done.of_erased} name customers who were erased and stay where they are.")
-    for refused, why in done.refused[:REFUSED_SHOWN]:
+    replayed = dead_letters.replay(
+        settings, lambda letter: all_ or letter.identity == identity or letter.reason == reason
+    )
+    output.say(f"Sent {replayed.sent} record{'s' if replayed.sent != 1 else ''} again.")
+    if replayed.of_erased:
+        output.say(f"{replayed.of_erased} name customers who were erased and stay where they are.")
+    for refused, why in replayed.refused[:REFUSED_SHOWN]:
         output.say(f"{refused} was not taken: {why}")
-    if done.refused:
-        output.say(f"Kafka did not take {len(done.refused)}; they are still dead letters, and can be sent again.")
+    if replayed.refused:
+        output.say(f"Kafka did not take {len(replayed.refused)}; they are still dead letters, and can be sent again.")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``loyalty import`` and ``loyalty simulate``: events from a file, and events of people who do not exist."""
+"""``loyalty import`` and ``loyalty simulate``: events from a file, and synthetic events."""
 
 from datetime import datetime
 from pathlib import Path

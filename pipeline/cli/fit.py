@@ -1,4 +1,4 @@
-"""``loyalty fit``."""
+"""``loyalty fit``: learn risk coefficients and purchase models."""
 
 from datetime import datetime
 from enum import StrEnum

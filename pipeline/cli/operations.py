@@ -1,4 +1,4 @@
-"""``loyalty status``, ``doctor`` and ``audit``: is it well, what is wrong, is everything there."""
+"""``loyalty status``, ``doctor`` and ``audit``: health, problems with their remedies, completeness."""
 
 from typing import Annotated
 

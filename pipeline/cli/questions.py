@@ -46,7 +46,7 @@ def ask(
     if sql:
         output.say(question.sql)
         return
-    asked = answers.Asked(settings_of(data_dir, running=True), question, dict(map(_pair, set_ or [])))
+    asked = answers.AskedQuestion(settings_of(data_dir, running=True), question, dict(map(_pair, set_ or [])))
     if csv is not None or parquet is not None:
         printing.write(asked, "CSVWithNames" if csv is not None else "Parquet", csv or parquet or "", limit)
         return

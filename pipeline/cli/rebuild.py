@@ -1,4 +1,4 @@
-"""``loyalty rebuild``."""
+"""``loyalty rebuild``: states and tables made again from the topics."""
 
 from typing import Annotated
 
@@ -16,14 +16,14 @@ def rebuild(
     warehouse: Annotated[bool, typer.Option("--warehouse", help="The tables only; beside running processes.")] = False,
     states_: Annotated[bool, typer.Option("--states", help="The states only; beside running processes.")] = False,
     accept_fewer: Annotated[
-        bool, typer.Option("--accept-fewer", help="Go on although records do not make the rows any more they made.")
+        bool, typer.Option("--accept-fewer", help="Continue even if some existing rows would no longer be produced.")
     ] = False,
     forget: Annotated[
-        bool, typer.Option("--forget-expired", help="Go on although events have left the topics: states lose them.")
+        bool, typer.Option("--forget-expired", help="Continue even if events have left the topics: states lose them.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Make states and warehouse anew from the topics, beside the live ones, and swap. Run again, it goes on."""
+    """Rebuild states and tables from the topics next to the live ones, then swap them; a rerun continues."""
     settings = settings_of(data_dir, running=True)
     both = warehouse == states_
     if not yes:
@@ -36,9 +36,9 @@ def rebuild(
 
 def _confirm(*, warehouse: bool, of_states: bool) -> None:
     if warehouse:
-        typer.confirm("Fill every table anew and put it into the place of the live one?", abort=True)
+        typer.confirm("Fill every table again and replace the live one with it?", abort=True)
     if of_states:
-        typer.confirm("Fold all events again and put what differs into the place of the live states?", abort=True)
+        typer.confirm("Fold all events again and replace the live states that differ?", abort=True)
 
 
 def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
@@ -47,16 +47,18 @@ def _warehouse(settings: Settings, *, accept_fewer: bool) -> None:
 
     with output.bar(unit="records") as bar:
         task = bar.add_task("filling", total=None)
-        done = tables.rebuild(
+        rebuilt = tables.rebuild(
             settings,
             lambda what, n, of: bar.update(task, description=what, completed=n, total=of),
             accept_fewer=accept_fewer,
         )
-    output.say(f"Swapped {len(done.tables)} tables: {', '.join(sorted(done.tables))}. The sinks go on by themselves.")
-    for table, count in done.carried.items():
+    output.say(
+        f"Swapped {len(rebuilt.tables)} tables: {', '.join(sorted(rebuilt.tables))}. The sinks go on by themselves."
+    )
+    for table, count in rebuilt.carried.items():
         output.say(f"{count} rows of {table} were carried over: their records have left the topics.")
-    for table, count in done.fewer.items():
-        output.say(f"{count} rows of {table} are not made any more.")
+    for table, count in rebuilt.fewer.items():
+        output.say(f"{count} rows of {table} are no longer produced.")
 
 
 def _states(settings: Settings, *, forget_expired: bool) -> None:
@@ -66,17 +68,17 @@ def _states(settings: Settings, *, forget_expired: bool) -> None:
 
     with output.bar(unit="events") as bar:
         task = bar.add_task("folding", total=None)
-        done = states.rebuild(
+        rebuilt = states.rebuild(
             settings,
             lambda partition: open_store(settings, partition, "rebuild"),
             lambda what, n, of: bar.update(task, description=what, completed=n, total=of),
             forget_expired=forget_expired,
         )
-    found = f"{done.changed} differed and were put into place, {done.erased} of nobody's events were erased"
-    if not done.changed and not done.erased:
-        found = "all equal the live ones"
-    told = f"The desk got {done.told} messages" if done.told else "Nobody was told anything"
-    output.say(f"Folded {done.states} states again: {found}. {told}.")
-    output.say(f"The workers waited {done.waited:.0f} s and go on by themselves.")
-    if done.kept:
-        output.say(f"{done.kept} states hold more than the workers had committed, and stay as they are.")
+    outcome = f"{rebuilt.changed} differed and were put into place, {rebuilt.erased} of nobody's events were erased"
+    if not rebuilt.changed and not rebuilt.erased:
+        outcome = "all equal the live ones"
+    messages = f"The desk got {rebuilt.told} messages" if rebuilt.told else "Nobody was told anything"
+    output.say(f"Folded {rebuilt.states} states again: {outcome}. {messages}.")
+    output.say(f"The workers waited {rebuilt.waited:.0f} s and go on by themselves.")
+    if rebuilt.kept:
+        output.say(f"{rebuilt.kept} states hold more than the workers had committed, and stay as they are.")

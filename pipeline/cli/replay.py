@@ -1,4 +1,4 @@
-"""``loyalty replay``."""
+"""``loyalty replay``: real purchases of a published data set."""
 
 from typing import Annotated
 

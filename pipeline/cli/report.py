@@ -1,4 +1,4 @@
-"""``loyalty report``."""
+"""``loyalty report``: surveys, effort, loyalty shift, and the effect of acting."""
 
 from typing import Annotated
 

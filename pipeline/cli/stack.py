@@ -1,4 +1,4 @@
-"""``loyalty up``, ``demo``, ``reset``, ``worker`` and ``sink``: what runs."""
+"""``loyalty up``, ``demo``, ``reset``, ``worker`` and ``sink``: the local stack and its processes."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``loyalty topics``."""
+"""``loyalty topics``: create, list, accept and resume."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ def accept(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic, by its name in `loyalty topics list`.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Go on with a topic that was deleted and made again, or without records that left it unread."""
+    """Accept a topic that was deleted and created again, or records that expired before they were read."""
     from pipeline.cli.printing import topics
     from pipeline.operations import topic_acceptance
 
@@ -33,13 +33,13 @@ def accept(
 
 @commands.command("resume", epilog=example("loyalty topics resume purchases --as-dead-letters"))
 def resume(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="An input that stands; `loyalty status` names it.")],
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A stopped input; `loyalty status` names it.")],
     data_dir: DataDir = None,
     as_dead_letters: Annotated[
-        bool, typer.Option("--as-dead-letters", help="What is in it now and cannot be used becomes dead letters.")
+        bool, typer.Option("--as-dead-letters", help="Records in it now that cannot be used become dead letters.")
     ] = False,
 ) -> None:
-    """Let an input go on that stands because too much of it could not be used."""
+    """Resume an input that was stopped because too many of its records could not be used."""
     from pipeline.cli.printing import output
     from pipeline.operations import stopped_inputs
 

@@ -1,4 +1,4 @@
-"""``loyalty erase``: take a customer out of everything, for good, and say what was done.
+"""Erases a customer everywhere, for good, and returns a receipt.
 
 The order carries the guarantee. Killed at any step and run again, it goes on and ends with the same receipt:
 
@@ -28,7 +28,7 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure import warehouse_search
 from pipeline.erasure.erased_customers import check_id, entry_of, receipt_id_of
 from pipeline.erasure.reasons import ErasureReason
-from pipeline.erasure.receipt import CHANGELOG, Found, Receipt
+from pipeline.erasure.receipt import CHANGELOG, ErasurePlan, ErasureReceipt
 from pipeline.erasure.suppression_list import Suppression, is_enforced, suppress
 from pipeline.erasure.topic_scan import keys_of, traces
 from pipeline.erasure.warehouse_search import Noted
@@ -41,7 +41,7 @@ WAIT_SECONDS = 120.0
 """How long workers and sinks may take to notice."""
 
 
-def look(settings: Settings, customer_id: str, meter: Meter = silent) -> Found:
+def look(settings: Settings, customer_id: str, meter: Meter = silent) -> ErasurePlan:
     """What there is of a customer; changes nothing.
 
     Raises
@@ -59,10 +59,10 @@ def look(settings: Settings, customer_id: str, meter: Meter = silent) -> Found:
         left = traces(settings, customer_id, progress)
     has_state = any(trace.has_state for trace in left)
     rows, alerts = warehouse_search.count(warehouse, customer_id), warehouse_search.open_alerts(warehouse, customer_id)
-    return Found(customer_id, entry, rows, has_state, left, alerts)
+    return ErasurePlan(customer_id, entry, rows, has_state, left, alerts)
 
 
-def check_known(found: Found, *, even_if_unknown: bool) -> None:
+def check_known(found: ErasurePlan, *, even_if_unknown: bool) -> None:
     """Refuse to erase nobody: it is more often a mistyped id than a wish.
 
     Raises
@@ -79,12 +79,12 @@ def check_known(found: Found, *, even_if_unknown: bool) -> None:
 
 def erase(
     settings: Settings,
-    found: Found,
+    found: ErasurePlan,
     why: ErasureReason,
     say: Callable[[str], None],
     open_intents: Callable[[Settings], Set[object]],
     meter: Meter = silent,
-) -> Receipt:
+) -> ErasureReceipt:
     """Steps 1 to 7; ``say`` takes what each did, ``open_intents`` gives the batches that sinks have recorded and not
     committed.
 
@@ -117,7 +117,7 @@ def erase(
     places = [entry for entry in warehouse_search.noted(warehouse, said.receipt_id) if entry.found]
     with meter("Reading the log", "records") as progress:
         remains = traces(settings, found.customer_id, progress)
-    return Receipt(*receipt, places, remains, on_disk)
+    return ErasureReceipt(*receipt, places, remains, on_disk)
 
 
 def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Who was erased: what every command that answers about a customer asks first."""
+"""Whether a customer was erased; every command that answers about a customer asks this first."""
 
 from datetime import UTC, datetime
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""``loyalty export``: everything that is held about a customer, for their request to see it (Art. 15 GDPR).
+"""Collects everything that is held about a customer, for their request to see it (Art. 15 GDPR).
 
 One JSON document. ``tables`` has a section for every table of the warehouse with rows of theirs, by the same look at
 the schema as the erasure; ``dead_letters`` what could not be used; ``topics`` what Kafka holds of them and until when;

@@ -1,4 +1,4 @@
-"""What an erasure finds and what it did, for people and programs."""
+"""What an erasure will remove, and the receipt of what it removed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ CHANGELOG = f"topic {STATES.name}"
 """The place of a receipt that is no table."""
 
 
-class Found(NamedTuple):
+class ErasurePlan(NamedTuple):
     """What there is of a customer before anything is done."""
 
     customer_id: str
@@ -34,7 +34,7 @@ class Found(NamedTuple):
         return bool(self.entry or any(self.rows.values()) or self.traces)
 
 
-class Receipt(NamedTuple):
+class ErasureReceipt(NamedTuple):
     """What an erasure did. It holds no id; who knows the id can compute the receipt's."""
 
     receipt_id: str
@@ -62,7 +62,7 @@ def remaining(trace: Trace) -> dict[str, Any]:
     return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and to_the_second(trace.until)}
 
 
-def plan_data(found: Found) -> dict[str, Any]:
+def plan_data(found: ErasurePlan) -> dict[str, Any]:
     """What would be erased, for a program."""
     rows = found.rows | {CHANGELOG: int(found.has_state)}
     return {

@@ -14,7 +14,7 @@ from pipeline.core.contract.naming import names
 from pipeline.core.state.marks import customer_of, is_piece
 from pipeline.core.state.suppression import referrer_in
 from pipeline.errors import Unreachable
-from pipeline.progress import Share
+from pipeline.progress import OnProgress
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
 KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
@@ -32,7 +32,7 @@ class Trace(NamedTuple):
     """Whether the newest record of one of their keys is a state or a piece of one (only in the changelog)."""
 
 
-def traces(settings: Settings, customer_id: str, progress: Share) -> list[Trace]:
+def traces(settings: Settings, customer_id: str, progress: OnProgress) -> list[Trace]:
     """Read every topic and look for a customer; topics without them are left out.
 
     Raises

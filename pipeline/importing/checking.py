@@ -22,7 +22,7 @@ from pipeline.importing.identity import Repeats, content_key
 from pipeline.importing.mapping import Plan
 from pipeline.importing.rows import File, Row
 from pipeline.importing.units import Apart, Unit, units
-from pipeline.progress import Count
+from pipeline.progress import OnCount
 
 """Told how many bytes were read."""
 STEP = 500
@@ -69,7 +69,7 @@ FIRST = 40
 """How many of the first events are remembered, to ask whether they were imported before."""
 
 
-def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path | None, progress: Count) -> Checked:
+def check(file: File, plan: Plan, maker: Maker, repeats: Repeats, rejects: Path | None, progress: OnCount) -> Checked:
     """Read every row; ``rejects`` is written when there are any, all of it or not at all.
 
     Raises

@@ -1,4 +1,4 @@
-"""``loyalty import``: a firm's history out of a file, as events with their original times."""
+"""Imports a firm's history from a file, as events with their original times."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ from pipeline.topics import INPUTS
 from pipeline.warehouse.client import connect
 
 
-class Imported(NamedTuple):
+class ImportResult(NamedTuple):
     """What an import came to."""
 
     topic: str
@@ -88,10 +88,10 @@ class _Work:
             return check(self.file, self.plan, self.maker, self.repeats, rejects, lambda n: progress(n, self.file.size))
 
 
-def dry_run(path: Path, mapping_path: Path, meter: Meter = silent, *, notify: bool) -> Imported:
+def dry_run(path: Path, mapping_path: Path, meter: Meter = silent, *, notify: bool) -> ImportResult:
     """Validate everything and send nothing; nothing is written either."""
     work = _Work(path, mapping_path, meter, notify=notify)
-    return Imported(work.topic, work.check(None), 0, 0, None)
+    return ImportResult(work.topic, work.check(None), 0, 0, None)
 
 
 def run(
@@ -104,7 +104,7 @@ def run(
     again: bool = False,
     most_rejects: float = 1.0,
     rate: float | None = None,
-) -> Imported:
+) -> ImportResult:
     """Check a file, then send what fits; a run that was interrupted is gone on with.
 
     ``most_rejects`` is in percent of the rows. ``again`` sends what the warehouse holds from elsewhere all the same.
@@ -127,12 +127,12 @@ def run(
         known = note.read(path, made)
         kept = rejects if checked.rejected else None
         if known is not None and known.done:
-            return Imported(work.topic, checked, 0, known.sent, kept)
+            return ImportResult(work.topic, checked, 0, known.sent, kept)
         if known is None:
             _refuse_many(checked, most_rejects, rejects)
             known = _first(settings, work, made, checked, again=again)
         done, found = _send(settings, work, known, checked, rate)
-        return Imported(work.topic, checked, done.sent - found, found, kept)
+        return ImportResult(work.topic, checked, done.sent - found, found, kept)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from pipeline.importing.mapping import Plan
 from pipeline.importing.note import Note
 from pipeline.importing.rows import File
 from pipeline.importing.units import Unit, units
-from pipeline.progress import Count
+from pipeline.progress import OnCount
 from pipeline.topics import BY_NAME, IMPORT_HEADER
 
 PIECE = 20_000
@@ -94,7 +94,7 @@ def send(
     note: Note,
     events: Iterable[Numbered],
     noted: Callable[[Note], object],
-    progress: Count,
+    progress: OnCount,
     rate: float | None = None,
     crash: CrashPoints | None = None,
 ) -> tuple[Note, int]:

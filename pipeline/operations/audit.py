@@ -1,4 +1,4 @@
-"""``loyalty audit``: is every record of the log in the warehouse, once, and nothing else; do the states count them."""
+"""Compares the warehouse and the states with the log: every record has its row, once, and nothing else is there."""
 
 import contextlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""``loyalty dead-letters``: look at records that could not be used, and send them again once the cause is gone."""
+"""Reads dead letters, and sends them again once the cause is gone."""
 
 import hashlib
 import re
@@ -24,7 +24,7 @@ MOST_WAITING_KB = 64 * 1024
 FLUSH_SECONDS = 120.0
 
 
-class Letter(NamedTuple):
+class StoredLetter(NamedTuple):
     """A dead letter: its id (partition-offset in ``dead-letters``), what went wrong, and the record as it was."""
 
     identity: str
@@ -66,7 +66,7 @@ def _text(data: bytes | None) -> str | None:
     return None if data is None else data[:SHOWN_BYTES].decode(errors="backslashreplace")
 
 
-def read(settings: Settings) -> Iterator[Letter]:
+def read(settings: Settings) -> Iterator[StoredLetter]:
     """Every dead letter in the topic, partition by partition, oldest first."""
     bounds = kafka.end_offsets(settings, [DEAD_LETTERS])
     reader = kafka.consumer(settings, "letters", settings.group("letters"))
@@ -79,7 +79,7 @@ def read(settings: Settings) -> Iterator[Letter]:
         reader.close()
 
 
-def _until(reader: Any, end: int) -> Iterator[Letter]:
+def _until(reader: Any, end: int) -> Iterator[StoredLetter]:
     while True:
         message = reader.poll(10)
         if message is None or message.error() is not None:
@@ -89,11 +89,11 @@ def _until(reader: Any, end: int) -> Iterator[Letter]:
             return
 
 
-def _letter(message: Any) -> Letter:
+def _letter(message: Any) -> StoredLetter:
     headers = kafka.headers_of(message)
     errors = errors_of(headers)
     received = _number(errors.get("appended_at_ms"), message.timestamp()[1]) / 1000
-    return Letter(
+    return StoredLetter(
         f"{message.partition()}-{message.offset()}",
         errors.get("topic", "?"),
         _number(errors.get("partition"), -1),
@@ -116,40 +116,40 @@ Successors = Mapping[str, Collection[bytes]]
 """Ids of letters that were sent again, with what came back as a letter: digests of the values."""
 
 
-def successors(found: Iterable[Letter]) -> Successors:
+def successors(letters: Iterable[StoredLetter]) -> Successors:
     """Which letters were sent again and came back."""
     came_back: dict[str, set[bytes]] = {}
-    for letter in found:
+    for letter in letters:
         for name, value in letter.headers:
             if name == REPLAYED and value is not None:
                 came_back.setdefault(value.decode(errors="replace"), set()).add(_digest(letter))
     return came_back
 
 
-def current(found: Iterable[Letter], came_back: Successors) -> Iterator[Letter]:
+def current(letters: Iterable[StoredLetter], came_back: Successors) -> Iterator[StoredLetter]:
     """Letters that no newer one stands for: a record that was sent again, unchanged, and set aside again is one letter.
 
     What a header claims alone hides nothing: the newer letter holds the same value.
     """
     gone = set[tuple[str, int, int]]()
-    for letter in found:
+    for letter in letters:
         if (values := came_back.get(letter.identity)) and _digest(letter) in values:
             gone.add(letter.place)
         if letter.place not in gone:
             yield letter
 
 
-def _digest(letter: Letter) -> bytes:
+def _digest(letter: StoredLetter) -> bytes:
     return hashlib.sha256(letter.value or b"").digest()
 
 
-def distinct(found: Iterable[Letter]) -> list[Letter]:
+def distinct(letters: Iterable[StoredLetter]) -> list[StoredLetter]:
     """Each record's letter once: after a crash, or sent again in vain, the same record is set aside again."""
-    letters = list(found)
-    return list({letter.place: letter for letter in current(letters, successors(letters))}.values())
+    read_letters = list(letters)
+    return list({letter.place: letter for letter in current(read_letters, successors(read_letters))}.values())
 
 
-def find(settings: Settings, identity: str) -> Letter:
+def find(settings: Settings, identity: str) -> StoredLetter:
     """A dead letter by its id.
 
     Raises
@@ -174,7 +174,7 @@ class Replayed(NamedTuple):
     """Ids of those that Kafka did not take, and why."""
 
 
-def replay(settings: Settings, wanted: Callable[[Letter], bool]) -> Replayed:
+def replay(settings: Settings, wanted: Callable[[StoredLetter], bool]) -> Replayed:
     """Send dead letters to the input they came from. The letters stay where they are.
 
     What names a customer who was erased is not sent: it would lie in the topic for another year. Nor is what the worker
@@ -218,7 +218,7 @@ def _noted(identity: str, confirmed: set[str], refused: dict[str, str]) -> Calla
     return done
 
 
-def _key(settings: Settings, letter: Letter) -> bytes | None:
+def _key(settings: Settings, letter: StoredLetter) -> bytes | None:
     kind = BY_NAME[settings.logical(letter.topic)].kind
     if kind is None:
         return letter.key

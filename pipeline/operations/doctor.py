@@ -1,4 +1,4 @@
-"""``loyalty doctor``: what is wrong, and what to do about it."""
+"""Checks the installation and the running stack; every finding has its remedy."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ SAMPLED = 200
 CLOCK_SECONDS = 5.0
 
 
-class Finding(NamedTuple):
+class DoctorFinding(NamedTuple):
     """One check: whether it is well, what was found, and the remedy when it is not."""
 
     check: str
@@ -40,7 +40,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[DoctorFinding]:
     """All checks, in the order in which one rests on the other."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("configuration", lambda s: f"kafka {s.kafka}, clickhouse {s.clickhouse}, data {s.directory}"),
@@ -57,15 +57,15 @@ def examine(settings: Settings) -> list[Finding]:
     return [_checked(name, check, settings) for name, check in checks]
 
 
-def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> DoctorFinding:
     try:
-        return Finding(name, True, check(settings))
+        return DoctorFinding(name, True, check(settings))
     except LoyaltyError as failed:
-        found, _, remedy = str(failed).partition(". ")
-        return Finding(name, False, found, remedy)
+        problem, _, remedy = str(failed).partition(". ")
+        return DoctorFinding(name, False, problem, remedy)
     except OSError as failed:
-        found, _, remedy = str(of_system(failed) or failed).partition("; ")
-        return Finding(name, False, found, remedy)
+        problem, _, remedy = str(of_system(failed) or failed).partition("; ")
+        return DoctorFinding(name, False, problem, remedy)
 
 
 def _disk(settings: Settings) -> str:
@@ -105,8 +105,8 @@ def _broker(settings: Settings) -> str:
 def _topics(settings: Settings) -> str:
     kafka.verify_topics(settings)
     with contextlib.closing(Suppressions(settings)) as suppressions:
-        found = continuity.look(settings, suppressions)
-    continuity.check(settings, found, "worker", {})
+        positions = continuity.look(settings, suppressions)
+    continuity.check(settings, positions, "worker", {})
     for topic, why in standing(settings).items():
         raise stands(topic, why)
     return f"all there, {settings.partitions} partitions each, stamped by the broker"
@@ -174,7 +174,7 @@ def _progress(settings: Settings) -> str:
     return _all_well(health.progress(settings), "")
 
 
-def _all_well(verdicts: list[health.Verdict], remedy: str) -> str:
+def _all_well(verdicts: list[health.HealthVerdict], remedy: str) -> str:
     bad = [f"{verdict.name} {verdict.state}: {verdict.why}" for verdict in verdicts if not verdict.well]
     if bad:
         raise Refused("; ".join(bad) + (f". {remedy}" if remedy else ""))

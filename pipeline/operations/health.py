@@ -1,4 +1,4 @@
-"""Whether everything gets on, judged by what moves: ``loyalty status`` and ``loyalty doctor`` ask here.
+"""Judges processes and their progress by what moves; ``loyalty status`` and ``loyalty doctor`` use it.
 
 A part that answers may still do nothing. So a process of the local stack counts as well only while it runs, is not
 frozen, says that it is ready, and took its turn lately; workers and sinks, wherever they run, only while somebody is in
@@ -31,7 +31,7 @@ Places = dict[tuple[str, int], tuple[int, int]]
 """From which offset and before which something waits, by topic and partition."""
 
 
-class Verdict(NamedTuple):
+class HealthVerdict(NamedTuple):
     """Of a process, or of all that do one thing: in a word how it is, and why that is not well."""
 
     name: str
@@ -49,42 +49,42 @@ class Verdict(NamedTuple):
         return not self.why
 
 
-def processes(settings: Settings) -> list[Verdict]:
+def processes(settings: Settings) -> list[HealthVerdict]:
     """Those of the local stack and who watches over them; nothing when none runs here."""
     known = record.read(settings.directory)
     if known is None:
         return []
-    found = [_process(settings, name, entry) for name, entry in known["processes"].items()]
-    return [*found, _supervisor(settings, known)]
+    verdicts = [_process(settings, name, entry) for name, entry in known["processes"].items()]
+    return [*verdicts, _supervisor(settings, known)]
 
 
-def _supervisor(settings: Settings, known: Mapping[str, Any]) -> Verdict:
+def _supervisor(settings: Settings, known: Mapping[str, Any]) -> HealthVerdict:
     idle = stack.unwatched_seconds(settings.directory)
     why = f"the processes were last looked at {idle:.0f} s ago" if idle > STALE_SECONDS else ""
     memory, state = _alive(known.get("pid"), None)
     if state == psutil.STATUS_STOPPED:
-        return Verdict(
+        return HealthVerdict(
             "supervisor", "frozen", "it was stopped by a signal (SIGCONT lets it go on)", known["pid"], memory
         )
-    return Verdict("supervisor", "stuck" if why else "running", why, known.get("pid"), memory)
+    return HealthVerdict("supervisor", "stuck" if why else "running", why, known.get("pid"), memory)
 
 
-def _process(settings: Settings, name: str, entry: Mapping[str, Any]) -> Verdict:
+def _process(settings: Settings, name: str, entry: Mapping[str, Any]) -> HealthVerdict:
     memory, state = _alive(entry["pid"], entry["started"])
     verdict = _how(settings, name, entry, state)
     return verdict._replace(pid=entry["pid"], memory_mb=memory, restarts=entry["restarts"])
 
 
-def _how(settings: Settings, name: str, entry: Mapping[str, Any], state: str | None) -> Verdict:
+def _how(settings: Settings, name: str, entry: Mapping[str, Any], state: str | None) -> HealthVerdict:
     reason = str(entry.get("reason") or "")
     if entry.get("given_up"):
-        return Verdict(name, "given up", f"{reason}; tried again until it runs")
+        return HealthVerdict(name, "given up", f"{reason}; tried again until it runs")
     if state is None:
-        return Verdict(name, "DOWN", reason or "it ended")
+        return HealthVerdict(name, "DOWN", reason or "it ended")
     if state == psutil.STATUS_STOPPED:
-        return Verdict(name, "frozen", "it was stopped by a signal (SIGCONT lets it go on)")
+        return HealthVerdict(name, "frozen", "it was stopped by a signal (SIGCONT lets it go on)")
     why = _JUDGES[name](settings) if name in _JUDGES else ""
-    return Verdict(name, "running" if not why else "not well", why or "")
+    return HealthVerdict(name, "running" if not why else "not well", why or "")
 
 
 def _alive(pid: Any, started: float | None) -> tuple[int | None, str | None]:
@@ -107,23 +107,23 @@ def _warehouse(settings: Settings) -> str:
 
 
 def _worker(settings: Settings) -> str:
-    said = gauges(settings.worker_metrics_port)
-    if said is None:
+    metrics = gauges(settings.worker_metrics_port)
+    if metrics is None:
         return "it does not answer on its metrics port"
-    if not said.get("loyalty_ready"):
+    if not metrics.get("loyalty_ready"):
         return "it has no partitions yet, or recovers their states"
-    return _stale(said.get("loyalty_alive_timestamp_seconds", 0.0))
+    return _stale(metrics.get("loyalty_alive_timestamp_seconds", 0.0))
 
 
 def _sink(settings: Settings) -> str:
-    said = gauges(settings.sink_metrics_port)
-    if said is None:
+    metrics = gauges(settings.sink_metrics_port)
+    if metrics is None:
         return "it does not answer on its metrics port"
-    if not said.get("loyalty_sink_ready"):
+    if not metrics.get("loyalty_sink_ready"):
         return "it has no partitions yet"
-    if said.get("loyalty_sink_paused"):
+    if metrics.get("loyalty_sink_paused"):
         return "it waits for ClickHouse, which does not take a batch"
-    return _stale(said.get("loyalty_sink_alive_timestamp_seconds", 0.0))
+    return _stale(metrics.get("loyalty_sink_alive_timestamp_seconds", 0.0))
 
 
 def _stale(alive: float) -> str:
@@ -159,7 +159,7 @@ def gauges(port: int) -> dict[str, float] | None:
     return {name: float(value) for name, value, *_ in pairs}
 
 
-def progress(settings: Settings) -> list[Verdict]:
+def progress(settings: Settings) -> list[HealthVerdict]:
     """Whether workers and sinks, wherever they run, get on.
 
     Raises
@@ -192,19 +192,19 @@ def _unmoved(places: Places, now: Places) -> Places:
     return {key: place for key, place in places.items() if key[1] not in moved}
 
 
-def _judged(settings: Settings, kind: str, members: int, first: Places, still: Places) -> Verdict:
+def _judged(settings: Settings, kind: str, members: int, first: Places, still: Places) -> HealthVerdict:
     waiting = sum(end - begin for begin, end in first.values())
     if not members:
-        return Verdict(
+        return HealthVerdict(
             f"{kind}s", "none", f"no {kind} is in its group, {waiting} records wait. Start one: loyalty {kind}"
         )
     partitions = sorted({key[1] for key in still})
     if partitions and _holds_records(settings, still):
-        return Verdict(
+        return HealthVerdict(
             f"{kind}s", "stuck", f"records wait in partitions {partitions}, and nothing of them was committed in "
             f"{MOVES_SECONDS:.0f} s. Look into the log of the {kind} that holds them, and start it again",
         )  # fmt: skip
-    return Verdict(f"{kind}s", "getting on", behind=waiting)
+    return HealthVerdict(f"{kind}s", "getting on", behind=waiting)
 
 
 def _holds_records(settings: Settings, places: Places) -> bool:

@@ -1,4 +1,4 @@
-"""How far behind the worker and the sink are, and waiting until they are not."""
+"""Lag of the worker and the sink, and waiting until it is zero."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pipeline.errors import Transient
 from pipeline.topics import INPUTS, TOPICS, Topic
 
 
-class Behind(NamedTuple):
+class TopicLag(NamedTuple):
     """Records in a topic, and how many of them a kind of process has not finished; ``None``: it does not read it."""
 
     topic: str
@@ -19,35 +19,35 @@ class Behind(NamedTuple):
     sink: int
 
 
-def behind(settings: Settings) -> list[Behind]:
+def topic_lags(settings: Settings) -> list[TopicLag]:
     """The lag of every topic."""
     ends = kafka.end_offsets(settings, TOPICS)
     worker = kafka.committed(settings, settings.group("worker"), INPUTS)
     sink = kafka.committed(settings, settings.group("sink"), TOPICS)
-    found = []
+    topics = []
     for topic in TOPICS:
         bounds = {key: bound for key, bound in ends.items() if key[0] == topic.name}
-        found.append(
-            Behind(
+        topics.append(
+            TopicLag(
                 topic.name,
                 sum(end - first for first, end in bounds.values()),
                 _lag(bounds, worker) if topic in INPUTS else None,
                 _lag(bounds, sink),
             )
         )
-    return found
+    return topics
 
 
-def _lag(bounds: dict[tuple[str, int], tuple[int, int]], done: dict[tuple[str, int], int]) -> int:
-    return sum(max(0, end - max(first, done.get(key, 0))) for key, (first, end) in bounds.items())
+def _lag(bounds: dict[tuple[str, int], tuple[int, int]], committed: dict[tuple[str, int], int]) -> int:
+    return sum(max(0, end - max(first, committed.get(key, 0))) for key, (first, end) in bounds.items())
 
 
 def left_of(settings: Settings, process: str) -> dict[tuple[str, int], tuple[int, int]]:
     """What workers or sinks have not finished: from which offset, and before which, by topic and partition."""
     topics: Sequence[Topic] = INPUTS if process == "worker" else TOPICS
     ends = kafka.end_offsets(settings, topics)
-    done = kafka.committed(settings, settings.group(process), topics)
-    begins = {key: max(first, done.get(key, 0)) for key, (first, _) in ends.items()}
+    committed = kafka.committed(settings, settings.group(process), topics)
+    begins = {key: max(first, committed.get(key, 0)) for key, (first, _) in ends.items()}
     return {key: (begins[key], end) for key, (_, end) in ends.items() if begins[key] < end}
 
 

@@ -1,4 +1,4 @@
-"""``loyalty warehouse migrate``, ``status`` and ``dictionary``."""
+"""The warehouse's schema: its migrations, applying them, and the data dictionary."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def planned(settings: Settings) -> str:
     )
 
 
-def migrate(settings: Settings, told: Callable[[str], None]) -> list[str]:
+def migrate(settings: Settings, applying: Callable[[str], None]) -> list[str]:
     """Apply what is missing; returns the names of what was applied."""
     _ = migrations.pending(_looking(settings))  # before a database is created
     warehouse = connect(settings, create_database=True, seconds=3_600)
     return migrations.migrate(
-        warehouse, quiet=lambda: start_checks.nobody_writes(settings), told=lambda migration: told(migration.name)
+        warehouse, quiet=lambda: start_checks.nobody_writes(settings), told=lambda migration: applying(migration.name)
     )
 
 

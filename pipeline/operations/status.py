@@ -1,4 +1,4 @@
-"""``loyalty status``: what runs, how far behind it is, when something last happened."""
+"""The status of the stack: processes, lag per topic, progress, and the newest event of each topic."""
 
 import contextlib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pipeline.config import Settings
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError
 from pipeline.operations import health
-from pipeline.operations.lag import behind
+from pipeline.operations.lag import topic_lags
 from pipeline.operations.stopped_inputs import standing
 from pipeline.warehouse.client import connect
 
@@ -46,7 +46,7 @@ def _topics(settings: Settings) -> list[dict[str, Any]]:
     with contextlib.closing(Suppressions(settings)) as suppressions:
         continuity.check(settings, continuity.look(settings, suppressions, ["worker"]), "worker", {})
     why = standing(settings)
-    return [lag._asdict() | {"stands": why.get(lag.topic)} for lag in behind(settings)]
+    return [lag._asdict() | {"stands": why.get(lag.topic)} for lag in topic_lags(settings)]
 
 
 def _part(read: Any) -> Any:
@@ -57,11 +57,11 @@ def _part(read: Any) -> Any:
 
 
 def _processes(settings: Settings) -> dict[str, Any]:
-    found = [_process(verdict) for verdict in health.processes(settings)]
-    return {"processes": found[:-1], "supervisor": found[-1] if found else None}
+    processes = [_process(verdict) for verdict in health.processes(settings)]
+    return {"processes": processes[:-1], "supervisor": processes[-1] if processes else None}
 
 
-def _process(verdict: health.Verdict) -> dict[str, Any]:
+def _process(verdict: health.HealthVerdict) -> dict[str, Any]:
     return {
         "process": verdict.name,
         "pid": verdict.pid,
@@ -96,14 +96,14 @@ def _last_events(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def is_healthy(found: dict[str, Any]) -> bool:
+def is_healthy(stack: dict[str, Any]) -> bool:
     """Whether everything that should run does, answers, and gets on."""
     return (
-        all(entry["running"] for entry in found["processes"])
-        and (found["supervisor"] is None or found["supervisor"]["running"])
-        and isinstance(found["topics"], list)
-        and not any(topic["stands"] for topic in found["topics"])
-        and isinstance(found["last_events"], list)
-        and isinstance(found["progress"], list)
-        and all(entry["well"] for entry in found["progress"])
+        all(entry["running"] for entry in stack["processes"])
+        and (stack["supervisor"] is None or stack["supervisor"]["running"])
+        and isinstance(stack["topics"], list)
+        and not any(topic["stands"] for topic in stack["topics"])
+        and isinstance(stack["last_events"], list)
+        and isinstance(stack["progress"], list)
+        and all(entry["well"] for entry in stack["progress"])
     )

@@ -1,4 +1,4 @@
-"""``loyalty topics resume``: an input goes on that stands because too much of it could not be used."""
+"""Inputs that were stopped because too many of their records could not be used, and resuming them."""
 
 import contextlib
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""``loyalty topics accept``: go on with a topic that was deleted and made again, or without records that are gone.
+"""Accepts a topic that was deleted and created again, or records that expired before they were read.
 
-Nothing is taken back: what the old records came to stays in states, alerts and tables, and is told apart from the new
-ones (:mod:`pipeline.kafka.incarnations`). The order carries the guarantee; killed at any step, it is done again:
+Nothing is taken back: results of the old records stay in states, alerts and tables, distinguishable from the new ones
+(:mod:`pipeline.kafka.incarnations`). The order carries the guarantee; killed at any step, it is repeated:
 
 1. workers and sinks have left their groups
 2. the list of erased customers, if it is what was made again, is filled from the warehouse
@@ -36,7 +36,7 @@ _SUPPRESSIONS = """
 """
 
 
-class Accepted(NamedTuple):
+class TopicAcceptance(NamedTuple):
     """What was accepted of a topic."""
 
     anew: bool
@@ -47,7 +47,7 @@ class Accepted(NamedTuple):
     """Erased customers who were put on the list again."""
 
 
-def accept(settings: Settings, topic: str) -> Accepted:
+def accept(settings: Settings, topic: str) -> TopicAcceptance:
     """Accept a topic as it is now.
 
     Raises
@@ -61,41 +61,41 @@ def accept(settings: Settings, topic: str) -> Accepted:
         raise Refused(f"there is no topic {topic!r}; `loyalty topics list` shows them")
     kafka.verify_topics(settings)
     with contextlib.closing(connect(settings)) as warehouse, contextlib.closing(Suppressions(settings)) as list_:
-        found = continuity.look(settings, list_)
-        if topic == STATES.name and topic in found.others():
+        positions = continuity.look(settings, list_)
+        if topic == STATES.name and topic in positions.others():
             raise topic_refusals.again(settings, topic)
-        strange = topic in found.others() or topic in lineage.others(settings, warehouse, found.known)
-        gone = [] if topic in found.others() else list(_gone(found, warehouse, topic))
+        strange = topic in positions.others() or topic in lineage.others(settings, warehouse, positions.known)
+        gone = [] if topic in positions.others() else list(_gone(positions, warehouse, topic))
         if not strange and not gone:
-            return Accepted(False, [])
+            return TopicAcceptance(False, [])
         _check_alone(settings)  # 1
-        return _accept(settings, warehouse, found, topic, strange, gone)
+        return _accept(settings, warehouse, positions, topic, strange, gone)
 
 
 def _accept(
-    settings: Settings, warehouse: Warehouse, found: Found, topic: str, strange: bool, gone: Sequence[Gone]
-) -> Accepted:
+    settings: Settings, warehouse: Warehouse, positions: Found, topic: str, strange: bool, gone: Sequence[Gone]
+) -> TopicAcceptance:
     crash = CrashPoints.from_env(os.environ)
     stored = lineage.incarnations(warehouse)
-    restored = _restore(settings, warehouse, found, stored) if strange and topic == SUPPRESSED.name else 0  # 2
+    restored = _restore(settings, warehouse, positions, stored) if strange and topic == SUPPRESSED.name else 0  # 2
     crash.reached(Point.ACCEPT_RESTORED)
-    lineage.give_up(warehouse, gone, found.known.bases())  # 3
+    lineage.give_up(warehouse, gone, positions.known.bases())  # 3
     crash.reached(Point.ACCEPT_GIVEN_UP)
     continuity.skip(settings, [one for one in gone if one.reader == "worker"])
     if strange:
         after = stored[topic].number if topic in stored else -1
-        continuity.go_on_with(settings, found, topic, crash, after)  # 4, 5
+        continuity.go_on_with(settings, positions, topic, crash, after)  # 4, 5
         crash.reached(Point.ACCEPT_REMEMBERED)
     if topic == SUPPRESSED.name:
-        continuity.remember_list(settings, found.ids[topic])
-    return Accepted(strange, gone, restored)
+        continuity.remember_list(settings, positions.ids[topic])
+    return TopicAcceptance(strange, gone, restored)
 
 
-def _gone(found: Found, warehouse: Warehouse, topic: str) -> Iterator[Gone]:
+def _gone(positions: Found, warehouse: Warehouse, topic: str) -> Iterator[Gone]:
     """What was lost and not given up yet: a sink goes by what the warehouse says, a worker by its commits."""
     passed = {"worker": {}, "sink": lineage.passed(warehouse, "sink")}
     for reader in READERS:
-        yield from (one for one in found.gone(reader, passed[reader]) if one.topic == topic)
+        yield from (one for one in positions.gone(reader, passed[reader]) if one.topic == topic)
 
 
 def _check_alone(settings: Settings) -> None:
@@ -104,10 +104,10 @@ def _check_alone(settings: Settings) -> None:
             raise Refused(f"{running} {process}(s) run. Stop workers and sinks, and run this again")
 
 
-def _restore(settings: Settings, warehouse: Warehouse, found: Found, stored: dict[str, Incarnation]) -> int:
+def _restore(settings: Settings, warehouse: Warehouse, positions: Found, stored: dict[str, Incarnation]) -> int:
     """Fill the list from the warehouse: who was erased, and the ids of the other topics."""
     rows = warehouse.query(_SUPPRESSIONS).rows
     put(settings, {str(digest): Suppression(at, str(why), str(receipt)) for digest, at, why, receipt in rows})
-    lacking = {t: one for t, one in stored.items() if found.known.newest(t) is None and t != SUPPRESSED.name}
+    lacking = {t: one for t, one in stored.items() if positions.known.newest(t) is None and t != SUPPRESSED.name}
     continuity.remember(settings, lacking)
     return len(rows)

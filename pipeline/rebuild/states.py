@@ -36,7 +36,7 @@ from pipeline.errors import Refused, Transient
 from pipeline.kafka import record_of
 from pipeline.kafka.incarnations import Bases
 from pipeline.policy import policy_of
-from pipeline.progress import Stage
+from pipeline.progress import OnStage
 from pipeline.rebuild.refolded import Refolded, differences
 from pipeline.records import Record
 from pipeline.topics import INPUTS, STATES
@@ -103,7 +103,7 @@ def check(settings: Settings, bases: Bases, *, forget_expired: bool) -> None:
 
 
 def rebuild(
-    settings: Settings, store_of: Callable[[int], Store], progress: Stage, *, forget_expired: bool = False
+    settings: Settings, store_of: Callable[[int], Store], progress: OnStage, *, forget_expired: bool = False
 ) -> Rebuilt:
     """Fold every state again and swap. ``store_of`` makes a partition's empty store.
 
@@ -173,7 +173,7 @@ class _Following:
         reader: Consumer,
         parts: Sequence[Refolded],
         suppressions: Suppressions,
-        progress: Stage,
+        progress: OnStage,
         bases: Bases,
     ) -> None:
         self._settings = settings
@@ -242,7 +242,7 @@ class _Swap:
         self._suppressed = suppressed
         self._crash = crash
 
-    async def run(self, parts: Sequence[Refolded], progress: Stage) -> Rebuilt:
+    async def run(self, parts: Sequence[Refolded], progress: OnStage) -> Rebuilt:
         """Every partition, one after the other."""
         outputs = KafkaOutputs(self._settings, CrashPoints())
         done = Rebuilt()

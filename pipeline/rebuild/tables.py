@@ -27,7 +27,7 @@ from pipeline.erasure.suppression_list import Suppressions
 from pipeline.erasure.warehouse_search import left_over
 from pipeline.errors import Refused
 from pipeline.kafka.incarnations import Bases
-from pipeline.progress import Stage
+from pipeline.progress import OnStage
 from pipeline.rebuild import shadow, shadow_sink
 from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink import duplicates, lineage
@@ -51,7 +51,7 @@ class Rebuilt(NamedTuple):
     """Rows that are not made any more, by table."""
 
 
-def rebuild(settings: Settings, progress: Stage, *, accept_fewer: bool = False) -> Rebuilt:
+def rebuild(settings: Settings, progress: OnStage, *, accept_fewer: bool = False) -> Rebuilt:
     """Fill every table anew and swap; goes on with what was interrupted.
 
     Raises
@@ -95,7 +95,7 @@ def _beside(
     live: Warehouse,
     made: Shadow,
     topics: Topics,
-    progress: Stage,
+    progress: OnStage,
     crash: CrashPoints,
     *,
     accept_fewer: bool,

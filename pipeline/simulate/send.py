@@ -8,7 +8,7 @@ import orjson
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Unreachable
-from pipeline.progress import Count
+from pipeline.progress import OnCount
 
 
 def encode(event: dict[str, object]) -> bytes:
@@ -17,7 +17,7 @@ def encode(event: dict[str, object]) -> bytes:
 
 
 def send(
-    settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: Count, rate: float | None = None
+    settings: Settings, events: Iterable[tuple[str, dict[str, object]]], progress: OnCount, rate: float | None = None
 ) -> int:
     """Send events, each under its customer's key; returns how many the broker confirmed.
 

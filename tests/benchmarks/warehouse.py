@@ -11,7 +11,7 @@ from itertools import chain
 
 import orjson
 
-from pipeline.analysis.answers import Asked
+from pipeline.analysis.answers import AskedQuestion
 from pipeline.analysis.cookbook import shipped
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
@@ -168,7 +168,7 @@ def _sizes(warehouse: Warehouse, events: int) -> Table:
 def _times(settings: Settings, events: int) -> Table:
     rows: list[Sequence[Cell]] = []
     for question in shipped():
-        rows.append((question.name, *_timed(lambda q=question: Asked(settings, q, {}).rows(None).rows)))  # type: ignore[misc]
+        rows.append((question.name, *_timed(lambda q=question: AskedQuestion(settings, q, {}).rows(None).rows)))  # type: ignore[misc]
     how = (
         f"Seconds over {events:,} raw events, as `loyalty ask` asks: the first time, and the best of up to {REPEATS} "
         "more; no cache of results."

@@ -16,7 +16,7 @@ from tests.stacks import eventually
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
 
 
-def of_workers(field: Field) -> health.Verdict:
+def of_workers(field: Field) -> health.HealthVerdict:
     """What is found of the workers; no sink runs, and that is said."""
     workers, sinks = health.progress(field.settings)
     assert (sinks.state, sinks.well) == ("none", False)

@@ -30,7 +30,7 @@ def answers(firm: World) -> Callable[[str], Result]:
 
     def answered(name: str) -> Result:
         if name not in known:
-            known[name] = ask.Asked(firm.settings, ask.chosen(name), {}).rows(None)
+            known[name] = ask.AskedQuestion(firm.settings, ask.chosen(name), {}).rows(None)
         return known[name]
 
     return answered

@@ -56,7 +56,7 @@ def loyalty(settings: Settings, *arguments: str) -> Result:
     ],
 )
 def test_words_mean_the_questions_that_have_all_of_them(words: str, meant: list[str]) -> None:
-    assert [question.name for question in cookbook.found(words, ALL)] == meant
+    assert [question.name for question in cookbook.matching(words, ALL)] == meant
 
 
 def test_a_newcomer_finds_the_captive_with_one_command(firm: World) -> None:
@@ -114,11 +114,11 @@ def test_what_cannot_be_set_is_refused_with_the_remedy(
     firm: World, name: str, given: dict[str, str], said: str
 ) -> None:
     with pytest.raises(Refused, match=said):
-        ask.Asked(firm.settings, BY_NAME[name], given)
+        ask.AskedQuestion(firm.settings, BY_NAME[name], given)
 
 
 def test_a_moment_with_a_time_zone_is_that_moment(firm: World) -> None:
-    asked = ask.Asked(firm.settings, BY_NAME["cohorts"], {"at": "2025-06-01T02:30:00+02:00"})
+    asked = ask.AskedQuestion(firm.settings, BY_NAME["cohorts"], {"at": "2025-06-01T02:30:00+02:00"})
     assert asked.values["at"] == "2025-06-01 00:30:00.000"
 
 
@@ -136,7 +136,7 @@ def test_a_head_that_does_not_fit_its_query_is_a_mistake_in_the_file() -> None:
 
 
 def test_csv_and_parquet_hold_what_the_table_holds(firm: World, tmp_path: Path) -> None:
-    asked = ask.Asked(firm.settings, BY_NAME["nps_by_segment"], {})
+    asked = ask.AskedQuestion(firm.settings, BY_NAME["nps_by_segment"], {})
     answer = asked.rows(None)
     answers.write(asked, "CSVWithNames", str(tmp_path / "a.csv"), None)
     answers.write(asked, "Parquet", str(tmp_path / "a.parquet"), None)
@@ -153,10 +153,10 @@ def test_csv_and_parquet_hold_what_the_table_holds(firm: World, tmp_path: Path) 
 
 
 def test_a_file_is_written_whole_or_not_at_all(firm: World, tmp_path: Path) -> None:
-    asked = ask.Asked(firm.settings, BY_NAME["captive"], {})
+    asked = ask.AskedQuestion(firm.settings, BY_NAME["captive"], {})
     kept = tmp_path / "kept.csv"
     kept.write_text("before")
-    broken = ask.Asked(firm.settings, BY_NAME["captive"]._replace(sql="SELECT throwIf(1) FROM customers"), {})
+    broken = ask.AskedQuestion(firm.settings, BY_NAME["captive"]._replace(sql="SELECT throwIf(1) FROM customers"), {})
     with pytest.raises(Exception, match="throwIf"):
         answers.write(broken, "CSVWithNames", str(kept), None)
     assert kept.read_text() == "before"
@@ -166,7 +166,7 @@ def test_a_file_is_written_whole_or_not_at_all(firm: World, tmp_path: Path) -> N
 
 
 def test_standard_output_holds_the_csv_and_nothing_else(firm: World, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    answers.write(ask.Asked(firm.settings, BY_NAME["captive"], {}), "CSVWithNames", "-", 3)
+    answers.write(ask.AskedQuestion(firm.settings, BY_NAME["captive"], {}), "CSVWithNames", "-", 3)
     read = list(csv.DictReader(capfdbinary.readouterr().out.decode().splitlines()))
     assert (len(read), read[0]["captive"]) == (3, "true")
 
@@ -179,7 +179,7 @@ def test_one_form_at_a_time(firm: World) -> None:
 def test_a_question_can_only_read(firm: World) -> None:
     writing = BY_NAME["captive"]._replace(sql="INSERT INTO customer_states (customer_id) SELECT 'x'", parameters=())
     with pytest.raises(Exception, match=r"can only read|returns no rows|readonly"):
-        ask.Asked(firm.settings, writing, {}).rows(None)
+        ask.AskedQuestion(firm.settings, writing, {}).rows(None)
 
 
 # --- of nothing
@@ -195,7 +195,7 @@ def empty(firm: World) -> Settings:
 
 def test_before_the_first_event_a_question_says_where_to_look(empty: Settings) -> None:
     with pytest.raises(NotFound, match="there is no customer in the warehouse"):
-        ask.Asked(empty, BY_NAME["captive"], {})
+        ask.AskedQuestion(empty, BY_NAME["captive"], {})
 
 
 def test_of_one_prospect_every_question_says_in_words_why_there_is_no_answer(
@@ -206,9 +206,9 @@ def test_of_one_prospect_every_question_says_in_words_why_there_is_no_answer(
         "customer-states": [Record(0, 1_760_000_000_000, b"c-1", encode_state(prospect), [])]})  # fmt: skip
     told = {}
     for question in ALL:
-        answers.show(ask.Asked(empty, question, {}), 10)
+        answers.show(ask.AskedQuestion(empty, question, {}), 10)
         told[question.name] = capsys.readouterr().out
-    answers.write(ask.Asked(empty, BY_NAME["captive"], {}), "CSVWithNames", "-", None)
+    answers.write(ask.AskedQuestion(empty, BY_NAME["captive"], {}), "CSVWithNames", "-", None)
     assert ask.NOTHING in capsys.readouterr().err
     assert "no alert was ever raised" in told["calibration"]
     assert "loyalty fit purchases" in told["customer_value"]

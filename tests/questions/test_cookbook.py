@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.analysis import answers as ask
 from pipeline.analysis import cookbook
-from pipeline.analysis.cookbook import Question
+from pipeline.analysis.cookbook import CookbookQuestion
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.glossary.registry import definitions
 from pipeline.warehouse.client import Result
@@ -48,7 +48,7 @@ def test_an_answer_is_that_of_a_plain_count(
     firm: World, known: Known, answers: Callable[[str], Result], name: str, setting: str
 ) -> None:
     question, given = ALL[name], SETTINGS[setting]
-    answer = ask.Asked(firm.settings, question, given).rows(None) if given else answers(name)
+    answer = ask.AskedQuestion(firm.settings, question, given).rows(None) if given else answers(name)
     found = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
     expected = ORACLES[name](known, **arguments(question, given))
     assert expected or setting != "as they come", "the firm has nothing to answer this with"
@@ -57,7 +57,7 @@ def test_an_answer_is_that_of_a_plain_count(
         assert mine == {column: close(value) for column, value in theirs.items()}
 
 
-def arguments(question: Question, given: dict[str, str]) -> dict[str, int]:
+def arguments(question: CookbookQuestion, given: dict[str, str]) -> dict[str, int]:
     """What a recomputation is asked for, from what a person would write."""
     values = {parameter.name: given.get(parameter.name, parameter.default) for parameter in question.parameters}
     return {name: moment(text) if name == "at" else int(text) for name, text in values.items()}

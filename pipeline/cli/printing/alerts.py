@@ -53,7 +53,7 @@ def show_list(alerts: list[dict[str, Any]]) -> None:
     )
 
 
-def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
+def show_one(alert: dict[str, Any], messages: list[dict[str, Any]]) -> None:
     """One alert for a person."""
     risk, before = float(alert["churn_risk_0_1"]), float(alert["churn_risk_before_0_1"])
     lines = [
@@ -72,7 +72,7 @@ def show_one(alert: dict[str, Any], told: list[dict[str, Any]]) -> None:
         *(
             f"  {str(t['told_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):>4.0%}  "
             f"about {str(t['occurred_at'])[:19]}"
-            for t in told
+            for t in messages
         ),
     ]
     for line in lines:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
-from pipeline.analysis.answers import Asked, _why_nothing, listed
+from pipeline.analysis.answers import AskedQuestion, _why_nothing, listed
 from pipeline.cli.printing import output
 from pipeline.cli.printing.tables import identity, of_answer, prose
 from pipeline.errors import Refused
@@ -22,16 +22,16 @@ def show_list() -> None:
     output.say("Ask one by its name, its number, or words that no other has: loyalty ask captive")
 
 
-def show(asked: Asked, limit: int) -> None:
+def show(asked: AskedQuestion, limit: int) -> None:
     """The answer for a person."""
-    found = asked.rows(limit + 1)
+    answer = asked.rows(limit + 1)
     output.say(asked.question.text)
-    if not found.rows:
+    if not answer.rows:
         output.say(_why_nothing(asked.warehouse, asked.question))
     else:
-        rows = [[_shown(value) for value in row] for row in found.rows[:limit]]
-        output.table(of_answer(found.columns, found.types, rows), rows)
-    if len(found.rows) > limit:
+        rows = [[_shown(value) for value in row] for row in answer.rows[:limit]]
+        output.table(of_answer(answer.columns, answer.types, rows), rows)
+    if len(answer.rows) > limit:
         output.say(f"These are the first {limit} rows; --limit shows more.")
     if asked.question.notes:
         output.say(" ".join(asked.question.notes))
@@ -50,7 +50,7 @@ def _shown(value: Any) -> Any:
     return f"{value:.3f}".rstrip("0").rstrip(".") if isfinite(value) else str(value)
 
 
-def write(asked: Asked, format_: str, target: str, limit: int | None) -> None:
+def write(asked: AskedQuestion, format_: str, target: str, limit: int | None) -> None:
     """Write the answer to a file of its owner's, whole or not at all, or with ``-`` to standard output.
 
     Why an answer has no rows is said on standard error.

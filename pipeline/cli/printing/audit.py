@@ -10,31 +10,31 @@ from pipeline.sink.audit_states import Contradiction
 SHOWN = 5
 
 
-def show(found: dict[str, Any]) -> None:
+def show(report: dict[str, Any]) -> None:
     """For a person: a line per table, and a sentence per conclusion and per aggregate."""
     output.table(
         [identity("table"), "topic", "records", "rows", "no row", "repeated", "missing", prose("verdict")],
         [
             [t["table"], t["topic"], t["records"], t["rows"], t["without_row"] - len(t["missing"]), t["repeated"],
              len(t["missing"]), _verdict(t)]
-            for t in found["tables"]
+            for t in report["tables"]
         ],
     )  # fmt: skip
-    for one in found["conclusions"]:
+    for one in report["conclusions"]:
         verdict = "OK" if one["ok"] else f"{one['disagreeing']} CONTRADICT what they rest on"
         output.say(f"{one['conclusion']}: {one['compared']} compared, {verdict}.")
-    for one in found["aggregates"]:
+    for one in report["aggregates"]:
         verdict = "OK" if one["ok"] else f"but there are {one['rows']} ROWS"
         output.say(f"{one['aggregate']}: {one['counted']} records counted, {verdict}.")
-    for one in found["states"]:
+    for one in report["states"]:
         _show_states(one)
-    show_astray(found["outcomes_astray"])
-    for gap in found["gaps"]:
+    show_astray(report["outcomes_astray"])
+    for gap in report["gaps"]:
         output.say(
             f"{gap['topic']}, partition {gap['partition']}: {gap['below'] - gap['first']} records from offset "
             f"{gap['first']} on were given up at {gap['accepted_at']} before the {gap['reader']} had read them."
         )
-    for table, count in found["erased_left"].items():
+    for table, count in report["erased_left"].items():
         output.say(f"{table}: {count} rows of customers who were erased; run their erasure again.")
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.analysis import loyalty_text, outlook
-from pipeline.analysis.customer_profile import Known, _iso
+from pipeline.analysis.customer_profile import CustomerProfile, _iso
 from pipeline.cli.printing import output
 from pipeline.core.contract.currencies import to_amount
 from pipeline.core.contract.moments import milliseconds
@@ -12,9 +12,9 @@ from pipeline.core.risk.assessment import ease
 from pipeline.core.state.customer import Customer, repeat_occasions
 
 
-def show(found: Known) -> None:
+def show(profile: CustomerProfile) -> None:
     """The customer for a person."""
-    customer, alerts = found.customer, found.alerts
+    customer, alerts = profile.customer, profile.alerts
     lines = [
         f"Customer {output.clean(customer.customer_id)}",
         "",
@@ -22,8 +22,8 @@ def show(found: Known) -> None:
         *_contacts(customer),
         *_answers(customer),
         *_risk(alerts),
-        *loyalty_of(found),
-        *outlook.lines(found.outlook),
+        *loyalty_of(profile),
+        *outlook.lines(profile.outlook),
         "",
         f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
@@ -31,12 +31,16 @@ def show(found: Known) -> None:
         output.say(line)
 
 
-def loyalty_of(found: Known) -> list[str]:
+def loyalty_of(profile: CustomerProfile) -> list[str]:
     """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
-    customer, at, state = found.customer, found.at, found.loyalty
+    customer, at, state = profile.customer, profile.at, profile.loyalty
     if state is None:
-        said = customer.stated.consent if customer.stated is not None else None
-        return [loyalty_text.surveys(said.status if said is not None else None, may_survey(customer, milliseconds(at)))]
+        consent = customer.stated.consent if customer.stated is not None else None
+        return [
+            loyalty_text.surveys(
+                consent.status if consent is not None else None, may_survey(customer, milliseconds(at))
+            )
+        ]
     return [
         "",
         f"Loyalty on {_day(milliseconds(at))} (`loyalty glossary` says what the words mean):",
@@ -81,11 +85,11 @@ _SAID = {
 
 
 def _answers(customer: Customer) -> list[str]:
-    said = []
+    lines = []
     for name, answer in customer.latest.items():
         text = _SAID.get(name, f"ease {ease(answer):.0%} (score {answer.score})" if name.startswith("ces") else name)
-        said.append(f"  {_day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
-    return ["Said last:", *said] if said else ["Answered no survey."]
+        lines.append(f"  {_day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
+    return ["Said last:", *lines] if lines else ["Answered no survey."]
 
 
 def _risk(alerts: list[dict[str, Any]]) -> list[str]:

@@ -4,10 +4,10 @@ from collections import Counter
 
 from pipeline.cli.printing import output
 from pipeline.cli.printing.tables import identity, prose
-from pipeline.operations.dead_letters import SHOWN_BYTES, Letter, _text
+from pipeline.operations.dead_letters import SHOWN_BYTES, StoredLetter, _text
 
 
-def show_list(letters: list[Letter], limit: int) -> None:
+def show_list(letters: list[StoredLetter], limit: int) -> None:
     """The newest for a person, with counts by reason."""
     if not letters:
         output.say("No dead letters.")
@@ -33,7 +33,7 @@ def show_list(letters: list[Letter], limit: int) -> None:
     output.say(f"{len(letters)} in all: {counts}.")
 
 
-def show_one(letter: Letter) -> None:
+def show_one(letter: StoredLetter) -> None:
     """One dead letter for a person."""
     value = _text(letter.value)
     size = len(letter.value or b"")

@@ -1,10 +1,10 @@
-"""``loyalty demo``: real purchases and simulated service through the whole pipeline, and a report of what came out."""
+"""Runs a demo on a local stack, and prints its report."""
 
 import sys
 import time
 
 from pipeline.analysis import alerts, cookbook
-from pipeline.analysis.demo_report import EXPECTED, IN_STATES, Report, agrees, examine, timed
+from pipeline.analysis.demo_report import EXPECTED, IN_STATES, DemoReport, agrees, examine, timed
 from pipeline.cli.printing import alerts as alert_printing
 from pipeline.cli.printing import local_stack, output
 from pipeline.cli.printing.tables import of_answer
@@ -22,7 +22,7 @@ def run(settings: Settings, *, as_json: bool, leave: bool) -> LoyaltyError | Non
 
     Returns why it cannot be called a success, if so.
     """
-    report = Report()
+    report = DemoReport()
     started = time.monotonic()
     with local_stack.running(settings):
         report.seconds["start"] = round(time.monotonic() - started, 1)
@@ -38,7 +38,7 @@ def run(settings: Settings, *, as_json: bool, leave: bool) -> LoyaltyError | Non
     return LoyaltyError("the figures in ClickHouse or the states differ from the file's; see the table above")
 
 
-def _work(settings: Settings, report: Report) -> None:
+def _work(settings: Settings, report: DemoReport) -> None:
     with timed(report, "send purchases"):
         report.sent["purchases"] = event_senders.cdnow_purchases(settings, output.counted)
     with timed(report, "simulate and send service"):
@@ -54,7 +54,7 @@ def _work(settings: Settings, report: Report) -> None:
         examine(settings, connect(settings), report)
 
 
-def show(settings: Settings, report: Report) -> None:
+def show(settings: Settings, report: DemoReport) -> None:
     """The report for a person."""
     output.table(["events", "sent"], [*report.sent.items(), ("all", sum(report.sent.values()))])
     output.say(

@@ -1,10 +1,10 @@
 """Prints the doctor's findings."""
 
 from pipeline.cli.printing import output
-from pipeline.operations.doctor import Finding
+from pipeline.operations.doctor import DoctorFinding
 
 
-def show(findings: list[Finding]) -> None:
+def show(findings: list[DoctorFinding]) -> None:
     """For a person."""
     for finding in findings:
         output.say(f"{'ok  ' if finding.ok else 'BAD '} {finding.check:<14} {output.clean(finding.found)}")

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from pipeline.cli.printing import output
 from pipeline.core.contract.moments import to_the_second
-from pipeline.erasure.receipt import Found, Receipt, plan_data
+from pipeline.erasure.receipt import ErasurePlan, ErasureReceipt, plan_data
 from pipeline.erasure.topic_scan import Trace
 from pipeline.warehouse.leftovers import OnDisk
 
 
-def show_plan(found: Found) -> None:
+def show_plan(plan: ErasurePlan) -> None:
     """What would be erased, for a person."""
-    data = plan_data(found)
-    if found.entry:
+    data = plan_data(plan)
+    if plan.entry:
         output.say(
-            f"Erased before, on {to_the_second(found.entry.suppressed_at)}; running it again takes out what is left."
+            f"Erased before, on {to_the_second(plan.entry.suppressed_at)}; running it again takes out what is left."
         )
     output.table(["place", "rows now"], [[entry["place"], entry["before"]] for entry in data["places"]])
-    show_open_alerts(found.open_alerts)
-    _show_remains(found.traces)
+    show_open_alerts(plan.open_alerts)
+    _show_remains(plan.traces)
 
 
 def show_open_alerts(alerts: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ def show_open_alerts(alerts: Sequence[str]) -> None:
         )
 
 
-def show_receipt(receipt: Receipt) -> None:
+def show_receipt(receipt: ErasureReceipt) -> None:
     """The receipt for a person."""
     since = to_the_second(receipt.suppressed_at)
     output.say(f"Receipt {receipt.receipt_id}: erased, {receipt.reason}, on the list since {since}.")
@@ -38,17 +38,17 @@ def show_receipt(receipt: Receipt) -> None:
     _show_remains(receipt.remains)
 
 
-def _show_on_disk(found: OnDisk) -> None:
-    if found.old_parts:
+def _show_on_disk(on_disk: OnDisk) -> None:
+    if on_disk.old_parts:
         output.say(
-            f"The warehouse's disk still holds {found.old_parts} of the parts that were written again; the server "
+            f"The warehouse's disk still holds {on_disk.old_parts} of the parts that were written again; the server "
             "removes them when its old_parts_lifetime is over. Run it again then to see that they are gone."
         )
     else:
         output.say("The parts that were written again are gone from the warehouse's disk.")
-    if found.detached_parts:
+    if on_disk.detached_parts:
         output.say(
-            f"{found.detached_parts} detached parts lie beside the tables, and nobody can erase from those: look at "
+            f"{on_disk.detached_parts} detached parts lie beside the tables, and nobody can erase from those: look at "
             "system.detached_parts, and drop what is not needed."
         )
 

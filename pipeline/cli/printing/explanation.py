@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.analysis.explanation import Explained, Factor, Issue
+from pipeline.analysis.explanation import IssueRisk, RiskExplanation, RiskFactor
 from pipeline.cli.printing import output
 
 SHOWN_EVENTS = 4
@@ -17,31 +17,31 @@ LEAST_WEIGHT = 0.02
 """Below this share of its weight an issue is told to be over."""
 
 
-def show(found: Explained) -> None:
+def show(explained: RiskExplanation) -> None:
     """The explanation for a person who knows no statistics."""
-    for line in _lines(found):
+    for line in _lines(explained):
         output.say(line)
 
 
-def _lines(found: Explained) -> Iterator[str]:
-    yield f"Customer {output.clean(found.customer_id)}, as things stood on {found.at:%Y-%m-%d at %H:%M} UTC."
-    yield f"Read from the log: {found.events} event{'s' if found.events != 1 else ''} by then."
-    if not found.log_is_whole:
+def _lines(explained: RiskExplanation) -> Iterator[str]:
+    yield f"Customer {output.clean(explained.customer_id)}, as things stood on {explained.at:%Y-%m-%d at %H:%M} UTC."
+    yield f"Read from the log: {explained.events} event{'s' if explained.events != 1 else ''} by then."
+    if not explained.log_is_whole:
         yield "The log no longer holds its oldest records: what happened before is missing here."
-    if found.prospect:
+    if explained.prospect:
         yield "A prospect: no purchase yet, so there is no loyalty to lose and no risk to explain."
-    elif not found.issues:
+    elif not explained.issues:
         yield "They never had to contact service: there is nothing that would have made them leave."
-    for issue in found.issues:
+    for issue in explained.issues:
         yield ""
-        yield from _about(issue, found)
-    if found.issues:
+        yield from _about(issue, explained)
+    if explained.issues:
         yield ""
         yield "The points say how much the risk would change if that one thing were not so; they do not add up to the"
-        yield f"risk, because each counts for more when others are there. Coefficients: {found.model_version}."
+        yield f"risk, because each counts for more when others are there. Coefficients: {explained.model_version}."
 
 
-def _about(issue: Issue, found: Explained) -> Iterator[str]:
+def _about(issue: IssueRisk, explained: RiskExplanation) -> Iterator[str]:
     yield f"Issue {output.clean(issue.issue_id)}: {output.clean(issue.history)}"
     yield (
         f"  Of 100 customers like this about {_of_100(issue.churn_risk_0_1)} would leave; without this issue "
@@ -51,7 +51,7 @@ def _about(issue: Issue, found: Explained) -> Iterator[str]:
         yield f"  The last contact was {issue.days_ago} days ago: nothing of it counts any more."
         return
     yield f"  {_softened(issue)}"
-    yield f"  An alert is raised from {found.raise_at:.0%} on; {_STANDING[issue.status]}"
+    yield f"  An alert is raised from {explained.raise_at:.0%} on; {_STANDING[issue.status]}"
     for title, shown in (
         ("What makes it more:", [f for f in issue.factors if f.sentence and _points(f, issue) > SHOWN_POINTS]),
         ("What makes it less:", [f for f in issue.factors if f.sentence and _points(f, issue) < -SHOWN_POINTS]),
@@ -62,12 +62,12 @@ def _about(issue: Issue, found: Explained) -> Iterator[str]:
             yield from (_line(factor, _points(factor, issue)) for factor in ordered)
 
 
-def _softened(issue: Issue) -> str:
+def _softened(issue: IssueRisk) -> str:
     ago = f"{issue.days_ago} day{'s' if issue.days_ago != 1 else ''} ago" if issue.days_ago else "today"
     return f"The last contact was {ago}: what happened counts for {issue.weight:.0%} of its full weight."
 
 
-def _points(factor: Factor, issue: Issue) -> float:
+def _points(factor: RiskFactor, issue: IssueRisk) -> float:
     return (issue.churn_risk_0_1 - factor.risk_without) * 100
 
 
@@ -84,7 +84,7 @@ def _of_100(risk: float) -> str:
     return f"{risk * 100:.0f}" if risk >= 0.01 else "fewer than 1"
 
 
-def _line(factor: Factor, points: float) -> str:
+def _line(factor: RiskFactor, points: float) -> str:
     ids = [output.clean(name) for name in factor.event_ids[:SHOWN_EVENTS]]
     more = f" and {len(factor.event_ids) - len(ids)} more" if len(factor.event_ids) > len(ids) else ""
     rests = f"  ({', '.join(ids)}{more})" if ids else ""

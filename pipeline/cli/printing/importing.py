@@ -1,13 +1,13 @@
-"""Prints what came of an import."""
+"""Prints the result of an import."""
 
 from pipeline.cli.printing import output
 from pipeline.cli.printing.tables import identity, prose
-from pipeline.importing.run import Imported
+from pipeline.importing.run import ImportResult
 
 SHOWN = 8
 
 
-def show(imported: Imported, *, dry: bool) -> None:
+def show(imported: ImportResult, *, dry: bool) -> None:
     """What came of it, for a person."""
     checked = imported.checked
     for warning in checked.warnings:

@@ -1,4 +1,4 @@
-"""``loyalty up`` and what the demo shares with it: a stack that ends with the command, however the command ends."""
+"""Runs a local stack that ends with the command, however the command ends; shared by ``up`` and ``demo``."""
 
 import signal
 import threading
@@ -89,19 +89,19 @@ def running(settings: Settings, *, own_broker: bool = True) -> Iterator[stack.St
     make_unfailing("stdout", "stderr")  # the stack goes on whatever becomes of its terminal
     voice = Voice()
     before = {number: signal.signal(number, _interrupt) for number in ENDING}
-    made = stack.Stack(settings, voice.say, own_broker=own_broker)
+    local = stack.Stack(settings, voice.say, own_broker=own_broker)
     try:
         with _fetching(voice.say) as fetching:
-            made.start(fetching)
+            local.start(fetching)
         voice.finish()
-        yield made
+        yield local
     finally:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
-        if made.children:
+        if local.children:
             voice.say("Stopping ...")
-        made.stop()
-        if made.children:
+        local.stop()
+        if local.children:
             voice.say(f"Stopped. The data stays in {settings.directory}; `loyalty up` goes on from there.")
         voice.finish()
         for number, handler in before.items():

@@ -16,7 +16,7 @@ from pipeline.cli.printing import tables
 from pipeline.cli.printing.tables import Column
 from pipeline.errors import LoyaltyError
 from pipeline.logs import Unfailing
-from pipeline.progress import Share
+from pipeline.progress import OnProgress
 
 PIPED_WIDTH = 10_000
 """Nothing is wrapped or shortened for a program or a file that reads our output."""
@@ -74,7 +74,7 @@ def as_json(value: Any) -> None:
     """A value as one line of JSON; in ASCII where the output is not UTF-8, which is the same JSON."""
     text = orjson.dumps(value, default=str).decode()
     if out.encoding not in ("utf-8", "utf8"):
-        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+        text = _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
     out.file.write(text + "\n")
     out.file.flush()
 
@@ -111,7 +111,7 @@ def bar(unit: str = "events") -> Progress:
 
 
 @contextmanager
-def counted(title: str, unit: str) -> Iterator[Share]:
+def counted(title: str, unit: str) -> Iterator[OnProgress]:
     """A bar for what is told how much is done, and of how much."""
     with bar(unit) as shown:
         task = shown.add_task(title, total=None)

@@ -7,7 +7,7 @@ from pipeline.cli.printing import output
 from pipeline.cli.printing.tables import identity
 
 
-def show(recorded: Recorded | None, found: dict[str, Any]) -> None:
+def show(recorded: Recorded | None, on_record: dict[str, Any]) -> None:
     """What was put on record, if anything, and what is on record."""
     if recorded is not None:
         known = "" if recorded.new else " It was known already."
@@ -22,10 +22,10 @@ def show(recorded: Recorded | None, found: dict[str, Any]) -> None:
                 row["recorded_at"][:16],
                 row["content_hash"][:8],
             ]
-            for row in found["parameters"]
+            for row in on_record["parameters"]
         ],
     )
-    for version, alerts in found["unrecorded"].items():
+    for version, alerts in on_record["unrecorded"].items():
         output.say(
             f"{alerts} alerts mention the risk policy {version}, which is not on record: "
             "loyalty warehouse parameters FILE, with the file their workers use."

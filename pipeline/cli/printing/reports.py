@@ -1,4 +1,4 @@
-"""The reports of ``loyalty report`` as a person reads them: n everywhere, and what a figure means beside it."""
+"""Prints the reports of ``loyalty report``: every figure with its n and its meaning."""
 
 from collections.abc import Sequence
 from math import isinf
@@ -93,11 +93,11 @@ def _say_synthetic(count: int, of: str, have: str) -> None:
 def effort(data: dict[str, Any]) -> None:
     """What it cost them, for a person."""
     _say_head(data)
-    found: Sequence[OriginEffort] = data["origins"]
-    if not found:
+    origins: Sequence[OriginEffort] = data["origins"]
+    if not origins:
         output.say("Nobody contacted service.")
         return
-    everything = found[0]
+    everything = origins[0]
     output.say(f"{everything.contacts} contacts about {everything.issues} issues.")
     _say_synthetic(everything.synthetic_issues, "of the issues", "have synthetic contacts")
     output.table(
@@ -111,13 +111,13 @@ def effort(data: dict[str, Any]) -> None:
                 f"{entry.provisional} ({entry.provisional_solved} solved so far)" if entry.provisional else "0",
                 _share(entry.effortless),
             ]
-            for entry in found
+            for entry in origins
         ],
     )
     output.table(
         ["origin", "issues", "contacts", "again in 7 d", "in 30 d", "passed on", "channel changed", "said again",
          "reopened", "waited", "tried alone first", "until solved"],
-        [_cost_row(entry) for entry in found],
+        [_cost_row(entry) for entry in origins],
     )  # fmt: skip
     for line in _EFFORT_WORDS:
         output.say(line)
@@ -131,8 +131,10 @@ _EFFORT_WORDS = (
 )
 
 
-def _share(found: Estimate | None) -> str:
-    return "" if found is None else f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}, n {found.n})"
+def _share(estimate: Estimate | None) -> str:
+    return (
+        "" if estimate is None else f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%}, n {estimate.n})"
+    )
 
 
 def _cost_row(entry: OriginEffort) -> list[str]:
@@ -162,35 +164,35 @@ def _cost_row(entry: OriginEffort) -> list[str]:
 def shift(data: dict[str, Any]) -> None:
     """What became of them, for a person."""
     _say_head(data)
-    found: Ratio = data["shift"]
-    if not found.customers:
+    loyalty: Ratio = data["shift"]
+    if not loyalty.customers:
         output.say("No customer contacted service after a first purchase.")
         return
-    output.say(f"{found.customers} customers, each by one contact drawn among theirs.")
-    _say_synthetic(found.synthetic, "of these contacts", "are synthetic")
-    output.say(f"  less loyal afterwards  {found.less}")
-    output.say(f"  the same               {found.same}")
-    output.say(f"  more loyal afterwards  {found.more}")
-    reasons = ", ".join(f"{count} {why}" for why, count in found.undecided.items() if count)
-    output.say(f"  undecided              {sum(found.undecided.values())}{f' ({reasons})' if reasons else ''}")
-    for signal, signs in found.by_signal.items():
+    output.say(f"{loyalty.customers} customers, each by one contact drawn among theirs.")
+    _say_synthetic(loyalty.synthetic, "of these contacts", "are synthetic")
+    output.say(f"  less loyal afterwards  {loyalty.less}")
+    output.say(f"  the same               {loyalty.same}")
+    output.say(f"  more loyal afterwards  {loyalty.more}")
+    reasons = ", ".join(f"{count} {why}" for why, count in loyalty.undecided.items() if count)
+    output.say(f"  undecided              {sum(loyalty.undecided.values())}{f' ({reasons})' if reasons else ''}")
+    for signal, signs in loyalty.by_signal.items():
         output.say(f"  by {signal}: {signs['less']} less, {signs['same']} the same, {signs['more']} more")
-    output.say(_ratio_words(found))
+    output.say(_ratio_words(loyalty))
     output.say(
-        f"Loyalty: days with a voluntary purchase in {found.window_days} days after the contact and in as many before, "
-        "and recommendation before and after. Satisfaction does not count."
+        f"Loyalty: days with a voluntary purchase in {loyalty.window_days} days after the contact and in as many "
+        "before, and recommendation before and after. Satisfaction does not count."
     )
     output.say("Customers also drift away without a contact; that is in this ratio too.")
 
 
-def _ratio_words(found: Ratio) -> str:
-    ratio = found.ratio
+def _ratio_words(loyalty: Ratio) -> str:
+    ratio = loyalty.ratio
     if ratio is None:
         return "Nobody became less or more loyal, so there is no ratio (published: 4 : 1)."
     value = f"{ratio.value:.1f} : 1" if not isinf(ratio.value) else "nobody became more loyal"
     high = f"to {ratio.high:.1f}" if not isinf(ratio.high) else "or more"
     return (
-        f"Disloyal : loyal  {value} ({ratio.low:.1f} {high}, n {ratio.n}), {found.against_published}, "
+        f"Disloyal : loyal  {value} ({ratio.low:.1f} {high}, n {ratio.n}), {loyalty.against_published}, "
         "the ratio that CEB published."
     )
 

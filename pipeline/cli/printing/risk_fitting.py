@@ -59,12 +59,12 @@ def show(learned: Learned, *, simulated: bool) -> None:
 
 def _story(learned: Learned) -> Iterator[str]:
     counts, silence = learned.counts, learned.silence
-    made = {0: "", counts["contacts"]: " All of it is synthetic: a demonstration, not evidence."}.get(
+    synthetic = {0: "", counts["contacts"]: " All of it is synthetic: a demonstration, not evidence."}.get(
         counts["synthetic"], f" {counts['synthetic']:,} of the contacts are synthetic."
     )
     yield (
         f"Read {counts['contacts']:,} service contacts of {counts['customers']:,} customers, up to "
-        f"{day(learned.ends_at)}.{made}"
+        f"{day(learned.ends_at)}.{synthetic}"
     )
     yield (
         f"Silence after a contact: no voluntary purchase for {silence.gaps:g} times the customer's own usual gap "

@@ -10,9 +10,9 @@ SHOWN = 12
 """Digits of a checksum that a person is shown."""
 
 
-def show(found: Sequence[MigrationStatus]) -> None:
+def show(statuses: Sequence[MigrationStatus]) -> None:
     """A line per migration."""
     output.table(
         [identity("number"), identity("name"), "state", "checksum", "applied at (UTC)"],
-        [[one.number, one.name, one.state, one.checksum[:SHOWN], one.applied_at] for one in found],
+        [[one.number, one.name, one.state, one.checksum[:SHOWN], one.applied_at] for one in statuses],
     )

@@ -7,9 +7,9 @@ from pipeline.cli.printing.tables import prose
 from pipeline.kafka.stopped_inputs import stands
 
 
-def show(found: dict[str, Any]) -> None:
+def show(stack: dict[str, Any]) -> None:
     """For a person."""
-    if found["processes"]:
+    if stack["processes"]:
         output.table(
             ["process", prose("state"), "pid", "memory", "restarts"],
             [
@@ -20,36 +20,36 @@ def show(found: dict[str, Any]) -> None:
                     f"{p['memory_mb']} MB" if p["memory_mb"] else "",
                     p["restarts"],
                 ]
-                for p in found["processes"]
+                for p in stack["processes"]
             ],
         )
-        _complain([found["supervisor"], *found["processes"]], "process")
+        _complain([stack["supervisor"], *stack["processes"]], "process")
     else:
-        output.say(f"No local stack runs on {found['data_dir']}.")
-    if isinstance(found["topics"], list):
+        output.say(f"No local stack runs on {stack['data_dir']}.")
+    if isinstance(stack["topics"], list):
         output.table(
             ["topic", "records", "worker behind", "sink behind"],
             [
                 [t["topic"], t["records"], "-" if t["worker"] is None else t["worker"], t["sink"]]
-                for t in found["topics"]
+                for t in stack["topics"]
             ],
         )
-        _show_progress(found["progress"])
-        for topic in found["topics"]:
+        _show_progress(stack["progress"])
+        for topic in stack["topics"]:
             if topic["stands"]:
                 output.say(str(stands(topic["topic"], topic["stands"])))
     else:
-        output.say(f"Topics: {found['topics']['error']}")
-    if isinstance(found["last_events"], list):
+        output.say(f"Topics: {stack['topics']['error']}")
+    if isinstance(stack["last_events"], list):
         output.table(
             ["topic", "newest event (UTC)", "last received (UTC)"],
             [
                 [e["topic"], e["last_event_at"] or "none yet", e["last_received_at"] or "none yet"]
-                for e in found["last_events"]
+                for e in stack["last_events"]
             ],
         )
     else:
-        output.say(f"Warehouse: {found['last_events']['error']}")
+        output.say(f"Warehouse: {stack['last_events']['error']}")
 
 
 def _show_progress(progress: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-Kind = Literal["identity", "figure", "prose", "cut prose"]
+ColumnKind = Literal["identity", "figure", "prose", "cut prose"]
 GAP = "   "
 NARROW_GAP = "  "
 LEAST_PROSE = 24
@@ -35,7 +35,7 @@ class Column(NamedTuple):
     """A column's name, and what it is to a row."""
 
     name: str
-    kind: Kind = "figure"
+    kind: ColumnKind = "figure"
 
 
 Row = Sequence[str]
@@ -71,7 +71,7 @@ def of_answer(names: Sequence[str], types: Sequence[str], rows: Sequence[Sequenc
 
     ``types`` are ClickHouse's. Lists and maps can be as long as sentences and are treated alike.
     """
-    kinds: list[Kind] = []
+    kinds: list[ColumnKind] = []
     for place, type_ in enumerate(types):
         longest = max([str(row[place]) for row in rows], key=len, default="")
         if len(longest) > LEAST_PROSE and (" " in longest or re.match(r"Array|Map", type_)):
@@ -90,9 +90,9 @@ def drawn(columns: Sequence[Column], rows: Sequence[Row], width: int | None) -> 
     if width is None or 1 + table.width(everything, table.natural, GAP) <= width:
         yield from table.lines(everything, table.natural, GAP)
         return
-    told = [place for place in everything if "prose" in columns[place].kind]
-    whole = [place for place in everything if place not in told]
-    beside = table.beside(whole, told, width)
+    prose_columns = [place for place in everything if "prose" in columns[place].kind]
+    whole = [place for place in everything if place not in prose_columns]
+    beside = table.beside(whole, prose_columns, width)
     if beside:
         yield from table.lines(everything, beside, NARROW_GAP)
         return
@@ -101,7 +101,7 @@ def drawn(columns: Sequence[Column], rows: Sequence[Row], width: int | None) -> 
         yield from table.records(width)
         return
     for number, block in enumerate(blocks):
-        below = told if number == len(blocks) - 1 else []
+        below = prose_columns if number == len(blocks) - 1 else []
         yield from table.lines(block, table.least, NARROW_GAP, below, width)
 
 
@@ -121,13 +121,18 @@ class _Table:
         """How wide columns are beside each other."""
         return sum(widths[place] for place in places) + len(gap) * max(0, len(places) - 1)
 
-    def beside(self, whole: Sequence[int], told: Sequence[int], width: int) -> list[int] | None:
+    def beside(self, whole: Sequence[int], prose_columns: Sequence[int], width: int) -> list[int] | None:
         """Widths with all columns beside each other; ``None`` where prose would become too narrow."""
-        left = width - 1 - self.width(whole, self.least, NARROW_GAP) - len(NARROW_GAP) * (len(told) if whole else 0)
-        if not told:
+        left = (
+            width
+            - 1
+            - self.width(whole, self.least, NARROW_GAP)
+            - len(NARROW_GAP) * (len(prose_columns) if whole else 0)
+        )
+        if not prose_columns:
             return self.least if left >= 0 else None
         widths = list(self.least)
-        waiting = sorted(told, key=lambda place: self.natural[place])
+        waiting = sorted(prose_columns, key=lambda place: self.natural[place])
         for number, place in enumerate(waiting):
             share = left // (len(waiting) - number)
             widths[place] = min(self.natural[place], share)

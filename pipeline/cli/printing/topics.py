@@ -1,10 +1,10 @@
-"""Prints what became of a topic that was accepted."""
+"""Prints the result of accepting a topic."""
 
 from pipeline.cli.printing import output
-from pipeline.operations.topic_acceptance import Accepted
+from pipeline.operations.topic_acceptance import TopicAcceptance
 
 
-def show(topic: str, accepted: Accepted) -> None:
+def show(topic: str, accepted: TopicAcceptance) -> None:
     """For a person."""
     if not accepted.anew and not accepted.gone:
         output.say(f"{topic} is as it was; there is nothing to accept.")

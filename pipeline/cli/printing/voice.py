@@ -1,4 +1,4 @@
-"""What a supervisor says, said by a thread of its own: whoever reads it may be gone, or stop reading for an hour."""
+"""Prints a supervisor's lines from a thread of its own, since whoever reads them may be gone or stop reading."""
 
 import queue
 import time

@@ -22,7 +22,7 @@ from pipeline.errors import NotFound, Refused
 from pipeline.policy import write_policy
 from pipeline.warehouse import model_registry
 from pipeline.warehouse.client import Warehouse
-from tests.commands.alerting import told
+from tests.analysis.alerting import told
 from tests.core.forecast.test_learned import LEARNED
 from tests.fitting.histories import simulated
 from tests.storing import migrated, store_alerts

@@ -16,7 +16,7 @@ from pipeline.core.replay import in_order, scores
 from pipeline.core.risk.assessment import PRIORS, TERMS
 from pipeline.errors import Unreachable
 from pipeline.warehouse.client import Warehouse
-from tests.commands.alerting import told
+from tests.analysis.alerting import told
 from tests.fitting.histories import bought, contacted, simulated
 from tests.storing import migrated, store, store_alerts
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from pipeline.analysis.explanation import Explained, Found, _event, explained
+from pipeline.analysis.explanation import CustomerEvents, RiskExplanation, _event, explained
 from pipeline.cli.printing.explanation import _lines
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event, SurveyResponse
@@ -37,9 +37,9 @@ LIVES = lives()
 TROUBLED = [name for name, events in LIVES.items() if any(isinstance(e, SurveyResponse) for e in events)]
 
 
-def explanation(name: str, at: datetime | None = None) -> Explained:
+def explanation(name: str, at: datetime | None = None) -> RiskExplanation:
     events = sorted(LIVES[name], key=lambda e: (e.occurred_at, e.event_id))
-    return explained(Found(events, True), name, at, PRIORS)
+    return explained(CustomerEvents(events, True), name, at, PRIORS)
 
 
 @pytest.mark.parametrize("name", TROUBLED)
