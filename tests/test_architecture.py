@@ -110,6 +110,14 @@ def test_no_room_imports_itself_by_a_detour() -> None:
     assert [name for name, rooms in below.items() if name in rooms] == []
 
 
+def test_no_module_imports_itself_by_a_detour() -> None:
+    below = {name: {other for other in imported(module) if other in NAMES} - {name} for name, module in NAMES.items()}
+    while more := {name: new for name, names in below.items() if (new := _next(below, names) - names)}:
+        for name, new in more.items():
+            below[name] |= new
+    assert [name for name, names in below.items() if name in names] == []
+
+
 def _next(below: dict[str, set[str]], rooms: set[str]) -> set[str]:
     return set().union(*(below.get(name, set()) for name in rooms))
 

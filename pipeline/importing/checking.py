@@ -19,7 +19,7 @@ from pipeline.files import Growing
 from pipeline.importing.doubts import Columns, Customers
 from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats, content_key
-from pipeline.importing.mapping import Plan
+from pipeline.importing.plan import Plan
 from pipeline.importing.rows import File, Row
 from pipeline.importing.units import Apart, Unit, units
 from pipeline.progress import OnCount

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 
 from pipeline.core.contract.decode import MAX_BYTES
 from pipeline.errors import Refused
-from pipeline.importing.mapping import FileForm
+from pipeline.importing.plan import FileForm
 
 Values = dict[str, Any]
 CUT = "is cut off: its last row ends in the middle; get the whole file"

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from pipeline.core.contract.currencies import Currency
 from pipeline.importing.delimited import Row
-from pipeline.importing.mapping import Plan
+from pipeline.importing.plan import Plan
 from pipeline.importing.units import has
 
 CURRENCIES: Final = frozenset(get_args(Currency))

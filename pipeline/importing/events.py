@@ -11,8 +11,8 @@ from pipeline.core.contract.events import Event
 from pipeline.errors import BadEvent, Reason
 from pipeline.importing import numbers
 from pipeline.importing.identity import content_key
-from pipeline.importing.mapping import Plan, Source
 from pipeline.importing.meaning import LINE, Sort, sort_of
+from pipeline.importing.plan import Plan, Source
 from pipeline.importing.rows import Row, Values
 from pipeline.importing.units import Unit, found
 from pipeline.importing.values import Read, as_text, cell, plain, reader

@@ -4,16 +4,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from pipeline.core.contract.decode import EVENTS, Kind
 from pipeline.errors import Refused
-
-if TYPE_CHECKING:
-    from pipeline.importing.mapping import Condition, FileForm, Plan, Source
+from pipeline.importing.plan import Condition, FileForm, Plan, Source
 
 OURS: Final = ("event_id", "backfill")
 """Fields that a mapping does not fill: one has a table of its own, the other is what an import means."""

@@ -14,8 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import BadEvent, Reason
-from pipeline.importing.mapping import Source
 from pipeline.importing.meaning import EPOCHS
+from pipeline.importing.plan import Source
 
 Read = Callable[[Any], Any]
 REMEMBERED = 65_536

@@ -10,7 +10,7 @@ from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperatio
 from typing import Any, Final
 
 from pipeline.errors import BadEvent, Reason
-from pipeline.importing.mapping import Source
+from pipeline.importing.plan import Source
 
 EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
 """Products and sums are exact, or they are errors."""

@@ -20,7 +20,7 @@ import orjson
 from pipeline.core.contract.decode import MAX_BYTES
 from pipeline.errors import Refused
 from pipeline.importing.delimited import CUT, Row, Table, Values
-from pipeline.importing.mapping import FileForm
+from pipeline.importing.plan import FileForm
 
 __all__ = ["File", "Lines", "Row", "Values"]
 

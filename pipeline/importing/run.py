@@ -17,8 +17,8 @@ from pipeline.importing import mapping, note, sending
 from pipeline.importing.checking import Checked, check
 from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats
-from pipeline.importing.mapping import Plan
 from pipeline.importing.note import Note
+from pipeline.importing.plan import Plan
 from pipeline.importing.rows import File
 from pipeline.local.parquet import lines
 from pipeline.progress import Meter, silent

@@ -21,8 +21,8 @@ from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import BadEvent, Refused, Unreachable
 from pipeline.importing.events import Made, Maker
 from pipeline.importing.identity import Repeats
-from pipeline.importing.mapping import Plan
 from pipeline.importing.note import Note
+from pipeline.importing.plan import Plan
 from pipeline.importing.rows import File
 from pipeline.importing.units import Unit, units
 from pipeline.progress import OnCount

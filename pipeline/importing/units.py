@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from pipeline.importing.delimited import Row, Values
 from pipeline.importing.identity import Repeats, content_key
-from pipeline.importing.mapping import Condition, Plan
 from pipeline.importing.meaning import listed
+from pipeline.importing.plan import Condition, Plan
 from pipeline.importing.values import as_text
 
 LeftOut = Callable[[str], object]

@@ -11,9 +11,9 @@ from typing import Any
 from pipeline.core.contract.decode import Kind
 from pipeline.errors import BadEvent, Reason
 from pipeline.importing import numbers
-from pipeline.importing.mapping import Source
 from pipeline.importing.meaning import Sort, sort_of
 from pipeline.importing.moments import moment
+from pipeline.importing.plan import Source
 
 Read = Callable[[Any], Any]
 """What stands in a cell, as a value of JSON; ``None``: nothing stands there."""

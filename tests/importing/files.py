@@ -8,7 +8,7 @@ from pipeline.importing import mapping
 from pipeline.importing.checking import Checked, check
 from pipeline.importing.events import Made, Maker
 from pipeline.importing.identity import Repeats
-from pipeline.importing.mapping import Plan
+from pipeline.importing.plan import Plan
 from pipeline.importing.rows import File
 from pipeline.importing.sending import events
 from pipeline.local.parquet import lines
