@@ -8,7 +8,8 @@ from pipeline.config import Settings
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.erasure.warehouse_search import left_over
 from pipeline.sink import audit_states, cuts, lineage
-from pipeline.sink.audit import aggregates, disagreements, examine
+from pipeline.sink.audit import Finding, aggregates, disagreements, examine
+from pipeline.sink.audit_states import Compared
 from pipeline.warehouse.client import connect
 
 
@@ -24,40 +25,44 @@ def collect(settings: Settings) -> dict[str, Any]:
     with contextlib.closing(Suppressions(settings)) as suppressions:
         lineage.check(settings, suppressions, warehouse)
         bases = suppressions.incarnations.bases()
-    findings = examine(settings, warehouse)
-    conclusions = disagreements(settings, warehouse, bases)
-    counts, erased = aggregates(warehouse), left_over(warehouse)
-    states = audit_states.compare(settings, warehouse, cuts.taken(settings, bases), audit_states.everybody(warehouse))
-    return {
-        "ok": all(finding.ok for finding in findings)
-        and not any(wrong for _, wrong in conclusions.values())
-        and not any(erased.values())
-        and all(one.ok for one in counts.values())
-        and not any(one.wrong for one in states),
-        "tables": [
-            finding._asdict()
-            | {"ok": finding.ok, "missing": [f"{partition}-{offset}" for partition, offset in finding.missing]}
-            for finding in findings
-        ],
+    parts = {
+        "tables": [_table(finding) for finding in examine(settings, warehouse)],
         "conclusions": [
             {"conclusion": name, "compared": compared, "disagreeing": wrong, "ok": not wrong}
-            for name, (compared, wrong) in conclusions.items()
+            for name, (compared, wrong) in disagreements(settings, warehouse, bases).items()
         ],
         "aggregates": [
-            {"aggregate": name, "counted": one.counted, "rows": one.rows, "ok": one.ok} for name, one in counts.items()
+            {"aggregate": name, "counted": one.counted, "rows": one.rows, "ok": one.ok}
+            for name, one in aggregates(warehouse).items()
         ],
         "states": [
-            {
-                "topic": one.topic,
-                "compared": one.compared,
-                "not_yet": one.not_yet,
-                "wrong": one.wrong,
-                "ok": not one.wrong,
-                "contradictions": [each._asdict() for each in one.named],
-            }
-            for one in states
+            _states(comparison)
+            for comparison in audit_states.compare(
+                settings, warehouse, cuts.taken(settings, bases), audit_states.everybody(warehouse)
+            )
         ],
+    }
+    erased_left = {table: count for table, count in left_over(warehouse).items() if count}
+    return {
+        "ok": not erased_left and all(one["ok"] for part in parts.values() for one in part),
+        **parts,
         "outcomes_astray": alerts.astray(settings),
         "gaps": [gap._asdict() for gap in lineage.gaps(warehouse)],
-        "erased_left": {table: count for table, count in erased.items() if count},
+        "erased_left": erased_left,
+    }
+
+
+def _table(finding: Finding) -> dict[str, Any]:
+    places = [f"{partition}-{offset}" for partition, offset in finding.missing]
+    return finding._asdict() | {"ok": finding.ok, "missing": places}
+
+
+def _states(comparison: Compared) -> dict[str, Any]:
+    return {
+        "topic": comparison.topic,
+        "compared": comparison.compared,
+        "not_yet": comparison.not_yet,
+        "wrong": comparison.wrong,
+        "ok": not comparison.wrong,
+        "contradictions": [contradiction._asdict() for contradiction in comparison.named],
     }
