@@ -105,22 +105,19 @@ class Suppressions:
             self._reader = kafka.consumer(
                 self._settings, GROUP, self._settings.group(GROUP), **{"enable.partition.eof": True}
             )
-            self._reader.assign([TopicPartition(self._topic, n, passed) for n, passed in self._passed.items()])
-        end = time.monotonic() + SECONDS
-        while any(self._passed[partition] < reach for partition, reach in ends.items()):
-            if time.monotonic() > end:
-                raise Unreachable("the list of erased customers cannot be read to its end")
-            for message in self._reader.consume(10_000, 0.1):
+        unread = {(self._topic, n): (self._passed[n], end) for n, end in ends.items()}
+        try:
+            for message in kafka.read_ranges(self._reader, unread, seconds=SECONDS, on_error=_wait):
                 self._take(message)
+        except Unreachable:
+            raise Unreachable("the list of erased customers cannot be read to its end") from None
+        self._passed |= {n: max(end, self._passed[n]) for n, end in ends.items()}
 
     def _take(self, message: Message) -> None:
-        error, partition = message.error(), message.partition()
-        if error is None:
-            if partition != 0 or not self.incarnations.note(message.key()):
-                self._note(message.key(), message.value())
-            self._passed[partition] = message.offset() + 1
-        elif error.code() == KafkaError._PARTITION_EOF:
-            self._passed[partition] = max(self._passed[partition], message.offset())
+        partition = message.partition()
+        if partition != 0 or not self.incarnations.note(message.key()):
+            self._note(message.key(), message.value())
+        self._passed[partition] = message.offset() + 1
 
     def _note(self, key: bytes | None, value: bytes | None) -> None:
         """Take an entry; what is no entry was written by somebody else."""
@@ -150,6 +147,10 @@ class Suppressions:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _wait(_topic: str, _error: KafkaError) -> None:
+    """A broker that has just started may not know the topic yet."""
 
 
 class _Asker:

@@ -78,7 +78,7 @@ def arrived(settings: Settings, note: Note) -> dict[int, int]:
                 )
             if start == end:
                 continue
-            for record in kafka.records(reader, settings.topic(note.topic), partition, start):
+            for record in kafka.read_range(reader, settings.topic(note.topic), partition, start):
                 found[partition] = max(found.get(partition, 0), row_of(note, kafka.header_of(record, IMPORT_HEADER)))
     return {partition: row for partition, row in found.items() if row}
 

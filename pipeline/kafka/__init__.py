@@ -5,7 +5,7 @@ What most callers need is named here; the modules say the rest.
 
 from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
 from pipeline.kafka.offsets import LEADER_CHANGES, LEADER_SECONDS, committed, end_offset, end_offsets, said
-from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, reading, record_of, records
+from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, read_range, read_ranges, reading, record_of
 from pipeline.kafka.sending import Sending, flush
 from pipeline.kafka.topic_admin import (
     SPREAD_SECONDS,
@@ -39,9 +39,10 @@ __all__ = [
     "members",
     "metadata",
     "producer",
+    "read_range",
+    "read_ranges",
     "reading",
     "record_of",
-    "records",
     "said",
     "staying",
     "topic_settings",

@@ -211,6 +211,6 @@ def _holds_records(settings: Settings, places: Places) -> bool:
     """Whether there is anything but the marks of transactions, which nobody is given to read."""
     with kafka.reading(settings, "status", settings.group("status")) as reader:
         return any(
-            any(True for _ in kafka.records(reader, settings.topic(topic), partition, begin))
+            any(True for _ in kafka.read_range(reader, settings.topic(topic), partition, begin))
             for (topic, partition), (begin, _) in places.items()
         )

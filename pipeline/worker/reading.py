@@ -106,7 +106,7 @@ def records_between(settings: Settings, topic: Topic, partition: int, first: int
         The broker does not answer.
     """
     with kafka.reading(settings, "records", settings.group("worker")) as reader:
-        return list(kafka.records(reader, settings.topic(topic.name), partition, first, end - 1))
+        return list(kafka.read_range(reader, settings.topic(topic.name), partition, first, end))
 
 
 def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[list[Found], int]:
@@ -115,7 +115,7 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
     low, high = reader.get_watermark_offsets(place, timeout=SECONDS)
     if max(first, low) >= high:
         return [], high
-    found = list(kafka.records(reader, topic, partition, max(first, low)))
+    found = list(kafka.read_range(reader, topic, partition, max(first, low)))
     return found, max([high, *(record.offset() + 1 for record in found[-1:])])
 
 
