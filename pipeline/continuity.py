@@ -282,13 +282,13 @@ def remember(settings: Settings, incarnations: Mapping[str, Incarnation]) -> Non
         The broker did not take them.
     """
     producer = kafka.producer(settings, "topics")
-    sending, failures = kafka.Sending(producer), list[str | None]()
-    for topic, one in incarnations.items():
-        sending.send(settings.topic(SUPPRESSED.name), key_of(topic, one), b"{}", partition=0)
-    sending.finish(failures.append)
-    kafka.flush(producer)
-    if failures != [None]:
-        raise Transient(f"Kafka did not take the ids of the topics ({failures}); run it again")
+    with kafka.send_confirmed(producer, _not_taken) as sending:
+        for topic, one in incarnations.items():
+            sending.send(settings.topic(SUPPRESSED.name), key_of(topic, one), b"{}", partition=0)
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take the ids of the topics ({failures}); run it again")
 
 
 _LIST = "list "

@@ -18,7 +18,7 @@ it lies there.
 
 import os
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime
 
 from pipeline import kafka
@@ -159,13 +159,13 @@ def _forget_state(settings: Settings, customer_id: str) -> None:
     if kafka.members(settings, settings.group("worker")) or not (keys := keys_of(settings, customer_id, partition)):
         return
     producer = kafka.producer(settings, "erase")
-    sending, failures = kafka.Sending(producer), list[str | None]()
-    for key in keys:
-        sending.send(settings.topic(STATES.name), key, None, partition=partition)
-    sending.finish(failures.append)
-    kafka.flush(producer)
-    if failures != [None]:
-        raise Transient(f"Kafka did not take the state's erasure ({failures}); run it again")
+    with kafka.send_confirmed(producer, _not_taken) as sending:
+        for key in keys:
+            sending.send(settings.topic(STATES.name), key, None, partition=partition)
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take the state's erasure ({failures}); run it again")
 
 
 def _verify(settings: Settings, warehouse: Warehouse, customer_id: str, receipt: tuple[str, datetime, str]) -> None:

@@ -13,7 +13,7 @@ Rules
 import re
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -233,18 +233,19 @@ def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[in
 def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int]:
     """Put customers on the list, by the digests of their ids in hexadecimal; as :func:`suppress`."""
     producer = kafka.producer(settings, "erase")
-    sending, failures, places = kafka.Sending(producer), list[str | None](), dict[int, int]()
-    for digest, said in entries.items():
-        for partition in range(settings.partitions):
-            sending.send(
-                settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
-                confirmed=partial(places.__setitem__, partition),
-            )  # fmt: skip
-    sending.finish(failures.append)
-    kafka.flush(producer)
-    if failures != [None]:
-        raise Transient(f"Kafka did not take the entry in the list of erased customers ({failures}); run it again")
+    places: dict[int, int] = {}
+    with kafka.send_confirmed(producer, _not_taken) as sending:
+        for digest, said in entries.items():
+            for partition in range(settings.partitions):
+                sending.send(
+                    settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
+                    confirmed=partial(places.__setitem__, partition),
+                )  # fmt: skip
     return places
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take the entry in the list of erased customers ({failures}); run it again")
 
 
 def is_enforced(settings: Settings, places: dict[int, int]) -> bool:

@@ -6,7 +6,7 @@ What most callers need is named here; the modules say the rest.
 from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
 from pipeline.kafka.offsets import LEADER_CHANGES, LEADER_SECONDS, committed, end_offset, end_offsets, said
 from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, read_range, read_ranges, reading, record_of
-from pipeline.kafka.sending import Sending, flush
+from pipeline.kafka.sending import Sending, flush, send_confirmed
 from pipeline.kafka.topic_admin import (
     SPREAD_SECONDS,
     check_controller,
@@ -44,6 +44,7 @@ __all__ = [
     "reading",
     "record_of",
     "said",
+    "send_confirmed",
     "staying",
     "topic_settings",
     "verify_topics",
