@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline import kafka
+from pipeline import kafka, retries
 from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.kafka.incarnations import Incarnations
+from pipeline.retries import retry
 from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0
@@ -178,18 +179,25 @@ class _Asker:
             There is no such topic yet.
         """
         end = time.monotonic() + SECONDS
-        while True:
-            try:
-                return self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic())))
-            except KafkaException as failed:
-                error = failed.args[0]
-            if error.code() in _MISSING and not self._exists():  # a client says so of a broker that is away, too
-                raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
-            if time.monotonic() > end:
-                raise Unreachable(f"Kafka does not say where the list of erased customers ends: {error.str()}")
-            time.sleep(0.2)
-            if time.monotonic() - self._made > STALE_SECONDS:
-                self.close()
+        try:
+            return retry(
+                retries.ERASED_LIST, self._may_pass,
+                lambda: self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic()))),
+            )  # fmt: skip
+        except KafkaException as failed:
+            raise Unreachable(
+                f"Kafka does not say where the list of erased customers ends: {failed.args[0].str()}"
+            ) from None
+
+    def _may_pass(self, failed: Exception) -> bool:
+        """Whether to ask again, with a new client where this one is old."""
+        if not isinstance(failed, KafkaException):
+            return False
+        if failed.args[0].code() in _MISSING and not self._exists():  # a client says so of a broker that is away, too
+            raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+        if time.monotonic() - self._made > STALE_SECONDS:
+            self.close()
+        return True
 
     def _exists(self) -> bool:
         return self._topic in kafka.metadata(self._settings).topics

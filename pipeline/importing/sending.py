@@ -8,7 +8,6 @@ A crash between 2 and 3 leaves records that 1 finds.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -28,6 +27,7 @@ from pipeline.importing.rows import File
 from pipeline.importing.units import Unit, units
 from pipeline.progress import OnCount
 from pipeline.topics import BY_NAME, IMPORT_HEADER
+from pipeline.waiting import Pace
 
 PIECE = 20_000
 """Rows that are sent before the broker is waited for."""
@@ -107,12 +107,11 @@ def send(
         The broker did not confirm everything; run again, and it goes on.
     """
     sender = _Sender(settings, note, noted, crash or CrashPoints())
-    rest, started = iter(events), time.monotonic()
+    rest, pace = iter(events), Pace(rate)
     while piece := list(islice(rest, PIECE if rate is None else max(1, min(PIECE, int(rate))))):
         sender.send(piece)
         progress(sender.note.sent)
-        if rate:
-            time.sleep(max(0.0, started + sender.note.sent / rate - time.monotonic()))
+        pace.keep(sender.note.sent)
     return msgspec.structs.replace(sender.note, done=True), sender.already
 
 
