@@ -31,6 +31,7 @@ MODULES = (
     "core/reconciliation.py",
     "core/risk/alert_text.py",
     "flow.py",
+    "fold_result.py",
     "folding.py",
     "records.py",
     "sink/rows.py",
