@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.exits import leave
 from pipeline.extras import remedy
 
 MODULES = (
@@ -102,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

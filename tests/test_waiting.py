@@ -84,7 +84,7 @@ def test_what_may_pass_is_tried_again_and_nothing_else() -> None:
 
 @pytest.mark.usefixtures("unhurried")
 def test_in_an_event_loop_it_is_the_same() -> None:
-    answers = iter([Transient("1"), Transient("2"), 7])
+    answers: Iterator[Exception | int] = iter([Transient("1"), Transient("2"), 7])
 
     async def call() -> int:
         answer = next(answers)

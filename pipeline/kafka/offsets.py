@@ -17,7 +17,8 @@ LEADER_CHANGES = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVA
 
 def _ends(reader: Consumer, place: TopicPartition) -> tuple[int, int]:
     """First and next offset of a partition; asked again for a while where its leader changes."""
-    return retry(retries.LEADER, _is_leader_change, lambda: reader.get_watermark_offsets(place, timeout=10))
+    first, end = retry(retries.LEADER, _is_leader_change, lambda: reader.get_watermark_offsets(place, timeout=10))
+    return first, end
 
 
 def _is_leader_change(failed: Exception) -> bool:

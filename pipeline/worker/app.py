@@ -19,7 +19,7 @@ from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Transient
-from pipeline.exits import Exit, end_process
+from pipeline.exits import Exit, end_process, leave
 from pipeline.kafka import topic_refusals
 from pipeline.kafka.stopped_inputs import Notice
 from pipeline.kafka.topic_refusals import Gone
@@ -217,7 +217,7 @@ def run(settings: Settings) -> None:
             raise Transient("`loyalty rebuild` puts new states into place; the next start goes on with them") from None
         if fuses.going_on:
             raise Transient("a topic that stood goes on; the next start reads it") from None
-        raise SystemExit(Exit.CRASHED if ended.code else Exit.OK) from None  # Faust has said why
+        leave(Exit.CRASHED if ended.code else Exit.OK)  # Faust has said why
     finally:
         app.customers.close()
 
