@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.metrics.maker import LATENCIES, SIZES, Maker
+from pipeline.metrics.factory import LATENCIES, SIZES, MetricFactory
 
 
 class SinkMetrics:
     """Facts about a sink."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = Maker(registry)
+        make = MetricFactory(registry)
         self._rows = make.counter("loyalty_sink_rows", "Rows inserted", "table")
         self._batches = make.counter("loyalty_sink_batches", "Batches inserted", "topic")
         self._insert = make.histogram("loyalty_sink_insert_seconds", "One insert into one table", LATENCIES, "table")
@@ -48,7 +48,7 @@ class SinkMetrics:
         self._progress = make.gauge("loyalty_sink_last_progress_timestamp_seconds", "When a batch was last committed")
         self._make_those_of_audits(make)
 
-    def _make_those_of_audits(self, make: Maker) -> None:
+    def _make_those_of_audits(self, make: MetricFactory) -> None:
         self._mismatches = make.gauge(
             "loyalty_sink_audit_mismatches",
             "What the audit finds wrong in the warehouse; anything but 0 needs a person",

@@ -2,14 +2,14 @@
 
 from prometheus_client import CollectorRegistry
 
-from pipeline.metrics.maker import LATENCIES, Maker
+from pipeline.metrics.factory import LATENCIES, MetricFactory
 
 
 class WarehouseMetrics:
     """Facts about the embedded warehouse's HTTP server."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = Maker(registry)
+        make = MetricFactory(registry)
         self._requests = make.counter("loyalty_warehouse_requests", "Requests answered", "kind", "status")
         self._seconds = make.histogram("loyalty_warehouse_request_seconds", "Time in the engine", LATENCIES, "kind")
 
@@ -23,7 +23,7 @@ class UpMetrics:
     """Facts about ``loyalty up`` itself."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = Maker(registry)
+        make = MetricFactory(registry)
         self._up = make.gauge("loyalty_process_up", "1 while a process of the stack runs", "process")
         self._restarts = make.counter("loyalty_process_restarts", "Restarts of a process that died", "process")
         self._waiting = make.gauge(

@@ -7,14 +7,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from pipeline.errors import Reason
-from pipeline.metrics.maker import LATENCIES, SIZES, Maker
+from pipeline.metrics.factory import LATENCIES, SIZES, MetricFactory
 
 
 class WorkerMetrics:
     """Facts about a worker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        make = Maker(registry)
+        make = MetricFactory(registry)
         self._consumed = make.counter("loyalty_events_consumed", "Records taken from input topics", "topic")
         self._rejected = make.counter("loyalty_events_rejected", "Records sent to dead letters", "topic", "reason")
         self._duplicates = make.counter("loyalty_events_duplicate", "Events produced twice, folded once", "topic")

@@ -177,7 +177,8 @@ def replay(settings: Settings, wanted: Callable[[StoredLetter], bool]) -> Replay
     suppressions = Suppressions(settings).read()
     confirmed, refused = set[str](), dict[str, str]()
     of_erased, seen = 0, set[tuple[str, int, int]]()
-    for letter in current(read(settings), successors(read(settings))):
+    letters = list(read(settings))
+    for letter in current(letters, successors(letters)):
         if not (wanted(letter) and letter.topic in known) or letter.place in seen:
             continue
         seen.add(letter.place)

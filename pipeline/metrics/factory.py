@@ -8,7 +8,7 @@ LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 30
 SIZES = (1, 10, 100, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 
 
-class Maker:
+class MetricFactory:
     """Each method makes a metric: its name, what it says, its labels."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
