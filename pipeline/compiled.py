@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.errors import LoyaltyError, Refused
+from pipeline.exits import leave
 from pipeline.extras import remedy
 
 MODULES = (
@@ -31,6 +32,7 @@ MODULES = (
     "core/reconciliation.py",
     "core/risk/alert_text.py",
     "flow.py",
+    "fold_result.py",
     "folding.py",
     "records.py",
     "sink/rows.py",
@@ -101,4 +103,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

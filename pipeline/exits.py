@@ -1,7 +1,8 @@
 """How a process of ours ends: every exit code, with the one thing it means.
 
 Whoever supervises restarts what ends; a code tells the supervisor whether another start helps, and a person where to
-look. The table in `deploy/README.md` is held to this one. A process that a signal ends has no code of its own.
+look. Only :func:`leave` and :func:`end_process` end a process of ours. The table in `deploy/README.md` is held to this
+one. A process that a signal ends has no code of its own.
 """
 
 import os
@@ -33,6 +34,16 @@ class Exit(IntEnum):
     FROZEN = 72, "a worker was frozen so long that another may have its partitions"
     UNREPLAYABLE = 73, "the records of customer-states cannot be put into a worker's store"
     INTERRUPTED = 130, "Ctrl-C"
+
+
+def verdict(is_so: bool) -> Exit:
+    """The code of a command that was asked whether something is so."""
+    return Exit.OK if is_so else Exit.FAILED
+
+
+def leave(code: Exit | int | str | None) -> NoReturn:
+    """End the process as Python does, from its main thread: what is open is closed, what waits is written."""
+    raise SystemExit(code)
 
 
 def end_process(code: Exit) -> NoReturn:

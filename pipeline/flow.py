@@ -31,7 +31,8 @@ from pipeline.core.contract.decode import Decoder
 from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.core.state.suppression import Suppressed
-from pipeline.folding import FoldResult, States, fold
+from pipeline.fold_result import FoldResult, States
+from pipeline.folding import fold
 from pipeline.records import Accept, AlertUpdate, DeadLetter, Slice
 
 

@@ -1,8 +1,7 @@
 """Steps 1 and 2 of :mod:`pipeline.flow`: slices of a partition, folded into its customers, in memory."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event
@@ -12,54 +11,12 @@ from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.core.risk.changed_issues import merged
 from pipeline.core.risk.inputs import ChangedIssues
-from pipeline.core.state.customer import AlertState, Customer, decode_state, encode_state
+from pipeline.core.state.customer import AlertState, Customer, decode_state
 from pipeline.core.state.marks import Older
 from pipeline.core.state.suppression import Suppressed, digest_of, names_suppressed, without_referral
 from pipeline.errors import BadEvent, Reason
+from pipeline.fold_result import FoldResult, States
 from pipeline.records import Accept, AlertUpdate, Arrived, DeadLetter, Record, Slice, SliceStats
-
-
-class States(Protocol):
-    """Where customers are kept: one partition's worth is read and written by one slice at a time."""
-
-    def read(self, partition: int, customer_id: bytes) -> Customer | None:
-        """A customer, as an object of the caller's own."""
-        ...
-
-    def piece(self, partition: int, key: bytes) -> bytes | None:
-        """A piece."""
-        ...
-
-    def write(self, partition: int, values: Mapping[bytes, bytes], last: int) -> None:
-        """Show pieces or encoded customers that are in the changelog, the last of them at the offset ``last``."""
-
-
-@dataclass(slots=True)
-class FoldResult:
-    """What slices of a partition came to, in memory, before anything left the process."""
-
-    changed: dict[bytes, bytes] = field(default_factory=dict)
-    """Customers, encoded."""
-    pieces: dict[bytes, bytes] = field(default_factory=dict)
-    """Pieces with marks that these customers no longer hold."""
-    open: set[bytes] = field(default_factory=set)
-    """Those of them with an open alert."""
-    news: list[AlertUpdate] = field(default_factory=list)
-    seen: list[SliceStats] = field(default_factory=list)
-    """Of each slice."""
-
-    def keep(self, key: bytes, customer: Customer) -> None:
-        """A customer as they are now."""
-        self.changed[key] = encode_state(customer)
-        self.open.discard(key)
-        for alert in customer.alerts:
-            if alert.status == "open":
-                self.open.add(key)
-
-    @property
-    def dead(self) -> list[DeadLetter]:
-        """What cannot be used, of all slices."""
-        return [letter for seen in self.seen for letter in seen.dead]
 
 
 def fold(

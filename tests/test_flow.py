@@ -12,7 +12,7 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.reconciliation import AlertReconciler
 from pipeline.errors import Reason, Transient
 from pipeline.flow import process
-from pipeline.folding import FoldResult
+from pipeline.fold_result import FoldResult
 from pipeline.records import Record, Slice
 from tests.fakes import MemoryStates, RecordingOutputs
 

@@ -10,7 +10,7 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.state.suppression import digest_of
 from pipeline.flow import process
-from pipeline.folding import FoldResult
+from pipeline.fold_result import FoldResult
 from pipeline.records import Record, Slice
 from tests.fakes import MemoryStates, RecordingOutputs
 from tests.test_flow import PARTITIONS, cancellation, purchase, slice_of

@@ -97,7 +97,7 @@ def find(settings: Settings, customer_id: str, meter: Meter = silent) -> Custome
             first, end = bounds.get((topic.name, partition), (0, 0))
             whole = whole and first == 0
             decoder = Decoder(topic.kind) if topic.kind else None
-            for record in kafka.records(reader, settings.topic(topic.name), partition, first, end - 1) if end else ():
+            for record in kafka.read_range(reader, settings.topic(topic.name), partition, first, end):
                 read += 1
                 progress(read, total)
                 event = _event(record, decoder, customer_id)

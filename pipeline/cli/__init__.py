@@ -3,8 +3,7 @@
 Modules of this folder hold the signatures of commands, a group each; they import what a command needs when it runs, so
 that ``loyalty --help`` answers at once. What is printed, and how, lies in :mod:`pipeline.cli.printing`.
 
-Exit codes: 0 done, 1 no (not found, not healthy, not exact), 2 wrong usage, 3 a service is away, 4 refused (the message
-names the remedy), 130 interrupted.
+Exit codes are those of :class:`pipeline.exits.Exit`.
 """
 
 import sys
@@ -31,7 +30,7 @@ from pipeline.cli import (
     warehouse,
 )
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
-from pipeline.exits import Exit
+from pipeline.exits import Exit, leave
 from pipeline.surroundings import settle
 
 cli = typer.Typer(
@@ -61,7 +60,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
     """Options of the command itself."""
     if version:
         typer.echo(f"loyalty {__version__}")
-        raise typer.Exit
+        leave(Exit.OK)
 
 
 def main() -> None:
@@ -71,7 +70,7 @@ def main() -> None:
     """
     settle()
     code = _exit_code_of(lambda: cli(prog_name="loyalty"))
-    sys.exit(code or _exit_code_of(sys.stdout.flush))
+    leave(code or _exit_code_of(sys.stdout.flush))
 
 
 def _exit_code_of(run: Callable[[], object]) -> int | str | None:

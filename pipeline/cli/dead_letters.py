@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli.options import AsJson, DataDir, Limit, example, settings_of
 from pipeline.errors import Reason
+from pipeline.exits import Exit, leave
 
 REFUSED_SHOWN = 20
 commands = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
@@ -70,4 +71,4 @@ def replay(
         output.say(f"{refused} was not taken: {why}")
     if replayed.refused:
         output.say(f"Kafka did not take {len(replayed.refused)}; they are still dead letters, and can be sent again.")
-        raise typer.Exit(1)
+        leave(Exit.FAILED)

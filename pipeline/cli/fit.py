@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
 from pipeline.errors import Refused
+from pipeline.exits import leave, verdict
 
 commands = typer.Typer(no_args_is_help=True, help="Learn parameters from your own history.")
 
@@ -117,4 +118,4 @@ def fit_purchases(
         forced = " Forced, and the parameter file says so." if fitted.learning.learned.forced else ""
         if not json_:
             output.say(f"Written to {folder}: {', '.join(names)}.{forced}")
-    raise typer.Exit(0 if force or not fitted.learning.objections else 1)
+    leave(verdict(force or not fitted.learning.objections))

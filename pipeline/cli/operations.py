@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
+from pipeline.exits import leave, verdict
 
 commands = typer.Typer()
 
@@ -18,7 +19,7 @@ def status(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
     stack = operations.collect(settings_of(data_dir, running=True))
     output.as_json(stack) if json_ else printing.show(stack)
-    raise typer.Exit(0 if operations.is_healthy(stack) else 1)
+    leave(verdict(operations.is_healthy(stack)))
 
 
 @commands.command("doctor", epilog=example("loyalty doctor"))
@@ -39,7 +40,7 @@ def doctor(
         return
     findings = operations.examine(settings_of(data_dir))
     output.as_json([finding._asdict() for finding in findings]) if json_ else printing.show(findings)
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+    leave(verdict(all(finding.ok for finding in findings)))
 
 
 @commands.command("audit", epilog=example("loyalty audit --json"))
@@ -51,4 +52,4 @@ def audit(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
     report = operations.collect(settings_of(data_dir, running=True))
     output.as_json(report) if json_ else printing.show(report)
-    raise typer.Exit(0 if report["ok"] else 1)
+    leave(verdict(report["ok"]))

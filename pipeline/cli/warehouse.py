@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, DataDir, example, settings_of
+from pipeline.exits import leave, verdict
 
 commands = typer.Typer(
     help="The warehouse: its schema, and the embedded engine. Without a subcommand the same as `serve`."
@@ -53,7 +54,7 @@ def status(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
     migrations = schema.standing(settings_of(data_dir, running=True))
     output.as_json([one._asdict() for one in migrations]) if json_ else printing.show(migrations)
-    raise typer.Exit(0 if all(one.state == "applied" for one in migrations) else 1)
+    leave(verdict(all(one.state == "applied" for one in migrations)))
 
 
 @commands.command("dictionary", epilog=example("loyalty warehouse dictionary > dictionary.md"))

@@ -17,8 +17,7 @@ it lies there.
 """
 
 import os
-import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime
 
 from pipeline import kafka
@@ -35,6 +34,7 @@ from pipeline.erasure.warehouse_search import Noted
 from pipeline.errors import NotFound, Transient
 from pipeline.progress import Meter, silent
 from pipeline.topics import STATES
+from pipeline.waiting import wait_until
 from pipeline.warehouse.client import Warehouse, connect
 
 WAIT_SECONDS = 120.0
@@ -125,32 +125,37 @@ def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[s
 
 
 def _wait_for_workers(settings: Settings, heed: dict[int, int]) -> str:
-    end = time.monotonic() + WAIT_SECONDS
-    while not is_enforced(settings, heed):
+    def outcome() -> str:
+        if is_enforced(settings, heed):
+            return "The workers have forgotten them."
         if not kafka.members(settings, settings.group("worker")):
             return "No worker runs; the next one reads the list when it starts."
-        if time.monotonic() > end:
-            raise Transient(
-                f"the workers have not forgotten the customer within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
-                "whether they work. Run it again then: it goes on from here"
-            )
-        time.sleep(0.2)
-    return "The workers have forgotten them."
+        return ""
+
+    if not (said := wait_until(outcome, seconds=WAIT_SECONDS, pause=0.2)):
+        raise Transient(
+            f"the workers have not forgotten the customer within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
+            "whether they work. Run it again then: it goes on from here"
+        )
+    return said
 
 
 def _wait_for_sinks(settings: Settings, open_intents: Callable[[Settings], Set[object]]) -> str:
     begun = open_intents(settings)
-    end = time.monotonic() + WAIT_SECONDS
-    while begun & open_intents(settings):
+
+    def outcome() -> str:
+        if not begun & open_intents(settings):
+            return "The sinks heed the list."
         if not kafka.members(settings, settings.group("sink")):
             return "No sink runs; the next one reads the list before it writes."
-        if time.monotonic() > end:
-            raise Transient(
-                f"the sinks have not finished what they had begun within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
-                "whether they work. Run it again then: it goes on from here"
-            )
-        time.sleep(0.2)
-    return "The sinks heed the list."
+        return ""
+
+    if not (said := wait_until(outcome, seconds=WAIT_SECONDS, pause=0.2)):
+        raise Transient(
+            f"the sinks have not finished what they had begun within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
+            "whether they work. Run it again then: it goes on from here"
+        )
+    return said
 
 
 def _forget_state(settings: Settings, customer_id: str) -> None:
@@ -159,13 +164,13 @@ def _forget_state(settings: Settings, customer_id: str) -> None:
     if kafka.members(settings, settings.group("worker")) or not (keys := keys_of(settings, customer_id, partition)):
         return
     producer = kafka.producer(settings, "erase")
-    sending, failures = kafka.Sending(producer), list[str | None]()
-    for key in keys:
-        sending.send(settings.topic(STATES.name), key, None, partition=partition)
-    sending.finish(failures.append)
-    kafka.flush(producer)
-    if failures != [None]:
-        raise Transient(f"Kafka did not take the state's erasure ({failures}); run it again")
+    with kafka.send_confirmed(producer, _not_taken) as sending:
+        for key in keys:
+            sending.send(settings.topic(STATES.name), key, None, partition=partition)
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take the state's erasure ({failures}); run it again")
 
 
 def _verify(settings: Settings, warehouse: Warehouse, customer_id: str, receipt: tuple[str, datetime, str]) -> None:

@@ -13,7 +13,7 @@ Rules
 import re
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline import kafka
+from pipeline import kafka, retries
 from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.kafka.incarnations import Incarnations
+from pipeline.retries import retry
 from pipeline.topics import SUPPRESSED
 
 SECONDS = 10.0
@@ -105,22 +106,19 @@ class Suppressions:
             self._reader = kafka.consumer(
                 self._settings, GROUP, self._settings.group(GROUP), **{"enable.partition.eof": True}
             )
-            self._reader.assign([TopicPartition(self._topic, n, passed) for n, passed in self._passed.items()])
-        end = time.monotonic() + SECONDS
-        while any(self._passed[partition] < reach for partition, reach in ends.items()):
-            if time.monotonic() > end:
-                raise Unreachable("the list of erased customers cannot be read to its end")
-            for message in self._reader.consume(10_000, 0.1):
+        unread = {(self._topic, n): (self._passed[n], end) for n, end in ends.items()}
+        try:
+            for message in kafka.read_ranges(self._reader, unread, seconds=SECONDS, on_error=_wait):
                 self._take(message)
+        except Unreachable:
+            raise Unreachable("the list of erased customers cannot be read to its end") from None
+        self._passed |= {n: max(end, self._passed[n]) for n, end in ends.items()}
 
     def _take(self, message: Message) -> None:
-        error, partition = message.error(), message.partition()
-        if error is None:
-            if partition != 0 or not self.incarnations.note(message.key()):
-                self._note(message.key(), message.value())
-            self._passed[partition] = message.offset() + 1
-        elif error.code() == KafkaError._PARTITION_EOF:
-            self._passed[partition] = max(self._passed[partition], message.offset())
+        partition = message.partition()
+        if partition != 0 or not self.incarnations.note(message.key()):
+            self._note(message.key(), message.value())
+        self._passed[partition] = message.offset() + 1
 
     def _note(self, key: bytes | None, value: bytes | None) -> None:
         """Take an entry; what is no entry was written by somebody else."""
@@ -152,6 +150,10 @@ class Suppressions:
             self._reader = None
 
 
+def _wait(_topic: str, _error: KafkaError) -> None:
+    """A broker that has just started may not know the topic yet."""
+
+
 class _Asker:
     """Asks where the list ends, with a client of its own: one that fetches makes a question wait for its fetch.
 
@@ -177,18 +179,25 @@ class _Asker:
             There is no such topic yet.
         """
         end = time.monotonic() + SECONDS
-        while True:
-            try:
-                return self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic())))
-            except KafkaException as failed:
-                error = failed.args[0]
-            if error.code() in _MISSING and not self._exists():  # a client says so of a broker that is away, too
-                raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
-            if time.monotonic() > end:
-                raise Unreachable(f"Kafka does not say where the list of erased customers ends: {error.str()}")
-            time.sleep(0.2)
-            if time.monotonic() - self._made > STALE_SECONDS:
-                self.close()
+        try:
+            return retry(
+                retries.ERASED_LIST, self._may_pass,
+                lambda: self._ends(min(STALE_SECONDS, max(0.1, end - time.monotonic()))),
+            )  # fmt: skip
+        except KafkaException as failed:
+            raise Unreachable(
+                f"Kafka does not say where the list of erased customers ends: {failed.args[0].str()}"
+            ) from None
+
+    def _may_pass(self, failed: Exception) -> bool:
+        """Whether to ask again, with a new client where this one is old."""
+        if not isinstance(failed, KafkaException):
+            return False
+        if failed.args[0].code() in _MISSING and not self._exists():  # a client says so of a broker that is away, too
+            raise Refused(f"topic {self._topic} is missing; create the topics: loyalty topics create") from None
+        if time.monotonic() - self._made > STALE_SECONDS:
+            self.close()
+        return True
 
     def _exists(self) -> bool:
         return self._topic in kafka.metadata(self._settings).topics
@@ -232,18 +241,19 @@ def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[in
 def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int]:
     """Put customers on the list, by the digests of their ids in hexadecimal; as :func:`suppress`."""
     producer = kafka.producer(settings, "erase")
-    sending, failures, places = kafka.Sending(producer), list[str | None](), dict[int, int]()
-    for digest, said in entries.items():
-        for partition in range(settings.partitions):
-            sending.send(
-                settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
-                confirmed=partial(places.__setitem__, partition),
-            )  # fmt: skip
-    sending.finish(failures.append)
-    kafka.flush(producer)
-    if failures != [None]:
-        raise Transient(f"Kafka did not take the entry in the list of erased customers ({failures}); run it again")
+    places: dict[int, int] = {}
+    with kafka.send_confirmed(producer, _not_taken) as sending:
+        for digest, said in entries.items():
+            for partition in range(settings.partitions):
+                sending.send(
+                    settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
+                    confirmed=partial(places.__setitem__, partition),
+                )  # fmt: skip
     return places
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take the entry in the list of erased customers ({failures}); run it again")
 
 
 def is_enforced(settings: Settings, places: dict[int, int]) -> bool:

@@ -1,19 +1,16 @@
 """What Kafka's topics hold of a customer, and until when: nobody can take single records out of them."""
 
-import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.contract.naming import names
 from pipeline.core.state.marks import customer_of, is_piece
 from pipeline.core.state.suppression import referrer_in
-from pipeline.errors import Unreachable
 from pipeline.progress import OnProgress
 from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
 
@@ -47,7 +44,7 @@ def traces(settings: Settings, customer_id: str, progress: OnProgress) -> list[T
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
         whole = sum(end - first for first, end in bounds.values())
         places = {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}
-        for done, record in enumerate(_everything(reader, places), start=1):
+        for done, record in enumerate(kafka.read_ranges(reader, places), start=1):
             progress(done, whole)
             topic = BY_NAME[settings.logical(record.topic())]
             if _names(topic, record, name):
@@ -60,25 +57,6 @@ def traces(settings: Settings, customer_id: str, progress: OnProgress) -> list[T
               bool(held_keys) and topic is STATES)
         for topic in KEPT if records[topic.name]
     ]  # fmt: skip
-
-
-def _everything(reader: Consumer, bounds: dict[tuple[str, int], tuple[int, int]]) -> Iterator[Message]:
-    """The records between the bounds of many partitions, read side by side; those of a partition in order."""
-    left = {place for place, (first, end) in bounds.items() if first < end}
-    reader.assign([TopicPartition(topic, partition, bounds[topic, partition][0]) for topic, partition in left])
-    answered = time.monotonic()
-    while left:
-        for message in reader.consume(10_000, 0.1):
-            answered = time.monotonic()
-            error, place = message.error(), (message.topic(), message.partition())
-            if error is None and message.offset() < bounds[place][1]:
-                yield message
-            elif error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise Unreachable(f"{place[0]} cannot be read: {error.str()}")
-            if error is not None or message.offset() + 1 >= bounds[place][1]:
-                left.discard(place)
-        if time.monotonic() - answered > kafka.SILENCE_SECONDS:
-            raise Unreachable("Kafka stopped answering while the log was read; try again")
 
 
 def _names(topic: Topic, record: Message, name: bytes) -> bool:
@@ -111,7 +89,7 @@ def keys_of(settings: Settings, customer_id: str, partition: int) -> list[bytes]
     """What the changelog holds of a customer: the keys of their state and its pieces that are not erased."""
     name, found = customer_id.encode(), dict[bytes, None]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
-        for record in kafka.records(reader, settings.topic(STATES.name), partition, 0):
+        for record in kafka.read_range(reader, settings.topic(STATES.name), partition, 0):
             key = record.key()
             if key is None or not _is_of(key, name):
                 continue

@@ -8,9 +8,9 @@ A crash between 2 and 3 leaves records that 1 finds.
 """
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -27,6 +27,7 @@ from pipeline.importing.rows import File
 from pipeline.importing.units import Unit, units
 from pipeline.progress import OnCount
 from pipeline.topics import BY_NAME, IMPORT_HEADER
+from pipeline.waiting import Pace
 
 PIECE = 20_000
 """Rows that are sent before the broker is waited for."""
@@ -78,7 +79,7 @@ def arrived(settings: Settings, note: Note) -> dict[int, int]:
                 )
             if start == end:
                 continue
-            for record in kafka.records(reader, settings.topic(note.topic), partition, start):
+            for record in kafka.read_range(reader, settings.topic(note.topic), partition, start):
                 found[partition] = max(found.get(partition, 0), row_of(note, kafka.header_of(record, IMPORT_HEADER)))
     return {partition: row for partition, row in found.items() if row}
 
@@ -105,40 +106,60 @@ def send(
     Unreachable
         The broker did not confirm everything; run again, and it goes on.
     """
-    known = arrived(settings, note) if note.places else {}
-    if not note.places:
-        note = msgspec.structs.replace(note, places={n: end for n, (_, end) in ends(settings, note.topic).items()})
-        noted(note)
-    crash = crash or CrashPoints()
-    producer = kafka.producer(settings, "import", **{"message.timeout.ms": int(SECONDS * 1_000)})
-    rest, already, started = iter(events), 0, time.monotonic()
+    sender = _Sender(settings, note, noted, crash or CrashPoints())
+    rest, pace = iter(events), Pace(rate)
     while piece := list(islice(rest, PIECE if rate is None else max(1, min(PIECE, int(rate))))):
-        fresh = [entry for entry in piece if entry[0] > note.row]
-        sending, failures = kafka.Sending(producer), list[str | None]()
-        places = dict(note.places)
-        confirmed = [_place(places, partition) for partition in range(settings.partitions)]
-        for number, made in fresh:
-            key = made.event.customer_id.encode()
-            partition = partition_of(key, settings.partitions)
-            if number <= known.get(partition, 0):
-                already += 1
-                continue
-            header: kafka.Headers = [(IMPORT_HEADER, f"{note.identity}/{number}".encode())]
-            sending.send(settings.topic(note.topic), key, made.value, header, partition, confirmed[partition])
-        sending.finish(failures.append)
-        crash.reached(Point.IMPORT_SENDING)
-        kafka.flush(producer, SECONDS)
-        if failures != [None]:
-            raise Unreachable(f"Kafka did not take every event ({failures}); run it again, and it goes on from there")
+        sender.send(piece)
+        progress(sender.note.sent)
+        pace.keep(sender.note.sent)
+    return msgspec.structs.replace(sender.note, done=True), sender.already
+
+
+class _Sender:
+    """Steps 2 and 3, piece by piece."""
+
+    def __init__(self, settings: Settings, note: Note, noted: Callable[[Note], object], crash: CrashPoints) -> None:
+        self._settings, self._noted, self._crash = settings, noted, crash
+        self._producer = kafka.producer(settings, "import", **{"message.timeout.ms": int(SECONDS * 1_000)})
+        self._arrived = arrived(settings, note) if note.places else {}
+        self.already = 0
+        """How many events the log had."""
+        self.note = note
+        if not note.places:
+            self._keep(places={n: end for n, (_, end) in ends(settings, note.topic).items()})
+
+    def _keep(self, **changes: Any) -> None:
+        self.note = msgspec.structs.replace(self.note, **changes)
+        self._noted(self.note)
+
+    def send(self, piece: Sequence[Numbered]) -> None:
+        """Send what of a piece is not in the log, and note it once the broker has confirmed it."""
+        fresh = [entry for entry in piece if entry[0] > self.note.row]
+        places = dict(self.note.places)
+        confirmed = [_place(places, partition) for partition in range(self._settings.partitions)]
+        with kafka.send_confirmed(self._producer, _not_taken, SECONDS) as sending:
+            for number, event in fresh:
+                self._send(sending, number, event, confirmed)
+            self._crash.reached(Point.IMPORT_SENDING)
         if fresh:
-            crash.reached(Point.IMPORT_SENT)
-            note = msgspec.structs.replace(note, row=piece[-1][0], sent=note.sent + len(fresh), places=places)
-            noted(note)
-            crash.reached(Point.IMPORT_NOTED)
-        progress(note.sent)
-        if rate:
-            time.sleep(max(0.0, started + note.sent / rate - time.monotonic()))
-    return msgspec.structs.replace(note, done=True), already
+            self._crash.reached(Point.IMPORT_SENT)
+            self._keep(row=piece[-1][0], sent=self.note.sent + len(fresh), places=places)
+            self._crash.reached(Point.IMPORT_NOTED)
+
+    def _send(
+        self, sending: kafka.Sending, number: int, made: Made, confirmed: Sequence[Callable[[int], object]]
+    ) -> None:
+        key = made.event.customer_id.encode()
+        partition = partition_of(key, self._settings.partitions)
+        if number <= self._arrived.get(partition, 0):
+            self.already += 1
+            return
+        header: kafka.Headers = [(IMPORT_HEADER, f"{self.note.identity}/{number}".encode())]
+        sending.send(self._settings.topic(self.note.topic), key, made.value, header, partition, confirmed[partition])
+
+
+def _not_taken(failures: Sequence[str | None]) -> Unreachable:
+    return Unreachable(f"Kafka did not take every event ({failures}); run it again, and it goes on from there")
 
 
 def _place(places: dict[int, int], partition: int) -> Callable[[int], object]:

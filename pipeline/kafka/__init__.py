@@ -4,11 +4,10 @@ What most callers need is named here; the modules say the rest.
 """
 
 from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
-from pipeline.kafka.offsets import LEADER_CHANGES, LEADER_SECONDS, committed, end_offset, end_offsets, said
-from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, reading, record_of, records
-from pipeline.kafka.sending import Sending, flush
+from pipeline.kafka.offsets import committed, end_offset, end_offsets, said
+from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, read_range, read_ranges, reading, record_of
+from pipeline.kafka.sending import Sending, flush, send_confirmed
 from pipeline.kafka.topic_admin import (
-    SPREAD_SECONDS,
     check_controller,
     create_topics,
     members,
@@ -18,11 +17,8 @@ from pipeline.kafka.topic_admin import (
 )
 
 __all__ = [
-    "LEADER_CHANGES",
-    "LEADER_SECONDS",
     "MAX_BYTES",
     "SILENCE_SECONDS",
-    "SPREAD_SECONDS",
     "Headers",
     "Sending",
     "admin",
@@ -39,10 +35,12 @@ __all__ = [
     "members",
     "metadata",
     "producer",
+    "read_range",
+    "read_ranges",
     "reading",
     "record_of",
-    "records",
     "said",
+    "send_confirmed",
     "staying",
     "topic_settings",
     "verify_topics",

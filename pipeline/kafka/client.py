@@ -1,7 +1,6 @@
 """Clients of Kafka (librdkafka), and what all of them have alike; the cluster's metadata."""
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from pipeline.config import Settings
 from pipeline.errors import Unreachable
 from pipeline.kafka import security
 from pipeline.topics import DEAD_LETTERS
+from pipeline.waiting import wait_until
 
 MAX_BYTES = DEAD_LETTERS.max_record_bytes
 
@@ -92,25 +92,29 @@ def metadata(settings: Settings, seconds: float = 5.0) -> Any:
     client = AdminClient(client_config(settings, "admin") | {"error_cb": met.append})
     try:
         _check_someone_listens(settings)
-        return _asked_in_turns(client, seconds, lambda: security.check_refusals(settings, met))
-    except (KafkaException, OSError):
+    except OSError:
+        answer = None
+    else:
+        answer = wait_until(
+            lambda: _metadata_within(client, min(seconds, 1.0), lambda: security.check_refusals(settings, met)),
+            seconds=seconds, pause=0.0,
+        )  # fmt: skip
+    if answer is None:
         raise Unreachable(
             f"Kafka does not answer at {settings.kafka}. Start it (`loyalty up`), or set LOYALTY_KAFKA "
             "to an address that does."
-        ) from None
+        )
+    return answer
 
 
-def _asked_in_turns(client: AdminClient, seconds: float, check: Callable[[], None]) -> Any:
-    """The metadata; after each second without them ``check`` is called: it may know that waiting is of no use."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return client.list_topics(timeout=min(seconds, 1.0))
-        except KafkaException:
-            client.poll(0)  # hands over what the client met
-            check()
-            if time.monotonic() > end:
-                raise
+def _metadata_within(client: AdminClient, seconds: float, check: Callable[[], None]) -> Any:
+    """The metadata, or ``None`` after ``check`` was called: it may know that waiting is of no use."""
+    try:
+        return client.list_topics(timeout=seconds)
+    except KafkaException:
+        client.poll(0)  # hands over what the client met
+        check()
+        return None
 
 
 def _check_someone_listens(settings: Settings) -> None:

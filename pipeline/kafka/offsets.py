@@ -1,33 +1,28 @@
 """Where partitions begin and end, and how far groups have committed."""
 
-import time
 from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline import retries
 from pipeline.config import Settings
 from pipeline.errors import Refused, Unreachable
 from pipeline.kafka.client import consumer, metadata
 from pipeline.kafka.commit_metadata import opened
+from pipeline.retries import retry
 from pipeline.topics import Topic
-
-LEADER_SECONDS = 10.0
-"""How long a partition may be without a leader: one that was just created or moved has none for a moment."""
-
 
 LEADER_CHANGES = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 def _ends(reader: Consumer, place: TopicPartition) -> tuple[int, int]:
     """First and next offset of a partition; asked again for a while where its leader changes."""
-    until = time.monotonic() + LEADER_SECONDS
-    while True:
-        try:
-            return reader.get_watermark_offsets(place, timeout=10)  # type: ignore[no-any-return]
-        except KafkaException as failed:
-            if failed.args[0].code() not in LEADER_CHANGES or time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+    first, end = retry(retries.LEADER, _is_leader_change, lambda: reader.get_watermark_offsets(place, timeout=10))
+    return first, end
+
+
+def _is_leader_change(failed: Exception) -> bool:
+    return isinstance(failed, KafkaException) and failed.args[0].code() in LEADER_CHANGES
 
 
 def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:

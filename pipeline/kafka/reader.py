@@ -1,9 +1,10 @@
-"""Reading a range of a partition beside the group's members; messages as records."""
+"""Reading ranges of partitions without joining a group; messages as records."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import methodcaller
+from typing import NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -14,11 +15,13 @@ from pipeline.records import Record
 
 SILENCE_SECONDS = 30.0
 """How long news of a topic may take to reach every broker of a cluster."""
+Range = tuple[int, int | None]
+"""The first offset, and the one behind the last; ``None``: where the partition ends."""
 
 
 @contextmanager
 def reading(settings: Settings, name: str, group: str) -> Iterator[Consumer]:
-    """A consumer for :func:`records`, beside the group's members.
+    """A consumer for :func:`read_range`; it joins no group.
 
     Raises
     ------
@@ -35,30 +38,54 @@ def reading(settings: Settings, name: str, group: str) -> Iterator[Consumer]:
         reader.close()
 
 
-def records(reader: Consumer, topic: str, partition: int, first: int, last: int | None = None) -> Iterator[Message]:
-    """The records of a partition from ``first`` to its end, or to ``last``; the reader must be told of ends.
+def _refuse(topic: str, error: KafkaError) -> NoReturn:
+    raise Unreachable(f"{topic} cannot be read: {error.str()}")
+
+
+def read_range(reader: Consumer, topic: str, partition: int, first: int, end: int | None = None) -> Iterator[Message]:
+    """The records of one partition from ``first`` to before ``end``; everything else is as in :func:`read_ranges`."""
+    return read_ranges(reader, {(topic, partition): (first, end)}, f"{topic} was read")
+
+
+def read_ranges(
+    reader: Consumer,
+    ranges: Mapping[tuple[str, int], Range],
+    doing: str = "the log was read",
+    seconds: float = SILENCE_SECONDS,
+    on_error: Callable[[str, KafkaError], object] = _refuse,
+) -> Iterator[Message]:
+    """The records in ranges of partitions, read side by side; those of one partition in the order of their offsets.
+
+    A range ends at its own end, or where its partition ends: the last offsets may hold records that were compacted
+    away, or markers of transactions. Of a range whose beginning has left the topic the rest is read. The reader must
+    say where partitions end, as those of :func:`reading` do. ``on_error`` may let an error pass: the read goes on,
+    until nothing has come for ``seconds``.
 
     Raises
     ------
     Unreachable
         The broker stopped answering.
     """
-    reader.assign([TopicPartition(topic, partition, first)])
+    ends = {place: end for place, (first, end) in ranges.items() if end is None or first < end}
+    reader.assign([TopicPartition(*place, ranges[place][0]) for place in ends])
     answered = time.monotonic()
-    while time.monotonic() - answered < SILENCE_SECONDS:
+    while ends and time.monotonic() - answered < seconds:
         for message in reader.consume(10_000, 0.05):
-            answered = time.monotonic()
             error = message.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:
-                return
-            if error is not None:
-                raise Unreachable(f"{topic} cannot be read: {error.str()}")
-            if last is not None and message.offset() > last:
-                return
-            yield message
-            if message.offset() == last:
-                return
-    raise Unreachable(f"Kafka stopped answering while {topic} was read; try again")
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                on_error(message.topic(), error)
+                continue
+            answered = time.monotonic()
+            place = message.topic(), message.partition()
+            if place not in ends:
+                continue  # it was read to its end already
+            end = ends[place]
+            if error is None and (end is None or message.offset() < end):
+                yield message
+            if error is not None or (end is not None and message.offset() + 1 >= end):
+                del ends[place]
+    if ends:
+        raise Unreachable(f"Kafka stopped answering while {doing}; try again")
 
 
 _ask_headers = methodcaller("headers")

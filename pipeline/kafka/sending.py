@@ -1,14 +1,18 @@
 """Records on their way: done when the broker has confirmed every one of them."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from pipeline.errors import Transient, Unreachable
+from pipeline.errors import LoyaltyError, Transient, Unreachable
 from pipeline.kafka.client import Headers
+
+FLUSH_SECONDS = 30.0
+"""How long the broker may take to confirm what it was sent."""
 
 
 class Sending:
@@ -117,7 +121,28 @@ class Sending:
             self._when_done(self._failure)
 
 
-def flush(producer: Producer, seconds: float = 30.0) -> None:
+@contextmanager
+def send_confirmed(
+    producer: Producer, refused: Callable[[Sequence[str | None]], LoyaltyError], seconds: float = FLUSH_SECONDS
+) -> Iterator[Sending]:
+    """Records that are sent inside the block are all confirmed by the broker when it is left.
+
+    ``refused`` makes the failure of what the broker said of them instead.
+
+    Raises
+    ------
+    Unreachable
+        They were not confirmed within ``seconds``.
+    """
+    sending, failures = Sending(producer), list[str | None]()
+    yield sending
+    sending.finish(failures.append)
+    flush(producer, seconds)
+    if failures != [None]:
+        raise refused(failures)
+
+
+def flush(producer: Producer, seconds: float = FLUSH_SECONDS) -> None:
     """Wait until everything handed over is confirmed.
 
     Raises

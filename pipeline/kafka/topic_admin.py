@@ -1,18 +1,18 @@
 """Topics as they should be, and who is in a group: what is asked of the brokers as an administrator."""
 
-import time
 from collections.abc import Sequence
+from operator import not_
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from pipeline import loopback
+from pipeline import loopback, retries
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.kafka.client import admin, metadata
+from pipeline.retries import retry
 from pipeline.topics import TOPICS, Topic
-
-SPREAD_SECONDS = 10.0
+from pipeline.waiting import wait_until
 
 
 def check_controller(client: AdminClient, seconds: float = 2.0) -> None:
@@ -50,20 +50,10 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
-    _verify_once_known(settings, SPREAD_SECONDS if new else 0.0)
+        retry(retries.SPREAD, (Refused, Transient), lambda: verify_topics(settings))  # not every broker knows them yet
+    else:
+        verify_topics(settings)
     return [topic.name for topic in missing]
-
-
-def _verify_once_known(settings: Settings, seconds: float) -> None:
-    """Verify; the answer may come from a broker that has not heard of a new topic yet."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return verify_topics(settings)
-        except (Refused, Transient):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
 
 
 def verify_topics(settings: Settings) -> None:
@@ -126,21 +116,21 @@ def members(settings: Settings, group: str, seconds: float = 30.0) -> int:
     """
     metadata(settings)
     client = admin(settings)  # its answers come only as long as it lives
-    end = time.monotonic() + seconds
-    while True:
+
+    def ask() -> int:
         try:
             return len(client.describe_consumer_groups([group], request_timeout=10)[group].result(11).members)
         except KafkaException as failed:
             if failed.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return 0
-            if time.monotonic() > end:
-                raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
-            time.sleep(0.3)
+            raise
+
+    try:
+        return retry(retries.GROUP._replace(total=seconds), KafkaException, ask)
+    except KafkaException as failed:
+        raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
 
 
 def staying(settings: Settings, group: str, seconds: float) -> int:
     """How many are still in a consumer group after ``seconds``; 0 as soon as nobody is."""
-    end = time.monotonic() + seconds
-    while (found := members(settings, group)) and time.monotonic() <= end:
-        time.sleep(0.5)
-    return found
+    return wait_until(lambda: members(settings, group), not_, seconds=seconds, pause=0.5)

@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.errors import Refused, Transient
+from pipeline.waiting import wait_until
 
 STOP_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
@@ -80,13 +81,17 @@ class Child:
             It was not ready in time.
         """
         started = self.started
-        while not self.is_ready():
-            if self.exit_code() is not None:
-                raise Refused(f"{self.name} ended at once: {self.last_words()} (log: {self.log})")
-            if time.monotonic() - started > self.ready_seconds:
-                raise Transient(f"{self.name} was not ready within {self.ready_seconds:.0f} s (log: {self.log})")
-            time.sleep(0.05)
+        seconds = started + self.ready_seconds - time.monotonic()
+        if not wait_until(self._is_ready_or_ended, seconds=seconds, pause=0.05):
+            raise Transient(f"{self.name} was not ready within {self.ready_seconds:.0f} s (log: {self.log})")
         return time.monotonic() - started
+
+    def _is_ready_or_ended(self) -> bool:
+        if self.is_ready():
+            return True
+        if self.exit_code() is not None:
+            raise Refused(f"{self.name} ended at once: {self.last_words()} (log: {self.log})")
+        return False
 
     def record(self) -> dict[str, object]:
         """What another command needs to know about it."""

@@ -6,14 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from confluent_kafka import TopicPartition
-
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.state.suppression import names_suppressed
 from pipeline.erasure.suppression_list import Suppressions
-from pipeline.errors import BadEvent, NotFound, Unreachable
+from pipeline.errors import BadEvent, NotFound
 from pipeline.kafka.dead_letters import errors_of
 from pipeline.topics import BY_NAME, DEAD_LETTERS, ERROR_HEADERS, INPUTS
 
@@ -22,6 +20,7 @@ SHOWN_BYTES = 2_000
 MOST_WAITING_KB = 64 * 1024
 """So much may wait for the broker at a time, however much is to be sent again."""
 FLUSH_SECONDS = 120.0
+SILENCE_SECONDS = 10.0
 
 
 class StoredLetter(NamedTuple):
@@ -69,24 +68,12 @@ def _text(data: bytes | None) -> str | None:
 def read(settings: Settings) -> Iterator[StoredLetter]:
     """Every dead letter in the topic, partition by partition, oldest first."""
     bounds = kafka.end_offsets(settings, [DEAD_LETTERS])
-    reader = kafka.consumer(settings, "letters", settings.group("letters"))
-    try:
-        for (name, partition), (first, end) in bounds.items():
-            if first < end:
-                reader.assign([TopicPartition(settings.topic(name), partition, first)])
-                yield from _until(reader, end)
-    finally:
-        reader.close()
-
-
-def _until(reader: Any, end: int) -> Iterator[StoredLetter]:
-    while True:
-        message = reader.poll(10)
-        if message is None or message.error() is not None:
-            raise Unreachable("Kafka stopped answering while dead letters were read; try again")
-        yield _letter(message)
-        if message.offset() + 1 >= end:
-            return
+    with kafka.reading(settings, "letters", settings.group("letters")) as reader:
+        for (name, partition), range_ in bounds.items():
+            place = settings.topic(name), partition
+            yield from map(
+                _letter, kafka.read_ranges(reader, {place: range_}, "dead letters were read", SILENCE_SECONDS)
+            )
 
 
 def _letter(message: Any) -> StoredLetter:
@@ -190,7 +177,8 @@ def replay(settings: Settings, wanted: Callable[[StoredLetter], bool]) -> Replay
     suppressions = Suppressions(settings).read()
     confirmed, refused = set[str](), dict[str, str]()
     of_erased, seen = 0, set[tuple[str, int, int]]()
-    for letter in current(read(settings), successors(read(settings))):
+    letters = list(read(settings))
+    for letter in current(letters, successors(letters)):
         if not (wanted(letter) and letter.topic in known) or letter.place in seen:
             continue
         seen.add(letter.place)

@@ -10,8 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import TopicPartition
-
 from pipeline import continuity, kafka
 from pipeline.config import Settings
 from pipeline.core.contract.partitioner import partition_of
@@ -127,16 +125,14 @@ def _partitioner(settings: Settings) -> str:
 
 def _newest_keys(settings: Settings) -> Iterator[tuple[int, bytes]]:
     bounds = kafka.end_offsets(settings, INPUTS)
-    starts = {key: max(first, end - SAMPLED // settings.partitions) for key, (first, end) in bounds.items()}
-    wanted = sum(bounds[key][1] - start for key, start in starts.items())
-    reader = kafka.consumer(settings, "doctor", settings.group("doctor"))
-    try:
-        reader.assign([TopicPartition(settings.topic(name), p, start) for (name, p), start in starts.items()])
-        for message in reader.consume(wanted, 3.0) if wanted else []:
-            if message.error() is None and message.key():
+    newest = {
+        (settings.topic(name), partition): (max(first, end - SAMPLED // settings.partitions), end)
+        for (name, partition), (first, end) in bounds.items()
+    }
+    with kafka.reading(settings, "doctor", settings.group("doctor")) as reader:
+        for message in kafka.read_ranges(reader, newest):
+            if message.key():
                 yield message.partition(), message.key()
-    finally:
-        reader.close()
 
 
 def _warehouse(settings: Settings) -> str:

@@ -7,6 +7,7 @@ their group and what is committed moves as long as something waits. Every questi
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from operator import not_
 from typing import Any, NamedTuple
 
 import psutil
@@ -18,6 +19,7 @@ from pipeline.local import record, stack
 from pipeline.loopback import fetched
 from pipeline.operations.lag import left_of
 from pipeline.operations.stopped_inputs import standing
+from pipeline.waiting import wait_until
 from pipeline.warehouse.client import connect
 
 ANSWER_SECONDS = 2.0
@@ -159,8 +161,8 @@ def gauges(port: int) -> dict[str, float] | None:
     return {name: float(value) for name, value, *_ in pairs}
 
 
-def progress(settings: Settings) -> list[HealthVerdict]:
-    """Whether workers and sinks, wherever they run, get on.
+def progress(settings: Settings, stands: Collection[str] | None = None) -> list[HealthVerdict]:
+    """Whether workers and sinks, wherever they run, get on; topics that stand keep no worker from it.
 
     Raises
     ------
@@ -168,15 +170,17 @@ def progress(settings: Settings) -> list[HealthVerdict]:
         Kafka does not answer, or the topics are not there.
     """
     kafka.metadata(settings)  # where it is away, it says what to do
-    stands = standing(settings)
+    stands = standing(settings) if stands is None else stands
     first = {kind: _waiting(settings, kind, stands) for kind in KINDS}
     present = {kind: kafka.members(settings, settings.group(kind), seconds=5.0) for kind in KINDS}
     still = {kind: first[kind] if present[kind] else {} for kind in KINDS}
-    end = time.monotonic() + MOVES_SECONDS
-    while any(still.values()) and time.monotonic() < end:
-        time.sleep(0.5)
-        now = {kind: _waiting(settings, kind, stands) if places else {} for kind, places in still.items()}
-        still = {kind: _unmoved(places, now[kind]) for kind, places in still.items()}
+
+    def unmoved() -> bool:
+        for kind, places in still.items():
+            still[kind] = _unmoved(places, _waiting(settings, kind, stands)) if places else {}
+        return any(still.values())
+
+    wait_until(unmoved, not_, seconds=MOVES_SECONDS, pause=0.5)
     return [_judged(settings, kind, present[kind], first[kind], still[kind]) for kind in KINDS]
 
 
@@ -211,6 +215,6 @@ def _holds_records(settings: Settings, places: Places) -> bool:
     """Whether there is anything but the marks of transactions, which nobody is given to read."""
     with kafka.reading(settings, "status", settings.group("status")) as reader:
         return any(
-            any(True for _ in kafka.records(reader, settings.topic(topic), partition, begin))
+            any(True for _ in kafka.read_range(reader, settings.topic(topic), partition, begin))
             for (topic, partition), (begin, _) in places.items()
         )

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from operator import not_
 from typing import NamedTuple
 
 from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Transient
 from pipeline.topics import INPUTS, TOPICS, Topic
+from pipeline.waiting import wait_until
 
 
 class TopicLag(NamedTuple):
@@ -60,15 +62,15 @@ def wait_until_done(settings: Settings, process: str, seconds: float) -> float:
         It has not, within ``seconds``.
     """
     started = time.monotonic()
-    while True:
+
+    def left() -> int:
         try:
-            left = sum(end - begin for begin, end in left_of(settings, process).values())
+            return sum(end - begin for begin, end in left_of(settings, process).values())
         except Transient:
-            left = -1  # the broker is away; it may come back
-        if left == 0:
-            return time.monotonic() - started
-        if time.monotonic() - started > seconds:
-            raise Transient(
-                f"the {process} is still {left} records behind after {seconds:.0f} s; `loyalty status` shows where"
-            )
-        time.sleep(0.2)
+            return -1  # the broker is away; it may come back
+
+    if missing := wait_until(left, not_, seconds=seconds, pause=0.2):
+        raise Transient(
+            f"the {process} is still {missing} records behind after {seconds:.0f} s; `loyalty status` shows where"
+        )
+    return time.monotonic() - started

@@ -35,7 +35,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "data_dir": str(settings.directory),
         **here,
         "topics": topics,
-        "progress": _part(lambda: _progress(settings, unwell)) if isinstance(topics, list) else topics,
+        "progress": _part(lambda: _progress(settings, unwell, topics)) if isinstance(topics, list) else topics,
         "last_events": _part(lambda: _last_events(settings)),
     }
 
@@ -73,8 +73,9 @@ def _process(verdict: health.HealthVerdict) -> dict[str, Any]:
     }
 
 
-def _progress(settings: Settings, unwell: Mapping[str, str]) -> list[dict[str, Any]]:
+def _progress(settings: Settings, unwell: Mapping[str, str], topics: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How workers and sinks get on; where one of this machine is not well, what was said of it is the remedy."""
+    stands = {topic["topic"] for topic in topics if topic["stands"]}
     return [
         {
             "who": verdict.name,
@@ -84,7 +85,7 @@ def _progress(settings: Settings, unwell: Mapping[str, str]) -> list[dict[str, A
             if verdict.state == "none" and verdict.name in unwell
             else verdict.why,
         }
-        for verdict in health.progress(settings)
+        for verdict in health.progress(settings, stands)
     ]
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import not_
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
@@ -18,6 +19,7 @@ from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.open_intents import intents
 from pipeline.topics import TOPICS
+from pipeline.waiting import wait_until
 from pipeline.warehouse.client import Connecting
 
 LEAVING_SECONDS = 60.0
@@ -83,16 +85,16 @@ def follow(
 ) -> None:
     """Wait until the shadow holds everything before ``goal``; ``progress`` is told how much it does, of how much."""
     firsts = {key: low for key, (low, _) in kafka.end_offsets(shadow.settings, TOPICS).items()}
-    while True:
+
+    def left() -> int:
         running.check()
-        wanted, done = goal(), filled(shadow.settings, shadow.group)
-        at = {key: done.get(key, firsts.get(key, 0)) for key in wanted}
-        left = sum(max(0, wanted[key] - at[key]) for key in wanted)
-        whole = sum(max(0, wanted[key] - firsts.get(key, 0)) for key in wanted)
-        progress(whole - left, whole)
-        if not left:
-            return
-        time.sleep(0.3)
+        wanted, written = goal(), filled(shadow.settings, shadow.group)
+        missing = sum(max(0, end - written.get(key, firsts.get(key, 0))) for key, end in wanted.items())
+        whole = sum(max(0, end - firsts.get(key, 0)) for key, end in wanted.items())
+        progress(whole - missing, whole)
+        return missing
+
+    wait_until(left, not_, seconds=None, pause=0.3)
 
 
 def has_intents(settings: Settings, group: str) -> bool:

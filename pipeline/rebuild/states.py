@@ -224,7 +224,7 @@ class _Following:
         if first >= end:
             return
         name, base = self._settings.topic(topic), self._bases.get(topic, 0)
-        log = kafka.records(self._reader, name, partition, first - base, end - base - 1)
+        log = kafka.read_range(self._reader, name, partition, first - base, end - base)
         found = (record_of(message, base) for message in log)
         while piece := list(islice(found, TOGETHER)):
             yield piece
@@ -276,7 +276,7 @@ class _Swap:
     def _live(self, partition: int) -> dict[bytes, bytes]:
         """The live states and pieces of a partition, read from the changelog."""
         live: dict[bytes, bytes] = {}
-        for record in kafka.records(self._reader, self._settings.topic(STATES.name), partition, 0):
+        for record in kafka.read_range(self._reader, self._settings.topic(STATES.name), partition, 0):
             key, value = record.key(), record.value()
             if key is None:
                 continue

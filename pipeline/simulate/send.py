@@ -1,7 +1,6 @@
 """Sending events to their topics, as fast as the broker takes them or at a given rate."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
@@ -9,6 +8,7 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.errors import Unreachable
 from pipeline.progress import OnCount
+from pipeline.waiting import Pace
 
 
 def encode(event: dict[str, object]) -> bytes:
@@ -30,20 +30,19 @@ def send(
     """
     kafka.verify_topics(settings)
     producer = kafka.producer(settings, "simulate", **{"message.timeout.ms": 120_000})
-    sending, failures = kafka.Sending(producer), list[str | None]()
-    started, count = time.monotonic(), 0
-    for topic, event in events:
-        headers: kafka.Headers = [("synthetic", b"1")] if event.get("synthetic") else []
-        sending.send(settings.topic(topic), str(event["customer_id"]).encode(), encode(event), headers)
-        count += 1
-        if rate:
-            time.sleep(max(0.0, started + count / rate - time.monotonic()))
-        if count % 500 == 0 or rate:
-            producer.poll(0)
-            progress(count)
-    sending.finish(failures.append)
-    kafka.flush(producer, 120.0)
+    pace, count = Pace(rate), 0
+
+    def not_taken(failures: Sequence[str | None]) -> Unreachable:
+        return Unreachable(f"Kafka did not take every one of {count} events ({failures}); send them again")
+
+    with kafka.send_confirmed(producer, not_taken, 120.0) as sending:
+        for topic, event in events:
+            headers: kafka.Headers = [("synthetic", b"1")] if event.get("synthetic") else []
+            sending.send(settings.topic(topic), str(event["customer_id"]).encode(), encode(event), headers)
+            count += 1
+            pace.keep(count)
+            if count % 500 == 0 or rate:
+                producer.poll(0)
+                progress(count)
     progress(count)
-    if failures != [None]:
-        raise Unreachable(f"Kafka did not take every one of {count} events ({failures}); send them again")
     return count

@@ -198,13 +198,12 @@ class Sink:
     def _send(self, letter: DeadLetter) -> None:
         if self._producer is None:
             self._producer = kafka.producer(self._settings, "sink")
-        failures: list[str | None] = []
-        sending = kafka.Sending(self._producer)
-        dead_letters.send(sending, letter, self._settings)
-        sending.finish(failures.append)
-        kafka.flush(self._producer)
-        if failures != [None]:
-            raise Transient(f"Kafka did not take a dead letter: {failures}")
+        with kafka.send_confirmed(self._producer, _not_taken) as sending:
+            dead_letters.send(sending, letter, self._settings)
+
+
+def _not_taken(failures: Sequence[str | None]) -> Transient:
+    return Transient(f"Kafka did not take a dead letter: {failures}")
 
 
 def _place(batch: Batch) -> dict[str, str | int]:

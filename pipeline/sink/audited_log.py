@@ -105,7 +105,7 @@ class AuditedLog:
 
     def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
         topic, base = self._settings.topic(range_.topic), self.bases.get(range_.topic, 0)
-        for message in kafka.records(self._reader, topic, range_.partition, first - base, last - base):
+        for message in kafka.read_range(self._reader, topic, range_.partition, first - base, last + 1 - base):
             yield kafka.record_of(message, base)
 
     def _refusals(self) -> set[tuple[str, int, int]]:

@@ -9,7 +9,6 @@ Everything is asked in this order, and each answer bounds the next:
 4. wait until the sinks have written up to there; what they do not reach in time is not judged
 """
 
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.kafka.incarnations import Bases, shifted
 from pipeline.topics import DEAD_LETTERS, INPUTS, STATES
+from pipeline.waiting import wait_until
 
 SECONDS = 15.0
 """How long the sinks may take to write what is in the log of states now."""
@@ -63,9 +63,9 @@ def taken(settings: Settings, bases: Bases, seconds: float = SECONDS, group: str
 
 def _reached(settings: Settings, group: str, goals: Ends, seconds: float) -> Ends:
     """Where a group stands once it is past all goals, or when time is up."""
-    end = time.monotonic() + seconds
-    while True:
-        reached = kafka.committed(settings, group, [STATES, DEAD_LETTERS])
-        if time.monotonic() > end or all(reached.get(key, 0) >= goal for key, goal in goals.items()):
-            return reached
-        time.sleep(PAUSE)
+    return wait_until(
+        lambda: kafka.committed(settings, group, [STATES, DEAD_LETTERS]),
+        lambda reached: all(reached.get(key, 0) >= goal for key, goal in goals.items()),
+        seconds=seconds,
+        pause=PAUSE,
+    )

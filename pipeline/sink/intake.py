@@ -17,16 +17,15 @@ from typing import Any
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline import kafka, metrics
+from pipeline import kafka, metrics, retries
 from pipeline.config import Settings
 from pipeline.continuity import Place, Topics
 from pipeline.errors import Refused, Transient
+from pipeline.retries import retry
 from pipeline.sink.batches import Batch, Buffer, Plan, plan_of, plan_text
 from pipeline.topics import TOPICS
 
 Key = tuple[str, int]
-ASSIGN_SECONDS = 60.0
-"""How long an assignment waits for the committed offsets; then the process ends, and a new one asks again."""
 HOLD_SECONDS = 5.0
 """How long a partition waits whose batch could not be written."""
 ABANDON_SECONDS = 60.0
@@ -119,15 +118,21 @@ class Intake:
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where the group stands. Nothing is polled meanwhile: we are inside a poll."""
-        end = time.monotonic() + ASSIGN_SECONDS
-        while True:
-            try:
-                return _raise_partition_errors(self._consumer.committed(partitions, timeout=10)) if partitions else []
-            except KafkaException as failed:
-                if self.stopping or time.monotonic() > end:
-                    raise Transient(f"the broker does not say where the sinks stand: {failed.args[0].str()}") from None
-                self._log.warning("the broker does not answer; waiting", error=failed.args[0].str())
-                time.sleep(0.5)
+        if not partitions:
+            return []
+        try:
+            return retry(
+                retries.ASSIGNMENT, self._waits_for_broker,
+                lambda: _raise_partition_errors(self._consumer.committed(partitions, timeout=10)),
+            )  # fmt: skip
+        except KafkaException as failed:
+            raise Transient(f"the broker does not say where the sinks stand: {failed.args[0].str()}") from None
+
+    def _waits_for_broker(self, failed: Exception) -> bool:
+        if self.stopping or not isinstance(failed, KafkaException):
+            return False
+        self._log.warning("the broker does not answer; waiting", error=failed.args[0].str())
+        return True
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self.generation += 1

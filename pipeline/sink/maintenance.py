@@ -6,11 +6,13 @@ until it is gone. Until the last has left the group of sinks, which Kafka knows,
 
 import time
 from collections.abc import Callable
+from operator import not_
 
 import structlog
 
 from pipeline import watched
 from pipeline.errors import LoyaltyError
+from pipeline.waiting import wait_until
 from pipeline.warehouse.client import Warehouse
 
 MARKER = "rebuild_swap"
@@ -31,8 +33,7 @@ def wait_for_the_end(warehouse: Warehouse) -> None:
     """Return when no tables are being swapped."""
     if goes_on(warehouse):
         structlog.get_logger().warning("`loyalty rebuild` swaps the tables; waiting. Was it interrupted? Run it again")
-    while goes_on(warehouse):
-        time.sleep(SECONDS)
+    wait_until(lambda: goes_on(warehouse), not_, seconds=None, pause=SECONDS)
 
 
 class Watch:

@@ -5,22 +5,21 @@ true of every table that a materialized view fills from ours, however far down t
 """
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline import kafka
+from pipeline import kafka, retries
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
+from pipeline.retries import retry
 from pipeline.sink.batches import Part, plan_of, plan_text
 from pipeline.sink.rows import TABLES
 from pipeline.topics import INPUTS
 from pipeline.warehouse.client import Warehouse
 
 PROBE_GROUP = "sink-probe"
-COORDINATOR_SECONDS = 30.0
 NOT_YET = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -137,16 +136,11 @@ def _window(table: _Table, setting: str, defaults: Mapping[str, int]) -> int:
 
 def _commit(probe: Any, place: Sequence[TopicPartition]) -> None:
     """Commit once the coordinator of a group nobody has heard of yet is found and ready."""
-    deadline = time.monotonic() + COORDINATOR_SECONDS
-    while True:
-        try:
-            probe.commit(offsets=place, asynchronous=False)
-        except KafkaException as failed:
-            if failed.args[0].code() not in NOT_YET or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    retry(retries.COORDINATOR, _is_not_yet, lambda: probe.commit(offsets=place, asynchronous=False))
+
+
+def _is_not_yet(failed: Exception) -> bool:
+    return isinstance(failed, KafkaException) and failed.args[0].code() in NOT_YET
 
 
 def nobody_writes(settings: Settings, seconds: float = 15.0) -> None:

@@ -7,7 +7,6 @@ written again in halves, until the row is alone.
 """
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,12 +14,13 @@ from typing import NamedTuple
 
 import structlog
 
-from pipeline import metrics
+from pipeline import metrics, retries
 from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import Transient
 from pipeline.records import Record
+from pipeline.retries import retry
 from pipeline.sink.batches import Batch
 from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
@@ -29,7 +29,6 @@ from pipeline.warehouse.encoding import Encoded, Encoder
 from pipeline.warehouse.failures import QueryFailed, RowsRejected
 from pipeline.warehouse.own_columns import columns
 
-LONGEST_PAUSE = 10.0
 PATIENCE_SECONDS = 5.0
 """How long an insert may take before it is told that consumption waits for it."""
 MOST_UNEXPLAINED = 3
@@ -164,8 +163,10 @@ class Writer:
 
     def _until_written(self, batch: Batch, block: Encoded, warehouse: Warehouse, is_lost: Callable[[], bool]) -> None:
         """Insert until it worked: an insert whose fate is unknown must be repeated, and its token makes that safe."""
-        pause, unexplained = 0.2, 0
-        while True:
+        unexplained = 0
+
+        def attempt() -> None:
+            nonlocal unexplained
             try:
                 self._insert(batch, block, warehouse)
             except (Transient, QueryFailed) as failed:
@@ -175,10 +176,9 @@ class Writer:
                 unexplained += isinstance(failed, QueryFailed)
                 if unexplained == MOST_UNEXPLAINED:
                     raise _Stuck(str(failed)) from None
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST_PAUSE)
-            else:
-                return
+                raise
+
+        retry(retries.INSERT, (Transient, QueryFailed), attempt)
 
     def _failed(self, failed: Transient | QueryFailed) -> None:
         self._facts.waiting(paused=True)

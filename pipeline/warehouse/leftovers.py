@@ -6,11 +6,12 @@ wait for that; it wakes the cleaning up and looks until the parts are gone.
 """
 
 import re
-import time
 from collections.abc import Collection, Mapping
+from operator import not_
 from typing import NamedTuple
 
 from pipeline.errors import Transient
+from pipeline.waiting import wait_until
 from pipeline.warehouse.client import Warehouse, quoted
 from pipeline.warehouse.failures import QueryFailed
 
@@ -46,7 +47,7 @@ def removed(warehouse: Warehouse, tables: Collection[str], seconds: float = SECO
     asked = {"d": warehouse.database, "tables": sorted(tables)}
     changed = _without_delay(warehouse, asked)
     try:
-        left = _gone(warehouse, asked, time.monotonic() + seconds)
+        left = _gone(warehouse, asked, seconds)
     finally:
         for table, before in changed.items():
             said = f"MODIFY SETTING old_parts_lifetime = {before}" if before else "RESET SETTING old_parts_lifetime"
@@ -54,13 +55,16 @@ def removed(warehouse: Warehouse, tables: Collection[str], seconds: float = SECO
     return OnDisk(len(left), int(warehouse.value(_DETACHED, asked)))
 
 
-def _gone(warehouse: Warehouse, asked: Mapping[str, object], end: float) -> set[Part]:
-    left = mine = _inactive(warehouse, asked)
-    while left and time.monotonic() < end:
-        _wake(warehouse, {table for table, _ in left})
-        time.sleep(0.2)
-        left = mine & _inactive(warehouse, asked)
-    return left
+def _gone(warehouse: Warehouse, asked: Mapping[str, object], seconds: float) -> set[Part]:
+    """Those of the inactive parts that are still there when all are gone, or time is up."""
+    mine = _inactive(warehouse, asked)
+
+    def left() -> set[Part]:
+        here = mine and mine & _inactive(warehouse, asked)
+        _wake(warehouse, {table for table, _ in here})
+        return here
+
+    return wait_until(left, not_, seconds=seconds, pause=0.2)
 
 
 def _inactive(warehouse: Warehouse, asked: Mapping[str, object]) -> set[Part]:

@@ -6,7 +6,6 @@ import gc
 import os
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import faust
@@ -20,32 +19,23 @@ from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Transient
-from pipeline.exits import Exit, end_process
+from pipeline.exits import Exit, end_process, leave
 from pipeline.kafka import topic_refusals
 from pipeline.kafka.stopped_inputs import Notice
 from pipeline.kafka.topic_refusals import Gone
 from pipeline.policy import policy_of
 from pipeline.topics import ALERTS, INPUTS, STATES, Topic
 from pipeline.worker import aiokafka_patches, maintenance
-from pipeline.worker.credentials import broker_credentials
 from pipeline.worker.engine import Engine
+from pipeline.worker.faust_app import configured_app, create_table
 from pipeline.worker.guards.fuses import Fuses
 from pipeline.worker.guards.static_membership import own_member_id, place_is_taken
 from pipeline.worker.guards.watchdog import Watchdog
 from pipeline.worker.outputs import KafkaOutputs
-from pipeline.worker.stores import open_store
 from pipeline.worker.table import CustomerTable
-from pipeline.worker.transport import SliceStream, SliceTopic
 
 FUSE_SECONDS = 2.0
 """How often it is asked which topics stand."""
-
-
-class _App(faust.App):  # type: ignore[misc]
-    """Faust's app, which keeps nothing on disk: what is kept there is in ``LOYALTY_DATA_DIR``."""
-
-    def _create_directories(self) -> None:
-        """Faust would make folders where the process was started, which may be a place that nobody may write."""
 
 
 def create_app(
@@ -58,34 +48,9 @@ def create_app(
 ) -> faust.App:
     """Compose the Faust app; nothing is connected yet."""
     aiokafka_patches.install()
-    app = _App(
-        settings.group("worker"),
-        env={},  # otherwise some seventy variables without a prefix come before what is said here
-        broker=[f"slices://{address.strip()}" for address in settings.kafka.split(",")],
-        broker_credentials=broker_credentials(settings),
-        store="memory://",
-        Topic=SliceTopic,
-        Stream=SliceStream,
-        Table=CustomerTable,
-        topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        table_standby_replicas=0,
-        web_enabled=False,
-        stream_buffer_maxsize=4,
-        stream_recovery_delay=0.0,
-        stream_wait_empty=True,
-        broker_commit_interval=0.5,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
-        broker_request_timeout=30.0,
-        consumer_group_instance_id=settings.instance or None,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=1024 * 1024,
-    )
+    app = configured_app(settings)
     app.crash = crash
-    table = _create_table(app, settings, topics)
+    table = create_table(app, settings, topics)
     table.loop = loop  # left to itself it makes one that never runs, and a stop waits for a task on it for ever
     outputs, suppressions = KafkaOutputs(settings, crash), Suppressions(settings)
     policy = policy_of(settings)
@@ -98,40 +63,10 @@ def create_app(
         _add_agent(app, settings, topic, engine)
     watchdog = Watchdog(loop, lambda: _recovered(app, table), lambda: app.should_stop)
     _add_observers(app, settings, table, engine, facts, watchdog)
+    _add_timers(app, settings, engine, facts)
     _every(app, FUSE_SECONDS, fuses.watch)
     watchdog.start()
     return app
-
-
-def _create_table(app: faust.App, settings: Settings, topics: Topics) -> CustomerTable:
-    table: CustomerTable = app.Table(
-        STATES.name,
-        key_type=bytes,
-        value_type=bytes,
-        partitions=settings.partitions,
-        changelog_topic=app.topic(
-            settings.topic(STATES.name),
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            acks=False,
-            internal=True,
-            allow_empty=True,
-            partitions=settings.partitions,
-            compacting=True,
-            maxsize=131_072,
-        ),
-    )
-    table.open_store = partial(
-        open_store,
-        settings,
-        topic_id=topics.known.get(STATES.name, ""),
-        end_of=partial(kafka.end_offset, settings, STATES),
-    )
-    table.recovery_buffer_size = 2  # in slices
-    table.crash = app.crash
-    return table
 
 
 def _add_agent(app: faust.App, settings: Settings, topic: Topic, engine: Engine) -> None:
@@ -168,30 +103,36 @@ def _add_observers(
     facts: metrics.WorkerMetrics,
     watchdog: Watchdog,
 ) -> None:
-    log = structlog.get_logger()
-    inputs = {settings.topic(topic.name) for topic in INPUTS}
+    """Hear when partitions come and go."""
     was_member: list[bool] = []
+
+    def became_ready(ready: bool) -> None:
+        facts.became_ready(ready=ready)
+        watchdog.became_ready(ready=ready)
 
     @table.on_recover  # type: ignore[untyped-decorator]
     async def recovered() -> None:
         engine.assigned()
         gc.freeze()  # what was recovered stays; the collector need not look at it again
-        facts.became_ready(ready=True)
-        watchdog.became_ready(ready=True)
+        became_ready(True)
         facts.customers(table.count())
-        log.info("worker ready", customers=table.count())
+        structlog.get_logger().info("worker ready", customers=table.count())
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
     async def revoked(_app: Any, _revoked: Any, **_: Any) -> None:
         await engine.revoked()
-        facts.became_ready(ready=False)
-        watchdog.became_ready(ready=False)
+        became_ready(False)
         if settings.instance and was_member:
             await _end_when_replaced(app, settings)
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
     async def assigned(_app: Any, _assigned: Any, **_: Any) -> None:
         was_member[:] = [True]  # until then it may take the place of a process that died
+
+
+def _add_timers(app: faust.App, settings: Settings, engine: Engine, facts: metrics.WorkerMetrics) -> None:
+    """Look again and again at what no record says."""
+    inputs = {settings.topic(topic.name) for topic in INPUTS}
 
     async def watch_outputs() -> None:
         held = {tp.partition for tp in app.consumer.assignment() if tp.topic in inputs}
@@ -276,7 +217,7 @@ def run(settings: Settings) -> None:
             raise Transient("`loyalty rebuild` puts new states into place; the next start goes on with them") from None
         if fuses.going_on:
             raise Transient("a topic that stood goes on; the next start reads it") from None
-        raise SystemExit(Exit.CRASHED if ended.code else Exit.OK) from None  # Faust has said why
+        leave(Exit.CRASHED if ended.code else Exit.OK)  # Faust has said why
     finally:
         app.customers.close()
 

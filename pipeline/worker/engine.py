@@ -21,23 +21,24 @@ import structlog
 from pipeline import metrics
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
-from pipeline.core.reconciliation import AlertReconciler
 from pipeline.core.risk.assessment import RiskPolicy
-from pipeline.core.state.customer import DAY_MS, Customer, glance
+from pipeline.core.state.customer import DAY_MS
 from pipeline.erasure.suppression_list import Suppressions
-from pipeline.errors import BadEvent, LoyaltyError
+from pipeline.errors import LoyaltyError
 from pipeline.exits import Exit, end_process
 from pipeline.flow import deliver, process
-from pipeline.folding import FoldResult, look_at_time
+from pipeline.fold_result import FoldResult
+from pipeline.folding import look_at_time
 from pipeline.kafka.commit_metadata import note_of
 from pipeline.kafka.incarnations import Bases
 from pipeline.records import Slice
-from pipeline.topics import ALERTS, INPUTS, STATES, Topic
+from pipeline.topics import ALERTS, INPUTS, Topic
 from pipeline.worker.guards.fuse import Blown
 from pipeline.worker.guards.fuses import Fuses
+from pipeline.worker.opening import Opening, alert_place
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.partitions import PartitionQueue, PartitionState, Waiting
-from pipeline.worker.reading import patiently, standing
+from pipeline.worker.reading import patiently
 from pipeline.worker.suppression import forget
 from pipeline.worker.table import CustomerTable
 from pipeline.worker.transport import Consumer
@@ -75,6 +76,7 @@ class Engine:
         self._policy = policy
         self._suppressions = suppressions
         self._bases = bases
+        self._opening = Opening(settings, table, outputs, lambda: consumer().commits, suppressions, bases)
         together = min(MAX_TOGETHER, max(1, MAX_WAITING // settings.partitions))
         self._lines: defaultdict[int, PartitionQueue] = defaultdict(lambda: PartitionQueue(together))
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -187,14 +189,11 @@ class Engine:
     def _delivered(self, partition: int, lane: PartitionState, outcome: FoldResult) -> None:
         if not lane.told:
             following = self._outputs.next_offset(ALERTS, partition)
-            lane.settled = self._alert_place(following) if following else lane.settled
+            lane.settled = alert_place(self._bases, following) if following else lane.settled
         lane.open.difference_update(outcome.changed)
         lane.open.update(outcome.open)
         for item in outcome.news:
             self._facts.alert_sent(item.alert.transition, item.alert.severity, item.appended_at_ms)
-
-    def _alert_place(self, offset: int) -> int:
-        return self._bases.get(ALERTS.name, 0) + offset
 
     async def tick(self, now_ms: int) -> None:
         """Look again at the open alerts of every partition for which a new day has begun in event time."""
@@ -243,47 +242,8 @@ class Engine:
         await patiently(self._suppressions.in_force, partition, until)
 
     async def _open(self, partition: int) -> PartitionState:
-        """Learn how a partition stands before its first slice.
-
-        Who was erased until now, of whom nothing is folded from the first slice on; what the desk was told; where our
-        records will lie.
-        """
-        await patiently(self._suppressions.read)
-        found = await patiently(standing, self._settings, partition, self._consumer().commits, self._bases)
-        told = AlertReconciler(found.until)
-        settled = found.settled if found.alerts or told else self._alert_place(found.next_alert)
-        lane = PartitionState(told, found.processed, settled)
-        for message in found.alerts:
-            lane.told.note(message.alert, message.applied, self._known(partition, message))
-        held = self._table.customers.partition(partition)
-        self._outputs.expect(ALERTS, partition, found.next_alert)
-        self._outputs.expect(STATES, partition, held.store.last + 1)
-        if held.superseded:
-            await self._write_again(partition)
-        for number, (key, value) in enumerate(held.store.items()):
-            seen = glance(value)
-            lane.newest_event_ms = max(lane.newest_event_ms, seen.last_event_at)
-            if seen.has_open_alert:
-                lane.open.add(key)
-            if number % 10_000 == 0:
-                await asyncio.sleep(0)
-        self._lanes[partition] = lane
+        lane = self._lanes[partition] = await self._opening.state_of(partition)
         return lane
-
-    def _known(self, partition: int, message: Any) -> Customer | None:
-        try:
-            return self._table.read(partition, message.alert.customer_id.encode())
-        except BadEvent:
-            return None
-
-    async def _write_again(self, partition: int) -> None:
-        """Put states that an old one was written after on top of it again, before compaction forgets them."""
-        held = self._table.customers.partition(partition)
-        values = {key: value for key in held.superseded if (value := held.store.get(key)) is not None}
-        self._log.warning(
-            "states were overwritten by older ones; written again", partition=partition, states=len(values)
-        )
-        held.written_again(values, await self._outputs.states(partition, values))
 
     def _record(self, slices: Sequence[Slice], outcome: FoldResult, seconds: float) -> None:
         for slice_, seen in zip(slices, outcome.seen, strict=True):

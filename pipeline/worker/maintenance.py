@@ -14,9 +14,10 @@ import time
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from pipeline import kafka, watched
+from pipeline import kafka, retries, watched
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
+from pipeline.retries import retry
 from pipeline.topics import SUPPRESSED
 
 GROUP = "rebuild"
@@ -127,13 +128,15 @@ def wait_for_the_end(settings: Settings) -> None:
 def _asked(said: Said) -> str:
     """What is said now; a group that is new, or whose broker has just changed, is asked again without a word."""
     begun = time.monotonic()
-    while True:
-        try:
-            return said.now()
-        except KafkaException as failed:
-            if time.monotonic() - begun > ANSWER_SECONDS:
-                structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
-            time.sleep(0.5)
+
+    def may_pass(failed: Exception) -> bool:
+        if not isinstance(failed, KafkaException):
+            return False
+        if time.monotonic() - begun > ANSWER_SECONDS:
+            structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
+        return True
+
+    return retry(retries.SWAP, may_pass, said.now)
 
 
 class Watch:

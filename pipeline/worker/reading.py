@@ -10,13 +10,14 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Found
 from faust.types import TP
 
-from pipeline import kafka
+from pipeline import kafka, retries
 from pipeline.config import Settings
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import Transient
 from pipeline.kafka.commit_metadata import read_note
 from pipeline.kafka.incarnations import Bases
+from pipeline.retries import retry_async
 from pipeline.topics import ALERTS, APPLIED_HEADER, INPUTS, Topic
 from pipeline.worker.commits import Commit
 
@@ -89,12 +90,14 @@ def messages(settings: Settings, partition: int) -> list[Message]:
 
 async def patiently(read: Callable[..., Result], *arguments: Any) -> Result:
     """Read in a thread; a broker that is away is waited for."""
-    while True:
-        try:
-            return await asyncio.to_thread(read, *arguments)
-        except Transient as away:
-            structlog.get_logger().warning("the broker does not answer; waiting", error=str(away))
-            await asyncio.sleep(1.0)
+
+    def may_pass(failed: Exception) -> bool:
+        if not isinstance(failed, Transient):
+            return False
+        structlog.get_logger().warning("the broker does not answer; waiting", error=str(failed))
+        return True
+
+    return await retry_async(retries.BROKER_AWAY, may_pass, lambda: asyncio.to_thread(read, *arguments))
 
 
 def records_between(settings: Settings, topic: Topic, partition: int, first: int, end: int) -> list[Found]:
@@ -106,7 +109,7 @@ def records_between(settings: Settings, topic: Topic, partition: int, first: int
         The broker does not answer.
     """
     with kafka.reading(settings, "records", settings.group("worker")) as reader:
-        return list(kafka.records(reader, settings.topic(topic.name), partition, first, end - 1))
+        return list(kafka.read_range(reader, settings.topic(topic.name), partition, first, end))
 
 
 def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[list[Found], int]:
@@ -115,7 +118,7 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
     low, high = reader.get_watermark_offsets(place, timeout=SECONDS)
     if max(first, low) >= high:
         return [], high
-    found = list(kafka.records(reader, topic, partition, max(first, low)))
+    found = list(kafka.read_range(reader, topic, partition, max(first, low)))
     return found, max([high, *(record.offset() + 1 for record in found[-1:])])
 
 

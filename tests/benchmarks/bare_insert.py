@@ -41,7 +41,7 @@ def blocks(settings: Settings) -> list[Block]:
             for partition in range(settings.partitions):
                 place = Place(topic.name, partition, settings.partitions)
                 rows: dict[str, list[Row]] = {}
-                for message in kafka.records(consumer, settings.topic(topic.name), partition, 0):
+                for message in kafka.read_range(consumer, settings.topic(topic.name), partition, 0):
                     for table, row in made[topic.name](place, kafka.record_of(message)):
                         rows.setdefault(table, []).append(row)
                 for table, all_of_it in rows.items():

@@ -65,7 +65,7 @@ async def records_by_aiokafka(bootstrap: str, topic: str, count: int) -> list[An
 def records_by_librdkafka(bootstrap: str, topic: str, count: int) -> list[Any]:
     """As the sink reads them."""
     with kafka.reading(Settings().with_changes(kafka=bootstrap), "records", "records") as reader:
-        return [plain(kafka.record_of(message)) for message in kafka.records(reader, topic, 0, 0, count - 1)]
+        return [plain(kafka.record_of(message)) for message in kafka.read_range(reader, topic, 0, 0, count)]
 
 
 def plain(record: Any) -> list[Any]:

@@ -24,9 +24,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.contract.partitioner import murmur2
+from pipeline.worker.consumer_thread import ConsumerThread
 from pipeline.worker.ledger import Ledger
 from pipeline.worker.topic_interleaver import Turns
-from pipeline.worker.transport import Consumer, ConsumerThread
+from pipeline.worker.transport import Consumer
 
 ONE, TWO = TP("purchases", 0), TP("purchases", 1)
 
