@@ -140,12 +140,15 @@ class Stack:
 
 
 def children_of(directory: Path) -> list[psutil.Process]:
-    """Processes that work on a data directory."""
-    return [process for process in psutil.process_iter() if _works_on(process, str(directory))]
+    """Processes that work on a data directory, or on one below it."""
+    return [process for process in psutil.process_iter() if _works_on(process, directory)]
 
 
-def _works_on(process: psutil.Process, directory: str) -> bool:
+def _works_on(process: psutil.Process, directory: Path) -> bool:
+    if process.pid == os.getpid():
+        return False
     try:
-        return directory in " ".join(process.cmdline()) or process.environ().get("LOYALTY_DATA_DIR") == directory
+        named = str(directory) in " ".join(process.cmdline())
+        return named or Path(process.environ().get("LOYALTY_DATA_DIR", "/")).is_relative_to(directory)
     except (psutil.Error, OSError):
         return False
