@@ -62,7 +62,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        check=True, capture_output=True, timeout=120,
+        check=True, capture_output=True, timeout=240,
     )  # fmt: skip
     return next(folder.glob("*.whl"))
 
@@ -74,7 +74,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     subprocess.run(
         [str(folder / "bin/pip"), "install", "-q", "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]"],
-        check=True, timeout=230, cwd=folder,
+        check=True, timeout=240, cwd=folder,
     )  # fmt: skip
     return folder / "bin/loyalty"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.config import Settings
-from tests.stacks import eventually, free_ports
+from tests.stacks import PATIENCE, eventually, free_ports
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def embedded(directory: Path) -> Iterator[Settings]:
         yield made
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE * 20)
 
 
 def answers(settings: Settings) -> bool:

@@ -133,7 +133,7 @@ def test_cdnow_in_the_warehouse_is_cdnow_in_the_file(settings: Settings) -> None
     assert found.digest == log_of(purchase_sources.rows("cdnow-sample", Settings)).digest
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "fit", "purchases", "--no-spend", "--json"],
-        capture_output=True, text=True, timeout=60, check=False, env=other.as_env() | {"PATH": "/usr/bin"},
+        capture_output=True, text=True, timeout=240, check=False, env=other.as_env() | {"PATH": "/usr/bin"},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr  # its lead over the date of the last purchase is within chance
     assert "by no more than chance" in json.loads(done.stdout)["objections"][0]

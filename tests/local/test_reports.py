@@ -103,7 +103,7 @@ REPORTS: dict[str, Callable[[Settings, datetime | None, int | None], dict[str, o
 
 def loyalty(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False, timeout=240,
         env={"PATH": os.environ["PATH"], "COLUMNS": "200"} | settings.as_env(),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from pipeline.warehouse.own_columns import COMPUTED, columns, own_columns
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("aggregates"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("aggregates")
 ADDED = {
     "plain": "String",
     "defaulted": "String DEFAULT concat('of ', customer_id)",
