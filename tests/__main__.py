@@ -21,7 +21,7 @@ LINT = (
     (["ruff", "check", "."], "lint, a second"),
 )
 TYPES = (["mypy"], "strict types, a minute, beside the tests")
-PYTEST = ["pytest", "-p", "tests.progress", "-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
+PYTEST = ["pytest", "-p", "tests.progress", "-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
 QUICK = (
     [*PYTEST, "--hypothesis-profile", "quick", "-m", "not soak and not extended"],
     "every guarantee, on real brokers and engines: ten minutes",

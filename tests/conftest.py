@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import register_quick
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.volume import Volume, grow, kept
@@ -29,6 +30,8 @@ LONG_FIRST = (
     "commands",
 )
 """Folders whose tests take long: begun last, one of their groups would run alone while the other cores wait."""
+
+register_quick()
 
 
 @pytest.hookimpl(tryfirst=True)
