@@ -15,6 +15,7 @@ from tests.faults.field import Field
 from tests.faults.volume import Volume, grow, kept
 from tests.leftovers import ended_with_us
 from tests.stacks import Stack
+from tests.warehouses import SHARED
 
 ROOT = Path(__file__).parent.parent
 LONG_FIRST = (
@@ -55,7 +56,7 @@ def _turn(item: pytest.Item) -> int:
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever a session starts ends with it, also when it is killed."""
-    with ended_with_us(tmp_path_factory.getbasetemp()):
+    with ended_with_us(tmp_path_factory.getbasetemp()), SHARED:
         yield
 
 

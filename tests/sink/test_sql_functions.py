@@ -17,9 +17,9 @@ from pipeline.core.forecast.purchasing import (
     p_alive,
 )
 from pipeline.core.forecast.spending import SpendModel, expected_spend, expected_value
-from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import migrate, shipped
-from tests.warehouses import embedded
+from pipeline.warehouse.client import Warehouse
+from pipeline.warehouse.migrations import shipped
+from tests.storing import migrated
 
 CLOSE = 1e-9
 PARAMETERS = {
@@ -73,9 +73,7 @@ SPEND = SpendModel(p=6.25, q=3.74, gamma=15.44)
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    with embedded(tmp_path_factory.mktemp("functions")) as settings:
-        connected = connect(settings, create_database=True)
-        migrate(connected)
+    with migrated(tmp_path_factory.mktemp("functions")) as (_, connected):
         yield connected
 
 
