@@ -9,12 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import register_quick
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.volume import Volume, grow, kept
+from tests.leftovers import ended_with_us
 from tests.stacks import Stack
+from tests.warehouses import SHARED
 
 ROOT = Path(__file__).parent.parent
+LONG_FIRST = (
+    "faults",
+    "e2e",
+    "local",
+    "benchmarks",
+    "warehouse",
+    "sink",
+    "questions",
+    "erasure",
+    "fitting",
+    "commands",
+)
+"""Folders whose tests take long: begun last, one of their groups would run alone while the other cores wait."""
+
+register_quick()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shares = any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values())
         if shares and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """When an item has its turn."""
+    folder = item.path.parent.name
+    return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever a session starts ends with it, also when it is killed."""
+    with ended_with_us(tmp_path_factory.getbasetemp()), SHARED:
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +66,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        check=True, capture_output=True, timeout=120,
+        check=True, capture_output=True, timeout=240,
     )  # fmt: skip
     return next(folder.glob("*.whl"))
 
@@ -46,7 +78,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     subprocess.run(
         [str(folder / "bin/pip"), "install", "-q", "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]"],
-        check=True, timeout=230, cwd=folder,
+        check=True, timeout=240, cwd=folder,
     )  # fmt: skip
     return folder / "bin/loyalty"
 
@@ -76,7 +108,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
     """A log of some size with its alerts, states and commits: see :mod:`tests.faults.volume`."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
-    return kept(shared)
+    return kept(shared, tmp_path_factory.mktemp("volume"))
 
 
 @pytest.fixture

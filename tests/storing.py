@@ -17,7 +17,7 @@ from pipeline.sink.rows import Place, by_topic
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
 from pipeline.warehouse.own_columns import columns
-from tests.warehouses import embedded
+from tests.warehouses import database
 
 TOPICS: dict[type[Event], str] = {
     Purchase: "purchases",
@@ -31,11 +31,22 @@ ARRIVED = 4_000_000_000_000
 
 @contextmanager
 def migrated(directory: Path) -> Iterator[tuple[Settings, Warehouse]]:
-    """An embedded warehouse with every table."""
-    with embedded(directory) as settings:
-        warehouse = connect(settings, create_database=True)
+    """A database with every table."""
+    with database(directory) as settings:
+        warehouse = connect(settings)
         migrate(warehouse)
         yield settings, warehouse
+
+
+def emptied(warehouse: Warehouse) -> None:
+    """Take every row out of our tables: that takes a tenth of the time that new ones take."""
+    filled = warehouse.query(
+        "SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%MergeTree' AND total_rows > 0 "
+        "AND name != 'schema_migrations'",
+        {"d": warehouse.database},
+    )
+    for (table,) in filled.rows:
+        warehouse.command(f"TRUNCATE TABLE `{table}` SYNC")
 
 
 def store(warehouse: Warehouse, events: Iterable[Event], first: int = 0) -> None:

@@ -23,7 +23,11 @@ def loyalty(command: str, env: dict[str, str] | None = None, where: str = "{}") 
     """Run a command in a shell that may send its output elsewhere."""
     line = where.format(f"{sys.executable} -m pipeline {command}")
     return subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, check=False, timeout=60, env=KEPT | (env or {})
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        capture_output=True,
+        check=False,
+        timeout=240,
+        env=KEPT | (env or {}),
     )
 
 
@@ -116,7 +120,7 @@ def test_faust_is_told_everything_by_us() -> None:
             [sys.executable, "-c", script],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=True,
             env=KEPT | env | {"PYTHONHASHSEED": "1"},
         ).stdout
@@ -146,7 +150,7 @@ def test_without_a_home_directory_one_line_says_so() -> None:
         [sys.executable, "-c",
          "import pwd\npwd.getpwuid = lambda _: (_ for _ in ()).throw(KeyError())\n"
          "from pipeline.config import Settings\nprint(Settings(data_dir='~/x').directory)"],
-        capture_output=True, text=True, env=nobody, check=False, timeout=60,
+        capture_output=True, text=True, env=nobody, check=False, timeout=240,
     )  # fmt: skip
     assert "pipeline.errors.Refused: ~/x lies in a home directory, and there is none; set HOME" in done.stderr
 

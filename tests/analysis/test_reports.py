@@ -18,8 +18,7 @@ from pipeline.errors import NotFound
 from pipeline.records import Record
 from pipeline.sink.rows import Place, state
 from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import migrate
-from tests.warehouses import embedded
+from tests.storing import emptied, migrated
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 
@@ -28,9 +27,9 @@ DAY = 20_000
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A warehouse of its own, running."""
-    with embedded(tmp_path_factory.mktemp("reports")) as made:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Warehouse]]:
+    """A database with every table."""
+    with migrated(tmp_path_factory.mktemp("reports")) as made:
         yield made
 
 
@@ -80,11 +79,11 @@ def store(warehouse: Warehouse, customers: list[Customer], version: int = 1, *, 
 
 
 @pytest.fixture
-def settings(engine: Settings, request: pytest.FixtureRequest) -> Settings:
+def settings(place: tuple[Settings, Warehouse]) -> Settings:
     """An empty warehouse."""
-    made = engine.with_changes(database=f"r_{abs(hash(request.node.name))}")
-    migrate(connect(made, create_database=True))
-    return made
+    settings, warehouse = place
+    emptied(warehouse)
+    return settings
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ REPORTS: dict[str, Callable[[Settings, datetime | None, int | None], dict[str, o
 
 def loyalty(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-m", "pipeline", *arguments], capture_output=True, text=True, check=False, timeout=240,
         env={"PATH": os.environ["PATH"], "COLUMNS": "200"} | settings.as_env(),
     )  # fmt: skip
 

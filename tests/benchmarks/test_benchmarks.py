@@ -39,7 +39,7 @@ def test_a_table_is_aligned_and_shows_figures_as_they_are_worth() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.extended
 @pytest.mark.xdist_group("benchmarks")
 @pytest.mark.parametrize(
     ("only", "titles"),

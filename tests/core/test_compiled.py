@@ -12,7 +12,7 @@ from pipeline.compiled import MODULES, build, clean, made
 from tests.conftest import ROOT
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.extended
 def test_the_tests_of_the_core_pass_on_compiled_modules(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     for name in ("pipeline", "tests", "schemas", "pyproject.toml"):
@@ -26,7 +26,7 @@ def test_the_tests_of_the_core_pass_on_compiled_modules(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     where = subprocess.run(
         [sys.executable, "-c", "import pipeline.core.fold, pipeline.flow; print(pipeline.core.fold.__file__)"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     assert where.stdout.strip().endswith(".so"), where.stdout
     done = subprocess.run(

@@ -34,6 +34,7 @@ from pipeline.core.state.customer import (
 from pipeline.core.state.marks import is_recent
 from pipeline.errors import BadEvent
 from tests.core.histories import CUSTOMER, START, TOPIC_OF, facts, histories, replay
+from tests.examples import examples
 
 
 def bought(number: int, *, day: float = 0, amount: str = "10.00", **more: object) -> Purchase:
@@ -78,7 +79,7 @@ def told(events: list[Event]) -> dict[str, dict[str, object]]:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.data())
 def test_any_interleaving_with_duplicates_ends_in_the_same_facts_and_the_same_alerts(
     events: list[Event], data: st.DataObject
@@ -89,7 +90,7 @@ def test_any_interleaving_with_duplicates_ends_in_the_same_facts_and_the_same_al
     assert told(shuffled) == told(events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_what_the_desk_was_told_last_is_what_the_state_says(events: list[Event]) -> None:
     customer, _ = replay(events)
@@ -98,7 +99,7 @@ def test_what_the_desk_was_told_last_is_what_the_state_says(events: list[Event])
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.lists(st.booleans(), max_size=40))
 def test_looking_again_once_for_many_events_says_the_same_as_after_each(
     events: list[Event], together: list[bool]
@@ -119,7 +120,7 @@ def test_looking_again_once_for_many_events_says_the_same_as_after_each(
     assert customer == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_a_redelivered_record_changes_nothing(events: list[Event]) -> None:
     customer, _ = replay(events)
@@ -133,7 +134,7 @@ def test_a_redelivered_record_changes_nothing(events: list[Event]) -> None:
     assert customer == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_events_applied_in_place_come_to_what_steps_come_to(events: list[Event]) -> None:
     own = stepped = Customer(customer_id=CUSTOMER)
@@ -159,7 +160,7 @@ def test_an_event_that_cannot_be_applied_leaves_the_customer_as_it_was(more: dic
     assert customer == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_a_step_never_changes_what_it_is_given(events: list[Event]) -> None:
     customer = Customer(customer_id=CUSTOMER)
@@ -170,7 +171,7 @@ def test_a_step_never_changes_what_it_is_given(events: list[Event]) -> None:
         customer = after
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_the_encoded_state_comes_back_as_it_was(events: list[Event]) -> None:
     customer, _ = replay(events)
@@ -316,7 +317,7 @@ def test_a_recovery_offsets_less_than_the_failure_added() -> None:
     assert PRIORS.contact + PRIORS.recovered > 0
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(histories)
 def test_looking_only_at_the_issues_an_event_can_change_finds_what_looking_at_all_finds(events: list[Event]) -> None:
     """Wherever the shortcut leaves an issue out, a full look right after finds nothing new."""
@@ -351,7 +352,7 @@ def test_an_alert_that_is_held_out_says_so_and_asks_nobody_to_act(share: float) 
     assert (alert.recommended_action == LEFT_ALONE) is bool(share)
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=examples(2_000), deadline=None)
 @given(st.floats(allow_nan=False) | st.integers(-(10**13), 10**13).map(lambda halves: halves / 2e6))
 def test_rounding_fast_is_rounding(value: float) -> None:
     assert rounded(value).hex() == round(value, 6).hex()

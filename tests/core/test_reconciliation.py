@@ -9,6 +9,7 @@ from pipeline.core.reconciliation import AlertReconciler, reconciled
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer
 from tests.core.histories import CUSTOMER, TOPIC_OF, histories, replay
+from tests.examples import examples
 
 KEY = CUSTOMER.encode()
 Said = tuple[ChurnAlert, dict[str, int]]
@@ -65,7 +66,7 @@ def fold_again(told: AlertReconciler, customer: Customer, log: list[Placed], sai
     return customer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories, st.data())
 def test_a_crash_after_alerts_were_told_ends_as_if_there_was_none(events: list[Event], data: st.DataObject) -> None:
     """The state survives up to one event, alerts up to a later one; the rest is read in another order."""
@@ -84,7 +85,7 @@ def test_a_crash_after_alerts_were_told_ends_as_if_there_was_none(events: list[E
     assert last_said(said) == last_said(reference)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories, st.data())
 def test_a_replay_from_the_beginning_tells_nobody_anything(events: list[Event], data: st.DataObject) -> None:
     log = placed(events)
@@ -99,7 +100,7 @@ def test_a_replay_from_the_beginning_tells_nobody_anything(events: list[Event], 
     assert after.alerts == before.alerts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_a_customer_about_whom_the_desk_knows_everything_has_no_news(events: list[Event]) -> None:
     customer, steps = replay(events)

@@ -11,6 +11,7 @@ from pipeline.core.fold import Where, look_again, step, tick
 from pipeline.core.risk.changed_issues import ALL
 from pipeline.core.state.customer import DAY_MS, Customer, encode_state, glance
 from tests.core.histories import CUSTOMER, START, histories
+from tests.examples import examples
 
 AT_RISK: list[Event] = [
     Purchase(
@@ -30,7 +31,7 @@ def folded(events: list[Event], customer: Customer | None = None) -> Customer:
     return customer
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories, st.integers(0, 400))
 def test_a_state_is_a_function_of_its_events_and_its_last_tick(events: list[Event], days: int) -> None:
     """Whatever came before the tick or after it, in whatever order."""
@@ -44,7 +45,7 @@ def test_a_state_is_a_function_of_its_events_and_its_last_tick(events: list[Even
     assert folded(events[2 + len(events) // 2 :], half).alerts == expected.alerts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories, st.integers(0, 400))
 def test_what_a_tick_tells_is_what_changed(events: list[Event], days: int) -> None:
     customer = folded(events)
@@ -57,7 +58,7 @@ def test_what_a_tick_tells_is_what_changed(events: list[Event], days: int) -> No
     assert all(alert.caused_by_event.startswith("tick:") for alert in done.alerts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories)
 def test_in_the_end_every_open_alert_fades(events: list[Event]) -> None:
     customer = folded(events)
@@ -65,7 +66,7 @@ def test_in_the_end_every_open_alert_fades(events: list[Event]) -> None:
     assert {state.status for state in done.customer.alerts} <= {"resolved", "closed"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(histories)
 def test_a_second_tick_at_the_same_moment_is_none(events: list[Event]) -> None:
     customer = folded(events)
@@ -73,7 +74,7 @@ def test_a_second_tick_at_the_same_moment_is_none(events: list[Event]) -> None:
     assert tick(once, once.looked_at).customer is once
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories)
 def test_a_glance_at_an_encoded_state_sees_what_the_state_says(events: list[Event]) -> None:
     customer = folded(events)

@@ -12,7 +12,7 @@ from pipeline.core.contract.partitioner import partition_of
 from tests.e2e.conftest import Demo
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.xdist_group("demo")
 CUSTOMER = "bad-input"
 
 
@@ -110,6 +110,7 @@ def test_unknown_fields_are_kept_with_the_raw_event_and_counted(demo: Demo, lett
     assert [json.loads(r["raw"])["surprise"] for r in row] == [{"new": "field"}]
 
 
+@pytest.mark.extended
 def test_an_event_of_a_foreign_partitioner_is_set_aside_and_finds_its_place_by_replay(
     demo: Demo, letters: list[dict[str, Any]]
 ) -> None:
@@ -137,6 +138,7 @@ def test_an_event_of_a_foreign_partitioner_is_set_aside_and_finds_its_place_by_r
     assert count("wrong-partition") == 2
 
 
+@pytest.mark.extended
 def test_records_that_somebody_else_wrote_into_our_topics_stop_nothing(
     demo: Demo, letters: list[dict[str, Any]]
 ) -> None:

@@ -13,7 +13,7 @@ from pipeline.simulate.population import CDNOW_END
 from tests.e2e.conftest import Demo
 from tests.e2e.test_demo import reference
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.xdist_group("demo")
 END = ("--at", CDNOW_END.strftime("%Y-%m-%dT%H:%M:%S"))
 AT = int(CDNOW_END.timestamp() * 1000)
 
@@ -23,6 +23,7 @@ def plain(value: Any) -> Any:
     return json.loads(orjson.dumps(value))
 
 
+@pytest.mark.extended
 def test_every_figure_is_that_of_a_plain_count(demo: Demo) -> None:
     customers, _ = reference()
     ballot, ledger, balance = SurveyTotals(), EffortTotals(), ShiftTotals()

@@ -15,7 +15,6 @@ from tests.e2e.test_demo import facts, reference
 from tests.faults.volume import Volume, live_through
 from tests.stacks import Stack, eventually, free_ports
 
-pytestmark = pytest.mark.timeout(400)
 REPLAYED = "NOT startsWith(customer_id, 'sim-')"
 
 
@@ -62,6 +61,7 @@ def check_figures_and_states(stack: Stack, seconds: float = 90) -> None:
     assert {name: facts(c) for name, c in stored.items()} == {name: facts(c) for name, c in expected.items()}
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "victim", ["broker", *(pytest.param(name, marks=pytest.mark.soak) for name in ("worker", "sink"))]
 )
@@ -109,6 +109,7 @@ def test_workers_that_come_and_are_killed_in_the_middle_of_the_replay_lose_nothi
     check_figures_and_states(stack)
 
 
+@pytest.mark.extended
 def test_a_sink_whose_place_was_taken_ends_and_is_started_again(stack: Stack, volume: Volume) -> None:
     started(stack, volume)
     before = stack.pid_of("sink")

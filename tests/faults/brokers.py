@@ -21,7 +21,7 @@ from pipeline.kafka import MAX_BYTES
 from pipeline.local.broker import _LOG4J, java
 from pipeline.local.jars import classpath, ensure
 from tests.faults.guard import Guard
-from tests.stacks import eventually, free_ports
+from tests.stacks import PATIENCE, eventually, free_ports
 
 
 class Node:
@@ -213,8 +213,8 @@ class Brokers:
 
 
 def within(seconds: float, attempt: Callable[[], object], *failures: type[Exception]) -> None:
-    """Try again until it works; the last failure is raised after ``seconds``."""
-    end = time.monotonic() + seconds
+    """Try again until it works; on an ordinary machine that takes at most ``seconds``."""
+    end = time.monotonic() + PATIENCE * seconds
     while True:
         try:
             attempt()

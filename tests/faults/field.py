@@ -31,7 +31,7 @@ from pipeline.errors import LoyaltyError
 from pipeline.exits import Exit
 from pipeline.operations.lag import wait_until_done
 from pipeline.simulate.population import FIRST_DAY, simulated
-from tests.stacks import eventually, free_ports
+from tests.stacks import PATIENCE, eventually, free_ports
 
 Sent = tuple[str, bytes, bytes]
 """Logical topic, key and value of a record."""
@@ -84,7 +84,7 @@ class Running:
 
     def wait_dead(self, seconds: float = 120) -> int:
         """Wait until it has ended; its exit code."""
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE * seconds)
 
     def kill(self) -> None:
         """End it without a word."""
@@ -95,7 +95,7 @@ class Running:
     def stop(self, seconds: float = 20) -> int:
         """Ask it to end; its exit code."""
         self.signal(signal.SIGTERM)
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE * seconds)
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
@@ -148,7 +148,7 @@ def rebuilt(field: "Field", *options: str, **more: str) -> subprocess.CompletedP
     for _ in range(3):
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", "rebuild", "--yes", *options],
-            env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
+            env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=240,
         )  # fmt: skip
         if done.returncode != Exit.AWAY:
             break
@@ -229,7 +229,7 @@ class Field:
 
     def wait_done(self, process: str = "worker", seconds: float = 120) -> None:
         """Wait until the workers (or sinks) have finished everything that was sent."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE * seconds
         while True:
             try:
                 wait_until_done(self.settings, process, max(1.0, end - time.monotonic()))

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,14 +18,14 @@ from pipeline.warehouse.client import connect
 from tests.faults.field import Field, traffic
 from tests.faults.load import endless
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def audited(field: Field) -> tuple[int, dict[str, Any]]:
     """The exit code of the command, and what it says to a program."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "audit", "--json"],
-        env=field.settings.as_env(), capture_output=True, timeout=60, check=False,
+        env=field.settings.as_env(), capture_output=True, timeout=240, check=False,
     )  # fmt: skip
     return done.returncode, orjson.loads(done.stdout or done.stderr)
 
@@ -80,9 +79,6 @@ def test_the_audit_names_every_row_that_is_missing_repeated_or_stale(filled: Fie
     assert told["window"] == 0
 
 
-AUDITS = 12
-"""How often the audit looks while traffic flows, at most."""
-TRAFFIC_SECONDS = 60.0
 LARGE = (
     b'{"event_id":"large-%d","customer_id":"large","occurred_at":"2026-01-01T00:00:00Z","order_id":"%d",'
     b'"amount":"99999999999","currency":"EUR"}'
@@ -134,8 +130,10 @@ def background(field: Field) -> Iterator[None]:
         assert sending.result(120)
 
 
-@pytest.mark.timeout(500)
-def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everything_that_is(filled: Field) -> None:
+@pytest.mark.parametrize("audits", [3, pytest.param(12, marks=pytest.mark.extended)])
+def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everything_that_is(
+    filled: Field, audits: int
+) -> None:
     filled.sink().wait_ready()
     filled.worker().wait_ready()
     filled.rows("ALTER TABLE raw_survey_responses ADD CONSTRAINT picky CHECK verbatim != 'not here'")
@@ -144,10 +142,7 @@ def test_under_traffic_the_audit_finds_nothing_that_is_not_there_and_then_everyt
     rounds = Auditor(filled.settings, metrics.SinkMetrics(metrics.registry("t")), lambda: connect(filled.settings), {})
     judged = 0
     with background(filled):
-        ends = time.monotonic() + TRAFFIC_SECONDS
-        for audits in range(AUDITS):
-            if audits and time.monotonic() > ends:
-                break  # a machine that is busy with something else
+        for _ in range(audits):
             found = audit.collect(filled.settings)
             assert found["ok"], {part: found[part] for part in ("tables", "conclusions", "aggregates", "states")}
             judged = max(judged, sum(one["compared"] - one["not_yet"] for one in found["states"]))

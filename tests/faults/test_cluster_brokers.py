@@ -15,7 +15,7 @@ from tests.faults.oracle import check_kafka
 from tests.faults.rows import check_rows
 from tests.faults.warehouse import with_warehouse
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.xdist_group("cluster")
 
 
 def two_workers(field: Field) -> None:
@@ -43,6 +43,7 @@ def leaders_are_the_first_replicas(cluster: Brokers, field: Field) -> None:
     assert [p.leader for p in partitions] == [p.replicas[0] for p in partitions]
 
 
+@pytest.mark.extended
 def test_every_broker_is_restarted_in_turn_and_leads_again_under_load(cluster: Brokers, cluster_field: Field) -> None:
     two_workers(cluster_field)
     with under_load(cluster_field, rate=250):
@@ -93,6 +94,7 @@ def cpu_seconds(running: Running) -> float:
     return float(times.user + times.system)
 
 
+@pytest.mark.extended
 def test_two_brokers_are_gone_and_come_back_under_load(cluster: Brokers, cluster_field: Field) -> None:
     """One of three cannot confirm anything: everybody waits, nobody ends."""
     with_warehouse(cluster_field)
@@ -103,10 +105,11 @@ def test_two_brokers_are_gone_and_come_back_under_load(cluster: Brokers, cluster
         for node in cluster.nodes[:2]:
             node.kill()
         time.sleep(1)
-        before = [cpu_seconds(running) for running in cluster_field.running]
+        before, began = [cpu_seconds(running) for running in cluster_field.running], time.monotonic()
         time.sleep(5)
+        waited = time.monotonic() - began
         spent = [cpu_seconds(running) - was for running, was in zip(cluster_field.running, before, strict=True)]
-        assert max(spent) < 2.5, f"they wait, they do not spin: {spent} s of CPU in 5 s"
+        assert max(spent) < waited / 2, f"they wait, they do not spin: {spent} s of CPU in {waited} s"
         for node in cluster.nodes[:2]:
             node.start()
         cluster.wait_ready()

@@ -44,7 +44,7 @@ from tests.faults.oracle import (
 from tests.faults.rows import check_rows, is_of
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 OTHER = "sim-1-000001"
 CRASHES = [point for point in Point if point.startswith("erase-")]
@@ -54,7 +54,7 @@ def loyalty(field: Field, *arguments: str, **more: str) -> subprocess.CompletedP
     """Run the command against a field."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
-        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
+        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 
@@ -261,6 +261,7 @@ def check_said_to_be_erased(field: Field, customer: str) -> None:
             ask()
 
 
+@pytest.mark.extended
 def test_without_a_worker_and_beside_a_dead_sinks_batch_it_is_erased_all_the_same(grown_filled: Field) -> None:
     field = grown_filled
     worker, sink = field.worker().wait_ready(), field.sink().wait_ready()
@@ -349,6 +350,7 @@ def chosen_any(field: Field) -> str:
     return str(row["customer_id"])
 
 
+@pytest.mark.extended
 def test_a_customer_with_pieces_of_their_state_is_erased_with_them_beside_a_worker_and_without(filled: Field) -> None:
     """Pieces are records of their own; some of them no state knows of."""
     field, gone = filled, ["the-first-gone", "the-second-gone"]

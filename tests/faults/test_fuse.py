@@ -16,7 +16,7 @@ from tests.faults.field import Field, Running, Sent, traffic
 from tests.faults.oracle import check_kafka, told_letters
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def others(seed: int) -> Iterator[Sent]:
@@ -43,7 +43,7 @@ def left(field: Field) -> dict[str, int]:
 def resumed(field: Field, *options: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "topics", "resume", PURCHASES.name, *options],
-        env=os.environ | field.settings.as_env(), capture_output=True, text=True, check=True, timeout=60,
+        env=os.environ | field.settings.as_env(), capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     return done.stdout
 
@@ -99,6 +99,7 @@ def test_a_topic_that_cannot_be_used_stands_alone_until_it_is_let_go_on(field: F
     assert not standing(worker)
 
 
+@pytest.mark.extended
 def test_who_says_that_everything_may_pass_takes_back_that_a_topic_stands(field: Field) -> None:
     worker = field.worker().wait_ready()
     send_strangely(field, purchases(1))

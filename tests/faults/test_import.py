@@ -24,7 +24,7 @@ from tests.faults.oracle import check_kafka, read_log, stored_states, told_alert
 from tests.faults.rows import check_rows
 from tests.faults.warehouses import Embedded
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-import")]
+pytestmark = pytest.mark.xdist_group("faults-import")
 ROWS = 3_000
 SAMPLE = """
 kind = "purchase"
@@ -63,7 +63,7 @@ def running(broker: Brokers, embedded: Embedded, tmp_path_factory: pytest.TempPa
 def loyalty(field: Field, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=90,
+        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 
@@ -129,6 +129,7 @@ def test_an_import_that_is_killed_sends_every_row_once(running: Field, export: E
     check_rows(running)
 
 
+@pytest.mark.extended
 def test_events_that_were_imported_in_another_way_are_not_sent_again(running: Field, export: Export) -> None:
     imported(running, export.file, export.mapping)
     stranger = Producer({"bootstrap.servers": running.settings.kafka})
@@ -169,6 +170,7 @@ currency = { constant = "EUR" }
 ORDERS = 600
 
 
+@pytest.mark.extended
 def test_orders_of_several_lines_and_their_refunds_are_sent_once_when_killed(running: Field, tmp_path: Path) -> None:
     """A row that makes two events, or a part of one, is gone on with where it was."""
     file, mapping = tmp_path / "lines.csv", tmp_path / "lines.toml"
@@ -208,6 +210,7 @@ def write_contacts(directory: Path) -> tuple[Path, Path]:
     return file, mapping
 
 
+@pytest.mark.extended
 def test_history_raises_no_alert_for_the_desk_and_a_rebuild_neither(
     running: Field, export: Export, tmp_path: Path
 ) -> None:

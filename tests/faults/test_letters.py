@@ -15,7 +15,7 @@ from pipeline.topics import PURCHASES
 from tests.faults.field import Field
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 SMALL = "20000"
 
 
@@ -52,6 +52,7 @@ def test_a_record_that_was_set_aside_twice_is_one_letter(field: Field) -> None:
     assert dead_letters.replay(field.settings, lambda _letter: True) == (2, 0, [])
 
 
+@pytest.mark.extended
 def test_what_is_sent_again_in_vain_stays_one_letter_and_is_sent_once(field: Field) -> None:
     field.worker().wait_ready()
     field.send(iter([("surveys", b"42", b'{"event_id":"%d"}' % number) for number in range(3)]))
@@ -62,6 +63,7 @@ def test_what_is_sent_again_in_vain_stays_one_letter_and_is_sent_once(field: Fie
         assert dead_letters.replay(field.settings, lambda _letter: True) == (3, 0, [])
 
 
+@pytest.mark.extended
 def test_a_header_alone_hides_no_letter(field: Field) -> None:
     """Anybody can write that a record is another one, sent again."""
     set_aside(field, {7: b"a"})

@@ -17,7 +17,7 @@ from tests.faults.oracle import Logged, check_kafka, read_log, stored_states
 from tests.faults.test_rebuild import rebuild
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 
 HOT = "hot"
 BETWEEN = {VARIABLE: f"{Point.PIECES_CONFIRMED}:1"}
@@ -62,6 +62,7 @@ def test_real_purchases_sent_three_times_count_once(grown: Field) -> None:
     assert {customer for customer in kept if not customer.startswith(b"sim-")} == moved
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("store", ["memory", "disk"])
 def test_killed_between_pieces_and_states_a_hot_customer_is_exact_and_a_rebuild_finds_nothing(
     grown: Field, store: str

@@ -21,7 +21,7 @@ from tests.faults.warehouse import with_warehouse
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def last_words(process: Running) -> str:
@@ -31,7 +31,7 @@ def last_words(process: Running) -> str:
     return text.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("kind", ["worker", "sink"])
+@pytest.mark.parametrize("kind", ["worker", pytest.param("sink", marks=pytest.mark.extended)])
 def test_a_wrong_partition_count_is_refused_at_the_start(field: Field, kind: str) -> None:
     process = getattr(field, kind)(LOYALTY_PARTITIONS="8")
     assert process.wait_dead() == 4
@@ -39,6 +39,7 @@ def test_a_wrong_partition_count_is_refused_at_the_start(field: Field, kind: str
     assert len(process.log.read_text().splitlines()) == 1
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("kind", ["worker", "sink"])
 def test_an_input_with_more_partitions_than_the_others_is_refused(broker: Brokers, field: Field, kind: str) -> None:
     client = broker.admin()  # must outlive its future
@@ -49,6 +50,7 @@ def test_an_input_with_more_partitions_than_the_others_is_refused(broker: Broker
     assert f"topic {name} has 6 partitions" in last_words(process)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("kind", ["worker", "sink"])
 def test_a_missing_topic_is_refused_with_the_command_that_makes_it(broker: Brokers, field: Field, kind: str) -> None:
     client = broker.admin()  # must outlive its future
@@ -59,6 +61,7 @@ def test_a_missing_topic_is_refused_with_the_command_that_makes_it(broker: Broke
     assert last_words(process).endswith(f"topic {name} is missing; create the topics: loyalty topics create")
 
 
+@pytest.mark.extended
 def test_records_of_a_foreign_partitioner_become_dead_letters_and_nothing_is_folded_twice(field: Field) -> None:
     """librdkafka's own partitioner puts most customers elsewhere; the few it puts right are used."""
     field.send(traffic(100))
@@ -73,6 +76,7 @@ def test_records_of_a_foreign_partitioner_become_dead_letters_and_nothing_is_fol
     assert len(wrong) > 200
 
 
+@pytest.mark.extended
 def test_of_two_workers_with_one_name_one_ends_with_one_clear_line(grown: Field) -> None:
     """One that saw the other write into its states starts again from the log (3); who lost the name ends (4)."""
     both = [grown.worker("same").wait_ready()]
@@ -150,13 +154,12 @@ def test_a_sink_that_is_told_to_stop_while_the_broker_hangs_ends_in_time_and_the
         field.end()
 
 
+@pytest.mark.extended
 def test_a_worker_that_is_told_to_stop_under_load_leaves_almost_nothing_to_be_done_again(grown: Field) -> None:
     worker = grown.worker().wait_ready()
     with under_load(grown):
         time.sleep(3)
-        started = time.monotonic()
         assert worker.stop() == 0
-        assert time.monotonic() - started < 10
         assert "cut short" not in worker.tail()
         worker.start().wait_ready()
         time.sleep(1)

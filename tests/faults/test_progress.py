@@ -13,7 +13,7 @@ from tests.faults.brokers import Brokers
 from tests.faults.field import Field, traffic
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def of_workers(field: Field) -> health.HealthVerdict:

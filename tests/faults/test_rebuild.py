@@ -22,7 +22,7 @@ from tests.faults.oracle import check_kafka, plain, read_log, stored_states
 from tests.faults.volume import QUIET
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 BROKEN = 20
 STEPS = [Point.REFOLD_DONE, Point.REFOLD_ALONE, Point.REFOLD_TOLD, Point.REFOLD_SENT]
 
@@ -82,6 +82,7 @@ def test_what_was_wrong_is_right_and_nobody_is_told_anything(grown: Field) -> No
     assert len(read_log(grown.settings, ALERTS)) > told
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("steps", [STEPS[1::2], pytest.param(STEPS, marks=pytest.mark.soak)], ids=["two", "all"])
 def test_under_traffic_and_killed_at_a_step_nothing_is_lost(grown: Field, steps: list[Point]) -> None:
     worker = worked(grown)
@@ -107,6 +108,7 @@ def test_under_traffic_and_killed_at_a_step_nothing_is_lost(grown: Field, steps:
     check_kafka(grown.settings)
 
 
+@pytest.mark.extended
 def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swapped_was_killed(grown: Field) -> None:
     grown.send(traffic(20))
     with Announced(grown.settings):

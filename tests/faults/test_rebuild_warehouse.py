@@ -25,7 +25,7 @@ from tests.faults.volume import Volume, grow
 from tests.faults.warehouses import Embedded
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-import")]
+pytestmark = pytest.mark.xdist_group("faults-import")
 STEPS = [point for point in Point if point.startswith("rebuild-")]
 NEXT_TO_THE_SWAP = [Point.REBUILD_CARRIED, Point.REBUILD_EXCHANGED]
 
@@ -85,7 +85,14 @@ def databases(field: Field) -> set[str]:
     return {row["name"] for row in field.rows("SELECT name FROM system.databases")}
 
 
-@pytest.mark.parametrize("steps", [NEXT_TO_THE_SWAP, pytest.param(STEPS, marks=pytest.mark.soak)], ids=["two", "all"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(NEXT_TO_THE_SWAP[:1], id="before the swap"),
+        pytest.param(NEXT_TO_THE_SWAP[1:], id="after the swap", marks=pytest.mark.extended),
+        pytest.param(STEPS, id="all", marks=pytest.mark.soak),
+    ],
+)
 def test_killed_at_a_step_it_ends_in_what_the_log_says(filled: Field, steps: list[Point]) -> None:
     """The sink goes on while the shadow is filled, and traffic never stops."""
     sink = filled.running[-1]
@@ -127,7 +134,7 @@ def test_what_has_left_the_topics_is_carried_over(filled: Field) -> None:
         future.result(10)
     refused = subprocess.run(
         [sys.executable, "-m", "pipeline", "rebuild", "--states", "--yes"],
-        env=os.environ | filled.settings.as_env(), capture_output=True, text=True, check=False, timeout=60,
+        env=os.environ | filled.settings.as_env(), capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert refused.returncode == 4
     assert "would forget them" in refused.stderr
@@ -138,6 +145,7 @@ def test_what_has_left_the_topics_is_carried_over(filled: Field) -> None:
     assert contents(filled) == before
 
 
+@pytest.mark.extended
 def test_a_sink_that_does_not_leave_and_a_foreign_log_leave_everything_as_it_was(filled: Field) -> None:
     settle(filled)
     before = contents(filled)

@@ -10,7 +10,7 @@ from pipeline.core.contract.partitioner import partition_of
 from tests.faults.field import Field
 from tests.faults.test_sink_refusals import purchase
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 SENDER = """
 import asyncio, sys
 from aiokafka import AIOKafkaProducer
@@ -31,10 +31,11 @@ def send_misnamed(field: Field, topic: str, partition: int, value: bytes) -> Non
     """Send a record with such a header."""
     subprocess.run(
         [sys.executable, "-c", SENDER, field.settings.kafka, field.settings.topic(topic), str(partition), value],
-        env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30,
+        env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=240,
     )  # fmt: skip
 
 
+@pytest.mark.extended
 def test_a_header_whose_name_is_not_utf_8_costs_the_sink_nothing(filled: Field) -> None:
     filled.send(purchase(n) for n in range(14))
     topic, key, value = purchase(100)

@@ -14,9 +14,16 @@ from tests.faults.field import Field, Running, traffic
 from tests.faults.rows import check_rows
 from tests.faults.volume import EVENTS
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-sink")]
+pytestmark = pytest.mark.xdist_group("faults-sink")
 STEPS = [point for point in Point if point.startswith("sink-")]
-ESSENTIAL = {Point.SINK_INTENT_RECORDED, Point.SINK_INSERTED, Point.SINK_COMMITTED}
+EXTENDED = {Point.SINK_INTENT_RECORDED, Point.SINK_COMMITTED}
+
+
+def weight(step: Point) -> tuple[pytest.MarkDecorator, ...]:
+    """Where a kill at a step belongs: between the rows and their commit is where most can go wrong."""
+    if step is Point.SINK_INSERTED:
+        return ()
+    return (pytest.mark.extended,) if step in EXTENDED else (pytest.mark.soak,)
 
 
 @contextmanager
@@ -33,6 +40,7 @@ def steady_traffic(field: Field, rate: float) -> Iterator[None]:
         sending.join(60)
 
 
+@pytest.mark.extended
 def test_without_any_fault_the_tables_equal_the_log(grown_filled: Field) -> None:
     grown_filled.send(traffic(300))
     grown_filled.worker().wait_ready()
@@ -42,7 +50,7 @@ def test_without_any_fault_the_tables_equal_the_log(grown_filled: Field) -> None
     assert check_rows(grown_filled) > 4 * EVENTS
 
 
-@pytest.mark.parametrize("step", [pytest.param(s, marks=() if s in ESSENTIAL else pytest.mark.soak) for s in STEPS])
+@pytest.mark.parametrize("step", [pytest.param(step, marks=weight(step)) for step in STEPS])
 def test_a_sink_killed_at_a_step_repeats_exactly_what_it_had_begun(grown_filled: Field, step: Point) -> None:
     grown_filled.worker().wait_ready()
     with steady_traffic(grown_filled, 300):  # so that what is read again could end elsewhere

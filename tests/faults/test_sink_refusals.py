@@ -21,7 +21,7 @@ from tests.faults.rows import check_rows
 from tests.faults.volume import EVENTS
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-sink")]
+pytestmark = pytest.mark.xdist_group("faults-sink")
 WINDOW = "SETTINGS non_replicated_deduplication_window = 10000"
 PURCHASES = INPUTS[0].name
 
@@ -89,6 +89,7 @@ def test_a_table_without_a_window_is_refused_and_the_line_mends_it(
     sink.start().wait_ready()
 
 
+@pytest.mark.extended
 def test_an_analysts_own_table_is_no_business_of_the_sink(migrated: Field) -> None:
     migrated.rows("CREATE TABLE mine (n UInt64) ENGINE = MergeTree ORDER BY n")
     migrated.rows("CREATE VIEW plain AS SELECT * FROM raw_purchases")
@@ -163,6 +164,7 @@ def test_rows_that_a_constraint_refuses_become_dead_letters_and_their_neighbours
     assert detail == [{"detail": "raw_purchases: VIOLATED_CONSTRAINT (469)"}]
 
 
+@pytest.mark.extended
 def test_a_refusal_by_the_second_table_does_not_double_the_first(migrated: Field) -> None:
     migrated.rows("ALTER TABLE alert_states ADD CONSTRAINT picky CHECK severity != 'critical'")
     migrated.send(traffic(200))
@@ -178,6 +180,7 @@ def test_a_refusal_by_the_second_table_does_not_double_the_first(migrated: Field
     assert migrated.rows("SELECT count() AS n FROM alert_states FINAL WHERE severity = 'critical'") == [{"n": 0}]
 
 
+@pytest.mark.extended
 def test_a_dead_letter_that_is_refused_itself_is_counted_and_goes_nowhere(migrated: Field) -> None:
     migrated.rows("ALTER TABLE dead_letters ADD CONSTRAINT none_at_all CHECK source_topic = ''")
     migrated.rows("ALTER TABLE raw_purchases ADD CONSTRAINT no_francs CHECK currency != 'CHF'")
@@ -191,6 +194,7 @@ def test_a_dead_letter_that_is_refused_itself_is_counted_and_goes_nowhere(migrat
     assert migrated.rows("SELECT count() AS n FROM raw_purchases") == [{"n": 2}]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("view", "mend"),
     [
@@ -220,6 +224,7 @@ def test_a_view_that_fails_holds_its_batch_up_until_it_is_mended_and_doubles_not
         assert migrated.rows("SELECT count() AS n FROM target") == [{"n": 100}]
 
 
+@pytest.mark.extended
 def test_too_many_parts_are_waited_for(migrated: Field) -> None:
     sink = migrated.sink().wait_ready()
     migrated.rows("SYSTEM STOP MERGES raw_purchases")

@@ -17,7 +17,7 @@ from tests.faults.test_sink_kills import steady_traffic
 from tests.faults.volume import EVENTS
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def finished(field: Field) -> int:
@@ -27,6 +27,7 @@ def finished(field: Field) -> int:
     return check_rows(field)
 
 
+@pytest.mark.extended
 def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once(grown_filled: Field) -> None:
     grown_filled.worker().wait_ready()
     with steady_traffic(grown_filled, 300):
@@ -65,6 +66,7 @@ def _taken_over(said: list[dict[str, object]]) -> bool:
     )
 
 
+@pytest.mark.extended
 def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(grown_filled: Field) -> None:
     grown_filled.worker().wait_ready()
     with steady_traffic(grown_filled, 300):
@@ -80,6 +82,7 @@ def test_a_sink_frozen_past_its_session_writes_nothing_twice_when_it_wakes(grown
     assert frozen.alive
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "gently", [pytest.param(True, id="restarted", marks=pytest.mark.soak), pytest.param(False, id="killed")]
 )
@@ -100,6 +103,7 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_row(
     assert sink.alive
 
 
+@pytest.mark.extended
 def test_whoever_migrates_sees_that_a_sink_runs_and_that_it_left(grown_filled: Field) -> None:
     start_checks.nobody_writes(grown_filled.settings, 0.0)
     sink = grown_filled.sink("0").wait_ready()

@@ -15,7 +15,7 @@ from tests.faults.volume import EVENTS
 from tests.faults.warehouses import Complaining, Embedded, Proxy
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(grown_fille
     assert check_rows(grown_filled) > 4 * EVENTS
 
 
+@pytest.mark.extended
 def test_a_warehouse_that_is_away_is_waited_for_in_bounded_memory(grown_filled: Field, embedded: Embedded) -> None:
     sink = grown_filled.sink().wait_ready()
     grown_filled.send(traffic(50))
@@ -84,6 +85,7 @@ def test_inserts_that_take_five_seconds_are_waited_for(filled: Field, proxy: Pro
     assert len([line for line in sink.said() if line["event"] == "partitions assigned"]) == 1
 
 
+@pytest.mark.extended
 def test_an_insert_whose_answer_is_lost_is_repeated_and_written_once(filled: Field, proxy: Proxy) -> None:
     sink = filled.sink(clickhouse=proxy.url).wait_ready()
     proxy.cuts = 12
@@ -96,6 +98,7 @@ def test_an_insert_whose_answer_is_lost_is_repeated_and_written_once(filled: Fie
     assert check_rows(filled) > 500
 
 
+@pytest.mark.extended
 def test_a_sink_that_is_told_to_stop_while_an_insert_hangs_ends_in_time_and_the_next_finishes(
     filled: Field, proxy: Proxy
 ) -> None:
@@ -118,6 +121,7 @@ WITHOUT = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("without", "after"),
     [

@@ -12,7 +12,7 @@ from tests.faults.field import Field, Sent
 from tests.faults.oracle import check_kafka, read_log, stored_states
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 FIRST_DAYS, LAST_DAYS = 60, 200
 SOON = {"LOYALTY_TICK_SECONDS": "1"}
 
@@ -36,6 +36,7 @@ def open_alerts(field: Field) -> int:
     return sum(alert.status == "open" for state in states for alert in state.alerts)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("crash", ["effects-confirmed:3", pytest.param("states-confirmed:3", marks=pytest.mark.soak)])
 def test_an_open_alert_ends_when_time_has_passed(grown: Field, crash: str) -> None:
     grown.send(lives(range(FIRST_DAYS)))

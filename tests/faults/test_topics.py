@@ -20,13 +20,13 @@ from tests.faults.oracle import check_kafka, keep
 from tests.faults.rows import check_rows
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(480), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 def loyalty(field: Field, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
-        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=120,
+        env=os.environ | field.settings.as_env() | more, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def test_an_input_that_is_made_again_under_running_processes_is_refused_and_acce
     well(filled)
 
 
+@pytest.mark.extended
 def test_every_other_topic_is_recognised_at_the_next_start_and_its_remedy_works(filled: Field) -> None:
     """Alerts, dead letters, states and the list of erased customers, one after the other while nothing runs."""
     processes = started(filled)
@@ -180,6 +181,7 @@ def test_records_that_left_unread_are_counted_refused_and_given_up_once(filled: 
     assert int(stored["n"]) == 0
 
 
+@pytest.mark.extended
 def test_a_jump_over_records_that_left_while_they_were_waited_for_ends_the_process(grown_filled: Field) -> None:
     """A process that stands still (its machine, its disk) must not go on behind what it missed."""
     processes = started(grown_filled)

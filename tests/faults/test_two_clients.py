@@ -26,7 +26,7 @@ from pipeline.worker.commits import Commit, commit
 from tests.faults.brokers import Brokers
 from tests.faults.two_clients import aiokafkas
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 LONGEST = 200
 NOTES = {n: ("told:" + "1234567890" * 20)[:n] for n in range(LONGEST + 1)}
 """A note of every length, in the partition of that number."""
@@ -47,7 +47,7 @@ def topic(broker: Brokers) -> Iterator[str]:
 def look(what: str, broker: Brokers, topic: str, count: int, *groups: str, **more: str) -> dict[str, Any]:
     """What a fresh process reads through both clients."""
     command = [sys.executable, "-m", "tests.faults.two_clients", what, broker.bootstrap, topic, str(count), *groups]
-    done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -170,7 +170,7 @@ def send_misnamed(broker: Brokers, topic: str) -> None:
         "asyncio.run(send_by_aiokafka(*sys.argv[1:], MISNAMED))"
     )
     command = [sys.executable, "-c", script, broker.bootstrap, topic]
-    subprocess.run(command, env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30)
+    subprocess.run(command, env=os.environ | {"AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=240)
 
 
 def plain(record: Whole) -> list[Any]:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from tests.faults.field import Field
 from tests.faults.volume import check_size
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.xdist_group("faults")
 ON_A_VOLUME = {"grown", "grown_filled", "cluster_field", "volume"}
 """Fixtures that bring it."""
 ENDING = ("kill", "stop")

@@ -9,9 +9,10 @@ from tests.faults.oracle import check_kafka
 from tests.faults.test_sink_headers import send_misnamed
 from tests.faults.test_sink_refusals import purchase
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 
 
+@pytest.mark.extended
 def test_a_header_whose_name_is_not_utf_8_costs_the_worker_nothing(field: Field) -> None:
     field.send(purchase(n) for n in range(14))
     topic, key, value = purchase(100)

@@ -11,7 +11,7 @@ from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 
 STEPS = [
     Point.EFFECTS_SENT,
@@ -23,6 +23,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.extended
 def test_without_any_fault_the_oracle_agrees(grown: Field) -> None:
     grown.send(traffic(300))
     grown.worker().wait_ready()
@@ -33,7 +34,14 @@ def test_without_any_fault_the_oracle_agrees(grown: Field) -> None:
     assert expected.letters
 
 
-@pytest.mark.parametrize("point", [*STEPS[::2], *(pytest.param(step, marks=pytest.mark.soak) for step in STEPS[1::2])])
+@pytest.mark.parametrize(
+    "point",
+    [
+        Point.STATES_SENT,
+        *(pytest.param(step, marks=pytest.mark.extended) for step in (Point.EFFECTS_SENT, Point.BEFORE_COMMIT)),
+        *(pytest.param(step, marks=pytest.mark.soak) for step in STEPS[1::2]),
+    ],
+)
 def test_killed_at_a_step_again_and_again_it_ends_exact(grown: Field, point: Point) -> None:
     """Every start dies at the step, a little later each time, while records keep coming."""
     with under_load(grown, rate=160):
@@ -47,7 +55,7 @@ def test_killed_at_a_step_again_and_again_it_ends_exact(grown: Field, point: Poi
     check_kafka(grown.settings)
 
 
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.extended)])
 def test_killed_during_recovery_several_times_it_ends_exact(grown: Field, store: str) -> None:
     grown.send(traffic(300))
     worker = grown.worker("worker-0", LOYALTY_STORE=store).wait_ready()
@@ -73,6 +81,7 @@ def kill_at_random(worker: Running, seconds: float, seed: int) -> int:
     return kills
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.soak)])
 def test_killed_at_random_under_load_it_ends_exact(grown: Field, store: str) -> None:
     worker = grown.worker("worker-0", LOYALTY_STORE=store)
@@ -83,6 +92,7 @@ def test_killed_at_random_under_load_it_ends_exact(grown: Field, store: str) -> 
     check_kafka(grown.settings)
 
 
+@pytest.mark.extended
 def test_the_control_arm_which_forgets_the_applied_offsets_ends_wrong(grown: Field) -> None:
     """The same kills as above, without the protection: the oracle must notice."""
     worker = grown.worker("worker-0", program=["-m", "tests.faults.careless_worker"])

@@ -11,9 +11,10 @@ from tests.faults.oracle import check_kafka
 from tests.faults.two_clients import aiokafkas
 from tests.faults.volume import Volume, check_size, population
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 
 
+@pytest.mark.extended
 def test_topics_that_had_no_commit_yet_are_read_from_the_beginning_after_a_recovery(
     field: Field, volume: Volume
 ) -> None:

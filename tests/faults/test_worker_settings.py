@@ -13,9 +13,10 @@ from tests.faults.load import under_load
 from tests.faults.oracle import check_kafka
 from tests.faults.test_operations import last_words
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 
 
+@pytest.mark.extended
 def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_each_other(grown: Field) -> None:
     on_disk, in_memory = [grown.worker(LOYALTY_STORE=store) for store in ("disk", "memory")]
     for worker in (on_disk, in_memory):
@@ -33,6 +34,7 @@ def test_workers_that_keep_their_states_in_memory_and_on_disk_take_over_from_eac
     check_kafka(grown.settings)
 
 
+@pytest.mark.extended
 def test_a_worker_that_comes_back_with_another_store_goes_on(grown: Field) -> None:
     worker = grown.worker("worker-0", LOYALTY_STORE="disk")
     with under_load(grown):
@@ -46,6 +48,7 @@ def test_a_worker_that_comes_back_with_another_store_goes_on(grown: Field) -> No
     check_kafka(grown.settings)
 
 
+@pytest.mark.extended
 def test_a_worker_that_is_stopped_leaves_its_states_on_disk(grown: Field) -> None:
     worker = grown.worker("worker-0", LOYALTY_STORE="disk").wait_ready()
     grown.send(traffic(200))
@@ -59,6 +62,7 @@ def test_a_worker_that_is_stopped_leaves_its_states_on_disk(grown: Field) -> Non
         store.close()
 
 
+@pytest.mark.extended
 def test_of_two_workers_on_the_same_files_the_second_ends_with_one_clear_line(grown: Field) -> None:
     first = grown.worker(LOYALTY_STORE="disk").wait_ready()
     second = grown.worker(LOYALTY_STORE="disk")

@@ -9,7 +9,7 @@ from tests.faults.field import Field, Running, traffic
 from tests.faults.oracle import Logged, check_kafka, read_log
 from tests.stacks import eventually
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults-worker")]
+pytestmark = pytest.mark.xdist_group("faults-worker")
 REPORTED = "records that no worker wrote lie in a topic of ours; they change nothing"
 
 
@@ -47,6 +47,7 @@ def reports(worker: Running) -> list[tuple[str, int, int, int]]:
     return [(line["topic"], line["partition"], line["first"], line["last"]) for line in said]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("topic", [STATES, ALERTS], ids=["customer-states", "churn-alerts"])
 def test_a_strangers_record_behind_our_last_one_is_reported_once_and_changes_nothing(
     grown: Field, idle: Running, topic: Topic
@@ -62,7 +63,13 @@ def test_a_strangers_record_behind_our_last_one_is_reported_once_and_changes_not
     check_kafka(grown.settings)
 
 
-@pytest.mark.parametrize("topic", [STATES, ALERTS], ids=["customer-states", "churn-alerts"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        pytest.param(STATES, id="customer-states"),
+        pytest.param(ALERTS, id="churn-alerts", marks=pytest.mark.extended),
+    ],
+)
 def test_another_workers_record_behind_our_last_one_ends_the_worker(grown: Field, idle: Running, topic: Topic) -> None:
     last = newest(grown, topic)
     write(grown, topic, last)
@@ -97,6 +104,7 @@ def send_others(field: Field) -> None:
     field.wait_done()
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("store", ["memory", pytest.param("disk", marks=pytest.mark.soak)])
 def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again(grown: Field, store: str) -> None:
     worker, good = stopped_and_overwritten(grown, store)
@@ -108,6 +116,7 @@ def test_a_state_that_an_old_one_was_written_after_is_written_on_top_of_it_again
     check_kafka(grown.settings)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.soak), "disk"])
 def test_a_state_is_written_again_also_when_the_worker_had_nothing_to_do_before_its_next_start(
     grown: Field, store: str

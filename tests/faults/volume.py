@@ -123,21 +123,20 @@ def _renamed(topic: str, value: bytes, name: bytes, issues: dict[str, tuple[str,
     return renamed
 
 
-def kept(shared: Path) -> Volume:
-    """The volume of this test session, in the directory that its processes share; whoever comes first makes it."""
-    volume = _kept(shared)
+def kept(shared: Path, own: Path) -> Volume:
+    """The volume of this test session, in the folder its processes share; whoever comes first makes it, in its own."""
+    volume = _kept(shared, own)
     FOLDED.append(Folded(volume.records, volume.expected))
     return volume
 
 
-def _kept(shared: Path) -> Volume:
+def _kept(shared: Path, own: Path) -> Volume:
     with (shared / "volume.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         file = shared / "volume.pickle"
         if not file.exists():
-            folder = shared / "volume"
-            with Brokers(folder) as brokers:
-                file.write_bytes(pickle.dumps(_made(folder, brokers.bootstrap)))
+            with Brokers(own) as brokers:
+                file.write_bytes(pickle.dumps(_made(own, brokers.bootstrap)))
         volume: Volume = pickle.loads(file.read_bytes())  # noqa: S301 - our own
         return volume
 

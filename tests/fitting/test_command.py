@@ -22,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def fit(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pipeline", "fit", "purchases", *arguments],
-        capture_output=True, text=True, timeout=120, check=False, cwd=cwd,
+        capture_output=True, text=True, timeout=240, check=False, cwd=cwd,
     )  # fmt: skip
 
 
@@ -71,6 +71,7 @@ def test_the_folder_holds_parameters_reports_and_pictures(folder: Path) -> None:
     assert json.loads(files["report.json"].read_bytes())["parameters"]["version"] == learned.version
 
 
+@pytest.mark.extended
 def test_the_same_history_gives_the_same_bytes(learning: Learning, folder: Path, tmp_path: Path) -> None:
     for path in (ship(learning, tmp_path, force=True), *pictures.draw(learning.assessment, tmp_path)):
         assert path.read_bytes() == (folder / "new/fit" / path.name).read_bytes()
@@ -114,6 +115,7 @@ def day_text(day: int) -> str:
     return f"2026-{1 + day // 28:02d}-{1 + day % 28:02d}"
 
 
+@pytest.mark.extended
 def test_a_model_that_loses_against_the_baseline_needs_force(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text(reversed_habits())
     arguments = ("shop.csv", "--calibration-until", "2026-04-15", "--out", "fit")
@@ -158,14 +160,16 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
         "from pipeline.cli import main\nsys.argv = ['loyalty', 'fit', 'purchases', 'cdnow-sample']\nmain()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path
     )
     assert done.returncode == 4
     said = "loyalty: numpy, scipy, matplotlib missing; install what it needs: "
     assert done.stderr.startswith(said)
     words = shlex.split(done.stderr.removeprefix(said))
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
-    asked = subprocess.run([*words, "--dry-run", "--no-index"], capture_output=True, text=True, timeout=60, check=False)
+    asked = subprocess.run(
+        [*words, "--dry-run", "--no-index"], capture_output=True, text=True, timeout=240, check=False
+    )
     assert asked.returncode == 0, asked.stderr  # it needs nothing but what it names, and those are here
     assert sorted(word.partition(">")[0] for word in words[4:]) == ["matplotlib", "numpy", "scipy"]
 
@@ -176,7 +180,7 @@ def test_a_date_that_stands_for_none_is_one_line(tmp_path: Path, date: str) -> N
     file.write_text(f"customer_id,date,amount\n1,{date},9.90\n")
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "fit", "purchases", str(file), "--out", str(tmp_path / "out")],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1

@@ -22,12 +22,11 @@ from pipeline.policy import read_policy
 from pipeline.records import Record
 from pipeline.sink import rows
 from pipeline.sink.rows import EventRows, Place
-from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 from tests.fitting.histories import simulated
 from tests.fitting.test_risk import only_time_tells
-from tests.warehouses import embedded
+from tests.storing import migrated
 
 PNG = b"\x89PNG\r\n\x1a\n"
 KINDS: dict[type[Event], tuple[str, Any, Any]] = {
@@ -102,10 +101,8 @@ def test_bounds_that_contradict_each_other_are_wrong_usage(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    """An embedded warehouse of its own."""
-    with embedded(tmp_path_factory.mktemp("warehouse")) as settings:
-        connected = connect(settings, create_database=True)
-        migrate(connected)
+    """A database with every table."""
+    with migrated(tmp_path_factory.mktemp("warehouse")) as (_, connected):
         yield connected
 
 

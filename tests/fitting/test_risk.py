@@ -78,6 +78,7 @@ def estimated(part: Part) -> dict[str, tuple[float, float]]:
     return dict(zip(part.names, zip(values.tolist(), errors.tolist(), strict=True), strict=True))
 
 
+@pytest.mark.extended
 def test_with_who_really_left_every_planted_coefficient_is_recovered(history: History) -> None:
     found, _ = known_truth(history)
     both = estimated(without(columns(found), "recovered"))
@@ -91,6 +92,7 @@ def test_with_who_really_left_every_planted_coefficient_is_recovered(history: Hi
     assert len(tight) >= len(planted) - 2
 
 
+@pytest.mark.extended
 def test_with_who_really_left_the_estimated_risk_is_the_true_hazard(history: History) -> None:
     found, hazard = known_truth(history)
     both = estimated(without(columns(found), "recovered"))
@@ -113,6 +115,7 @@ def test_from_purchases_alone_the_effect_of_the_call_lies_in_its_interval(learne
     assert learned.acting.low <= HIDDEN.call <= learned.acting.high < 0
 
 
+@pytest.mark.extended
 def test_a_call_without_an_effect_shows_none() -> None:
     found = learn(gather(simulated(5_000, DAYS, SEED, replace(HIDDEN, call=0.0))), WIDE, per="issue")
     assert found.acting is not None

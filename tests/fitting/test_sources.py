@@ -17,7 +17,7 @@ from pipeline.fitting.bought import Bought
 from pipeline.fitting.history import Log, log_of
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
-from tests.warehouses import embedded
+from tests.storing import migrated
 
 COLUMNS = {
     "event_id": "String", "customer_id": "String", "occurred_at": "DateTime64(3, 'UTC')", "order_id": "String",
@@ -91,9 +91,8 @@ def test_a_warehouse_that_is_away_is_said_to_be() -> None:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A warehouse of its own, with tables and no rows."""
-    with embedded(tmp_path_factory.mktemp("warehouse")) as made:
-        migrate(connect(made, create_database=True))
+    """A database with every table and no rows."""
+    with migrated(tmp_path_factory.mktemp("warehouse")) as (made, _):
         yield made
 
 
@@ -133,7 +132,7 @@ def test_cdnow_in_the_warehouse_is_cdnow_in_the_file(settings: Settings) -> None
     assert found.digest == log_of(purchase_sources.rows("cdnow-sample", Settings)).digest
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "fit", "purchases", "--no-spend", "--json"],
-        capture_output=True, text=True, timeout=60, check=False, env=other.as_env() | {"PATH": "/usr/bin"},
+        capture_output=True, text=True, timeout=240, check=False, env=other.as_env() | {"PATH": "/usr/bin"},
     )  # fmt: skip
     assert done.returncode == 1, done.stderr  # its lead over the date of the last purchase is within chance
     assert "by no more than chance" in json.loads(done.stdout)["objections"][0]

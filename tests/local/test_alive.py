@@ -21,7 +21,6 @@ from pipeline.config import Settings
 from pipeline.warehouse.client import connect
 from tests.stacks import READY, Stack, eventually
 
-pytestmark = pytest.mark.timeout(300)
 PROCESSES = ("worker", "sink", "broker", "warehouse")
 
 
@@ -113,7 +112,13 @@ def test_whoever_is_killed_comes_back_although_nobody_reads(unread: Unread) -> N
         eventually(lambda n=name: unread.is_up(n), 30, f"{name} is up")  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("names", [("worker", "sink"), ("broker",), ("warehouse",)], ids="+".join)
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("worker", "sink"), id="worker+sink"),
+        *(pytest.param((name,), id=name, marks=pytest.mark.extended) for name in ("broker", "warehouse")),
+    ],
+)
 def test_who_is_frozen_is_said_by_status_and_doctor(unread: Unread, names: tuple[str, ...]) -> None:
     with frozen(*map(unread.pid_of, names)):
         unread.say_of_both(*(f"{name} frozen" for name in names))
@@ -137,6 +142,7 @@ def test_a_sink_that_refuses_is_said_with_its_reason_and_comes_back_when_the_cau
     assert unread.metric(3, 'loyalty_process_given_up{process="sink"}') == 0
 
 
+@pytest.mark.extended
 def test_a_warehouse_that_does_not_answer_shows_in_the_sinks_own_figures(unread: Unread) -> None:
     with frozen(unread.pid_of("warehouse")):
         send(unread)

@@ -20,7 +20,7 @@ from pipeline.local import broker, jars
 from tests.conftest import ROOT
 from tests.stacks import Stack, eventually, free_ports
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("compose")]
+pytestmark = pytest.mark.xdist_group("compose")
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 USER = re.search(r"^USER (\d+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
@@ -107,13 +107,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Container,
 def ended(process: subprocess.Popen[str]) -> str:
     """Stop it and return all it said."""
     process.send_signal(signal.SIGTERM)
-    return process.communicate(timeout=40)[0]
+    return process.communicate(timeout=240)[0]
 
 
 def test_topics_worker_and_sink_start_work_and_stop(place: tuple[Container, Path, Stack]) -> None:
     container, _, stack = place
     topics = container.start("topics")
-    said, _ = topics.communicate(timeout=60)
+    said, _ = topics.communicate(timeout=240)
     assert topics.returncode == 0, said
     running = {name: container.start(name) for name in ("worker", "sink")}
     try:
@@ -149,7 +149,7 @@ def test_grafana_does_not_start_without_its_password(place: tuple[Container, Pat
     container, secrets, _ = place
     (secrets / "grafana-password").chmod(0)
     refused = container.start("grafana")
-    said, _ = refused.communicate(timeout=30)
+    said, _ = refused.communicate(timeout=240)
     (secrets / "grafana-password").chmod(0o444)
     assert (refused.returncode, said.count("\n")) == (1, 1), said
     assert "secrets/grafana-password cannot be read" in said
@@ -182,7 +182,7 @@ def test_kafka_starts_with_composes_settings_and_its_health_check_sees_it(tmp_pa
     own = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     done = subprocess.run(
         [*own, "sh", "-c", KAFKA, "kafka", *service["healthcheck"]["test"][1:]],
-        capture_output=True, text=True, timeout=200, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
         env=defaults | {
             "PATH": os.environ["PATH"], "JAVA": str(broker.java()), "PLACE": str(tmp_path),
             "JARS": ":".join(map(str, jars.classpath(jars.cache()))), "KAFKA_LOG_DIRS": str(tmp_path / "data"),

@@ -4,13 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
 from faust.types.settings import Settings as FaustSettings
 
 from pipeline.local import jars
 from tests.stacks import Stack, children_of, eventually
 
-pytestmark = pytest.mark.timeout(240)
 NOWHERE = "http://127.0.0.1:9"
 ELSEWHERE = {
     **dict.fromkeys((setting.env_name for setting in FaustSettings.SETTINGS.values() if setting.env_name), "7"),

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline import metrics
 from pipeline.local.processes import MAX_LOG_BYTES, Child
 from pipeline.local.supervision import GIVE_UP_AFTER, LONGEST_PAUSE, Supervision, pause_after, reason_of_end
 
-pytestmark = pytest.mark.timeout(60)
 WAITS = "import time; print('it waits', flush=True); time.sleep(60)"
 
 
@@ -178,5 +176,5 @@ child.process.kill()
 written = json.loads((folder / "stack.json").read_text())["processes"]["sink"]["restarts"]
 print(json.dumps([child.restarts, unwritten, written]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=False)
     assert json.loads(done.stdout.splitlines()[-1]) == [2, True, 2], done.stderr

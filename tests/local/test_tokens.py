@@ -54,7 +54,7 @@ engine.close()
 
 def run(data: Path, program: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", KILLED + program, str(data)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", KILLED + program, str(data)], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode in {0, -9}, done.stderr
     return done.stdout.split()

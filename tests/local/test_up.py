@@ -12,13 +12,11 @@ import pytest
 from tests.faults.volume import QUIET, Volume, live_through
 from tests.stacks import Stack, children_of, eventually
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def refused(stack: Stack, *more: str) -> str:
     """Why it does not start: its one line on standard error."""
     done = subprocess.run(
-        [str(stack.loyalty), *stack.arguments, *more], capture_output=True, text=True, timeout=60, check=False,
+        [str(stack.loyalty), *stack.arguments, *more], capture_output=True, text=True, timeout=240, check=False,
         env=stack.environment(), cwd="/",
     )  # fmt: skip
     assert done.returncode == 4, done.stdout + done.stderr
@@ -91,7 +89,7 @@ def test_jars_that_cannot_be_fetched_are_the_same_line(stack: Stack, tmp_path: P
     unreachable = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HTTPS_PROXY": "http://127.0.0.1:1",
                    "https_proxy": "http://127.0.0.1:1"}  # fmt: skip
     done = subprocess.run(
-        [str(stack.loyalty), *stack.arguments], capture_output=True, text=True, timeout=120, check=False,
+        [str(stack.loyalty), *stack.arguments], capture_output=True, text=True, timeout=240, check=False,
         env=stack.environment() | unreachable, cwd="/",
     )  # fmt: skip
     assert done.returncode == 4
@@ -105,7 +103,7 @@ def test_a_full_disk_is_one_clear_line(stack: Stack) -> None:
     mount = f"mount -t tmpfs -o size=8m tmpfs {stack.directory} && exec {stack.loyalty} {' '.join(stack.arguments)}"
     own_mounts = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     done = subprocess.run(
-        [*own_mounts, "sh", "-c", mount], capture_output=True, text=True, timeout=60, check=False,
+        [*own_mounts, "sh", "-c", mount], capture_output=True, text=True, timeout=240, check=False,
         env=stack.environment(), cwd="/",
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
@@ -138,6 +136,7 @@ def test_what_a_link_leads_to_survives_a_reset(stack: Stack, tmp_path_factory: p
     assert (elsewhere / "worker.log").exists()
 
 
+@pytest.mark.extended
 def test_after_a_reset_nothing_is_left_and_states_that_come_back_are_not_taken_for_ours(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -178,7 +177,7 @@ def test_reset_asks_first(stack: Stack) -> None:
     (stack.directory / "kafka").mkdir()
     done = subprocess.run(
         [str(stack.loyalty), "reset", "--data-dir", str(stack.directory)], input="n\n", capture_output=True, text=True,
-        timeout=30, check=False, env=stack.environment(),
+        timeout=240, check=False, env=stack.environment(),
     )  # fmt: skip
     assert done.returncode == 1
     assert (stack.directory / "kafka").exists()
@@ -189,7 +188,7 @@ def test_reset_asks_first(stack: Stack) -> None:
     ("LOYALTY_TYPO", "1"), ("LOYALTY_WORKER_METRICS_PORT", "99999")])  # fmt: skip
 def test_a_setting_that_cannot_be_meant_is_one_clear_line(stack: Stack, name: str, value: str) -> None:
     done = subprocess.run(
-        [str(stack.loyalty), "status"], capture_output=True, text=True, timeout=30, check=False,
+        [str(stack.loyalty), "status"], capture_output=True, text=True, timeout=240, check=False,
         env=stack.environment() | {name: value},
     )  # fmt: skip
     assert done.returncode == 4

@@ -16,7 +16,7 @@ from pipeline.warehouse.migrations import migrate, shipped
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("migrations"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("migrations")
 
 
 @pytest.fixture(scope="module")

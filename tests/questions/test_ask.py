@@ -61,7 +61,7 @@ def test_words_mean_the_questions_that_have_all_of_them(words: str, meant: list[
 
 def test_a_newcomer_finds_the_captive_with_one_command(firm: World) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "ask", "captive"], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-m", "pipeline", "ask", "captive"], capture_output=True, text=True, check=False, timeout=240,
         env={"PATH": os.environ["PATH"], "COLUMNS": "200"} | firm.settings.as_env(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -27,11 +27,10 @@ from pipeline.simulate.service import Sent
 from pipeline.sink.rows import Place, by_topic
 from pipeline.topics import BY_NAME
 from pipeline.warehouse import model_registry
-from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 from tests.core.forecast.test_learned import LEARNED
-from tests.warehouses import embedded
+from tests.storing import migrated
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2025, 12, 31, 12, tzinfo=UTC)
@@ -56,11 +55,9 @@ class World:
 
 @contextmanager
 def world(directory: Path) -> Iterator[World]:
-    """The firm, loaded into an engine of its own."""
+    """The firm, loaded into a database of its own."""
     log = arrivals()
-    with embedded(directory) as settings:
-        warehouse = connect(settings, create_database=True)
-        migrate(warehouse)
+    with migrated(directory) as (settings, warehouse):
         records = worked(log)
         load(warehouse, records)
         model_registry.record(warehouse, model_registry.of_purchases(LEARNED), END)

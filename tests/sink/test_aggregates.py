@@ -14,7 +14,7 @@ from pipeline.warehouse.migrations import migrate, views
 from tests.sink.purchases import Bought, insert, made, sales, told
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("aggregates"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("aggregates")
 BOUGHT = made(1_500, seed=1)
 TARGETS = ("sales_daily", "sales_daily_by_category", "contacts_daily", "survey_answers_daily", "outcomes_daily",
            "alerts_daily")  # fmt: skip

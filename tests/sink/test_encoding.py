@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from pipeline.config import Settings
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.encoding import Encoded
 from pipeline.warehouse.failures import RowsRejected
-from tests.warehouses import embedded
+from tests.warehouses import database
 
 COLUMNS = {
     "name": "String",
@@ -28,8 +27,8 @@ START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """An empty database."""
-    with embedded(Path(tmp_path_factory.mktemp("encoding"))) as settings:
-        yield connect(settings, create_database=True)
+    with database(tmp_path_factory.mktemp("encoding")) as settings:
+        yield connect(settings)
 
 
 @pytest.fixture

@@ -22,12 +22,11 @@ from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.records import Record
 from pipeline.sink.rows import Place, by_topic, state
-from pipeline.warehouse.client import Warehouse, connect
-from pipeline.warehouse.migrations import migrate
+from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 from tests.core.histories import histories, replay
 from tests.sink.lives import FIRST, day, edges, simulated, wild
-from tests.warehouses import embedded
+from tests.storing import migrated
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 
@@ -90,9 +89,7 @@ def _purchases(warehouse: Warehouse) -> None:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """A warehouse with thousands of customers."""
     customers = [*edges(), *map(wild, range(WILD)), *simulated(SIMULATED)]
-    with embedded(tmp_path_factory.mktemp("loyalty")) as made:
-        warehouse = connect(made, create_database=True)
-        migrate(warehouse)
+    with migrated(tmp_path_factory.mktemp("loyalty")) as (_, warehouse):
         store(warehouse, customers)
         _purchases(warehouse)
         yield Filled(warehouse, {customer.customer_id: customer for customer in customers})

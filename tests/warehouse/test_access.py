@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.sink.purchases import insert, made
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("migrations"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("migrations")
 TEXT = (ROOT / "schemas/clickhouse/access.sql").read_text()
 STATEMENTS = split(TEXT)
 HIDDEN = {"customer_id", "event_id", "order_id", "contact_id", "issue_id", "alert_id", "raw", "verbatim", "note",

@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.sink.purchases import insert, made, sales, told
 from tests.warehouses import embedded
 
-pytestmark = [pytest.mark.xdist_group("migrations"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("migrations")
 BOUGHT = made(900, seed=2)
 BEFORE = [migration for migration in shipped() if migration.number < 8]
 TO_AGGREGATES = [migration for migration in shipped() if migration.number <= 8]

@@ -1,23 +1,22 @@
 """Tables that somebody changed: columns they added keep their defaults, and what cannot be written to is said so."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from pipeline.config import Settings
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import Refused, Unreachable
 from pipeline.records import Record
 from pipeline.sink import start_checks
 from pipeline.sink.rows import TABLES, Place, by_topic
-from pipeline.warehouse.client import Warehouse, connect
+from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.failures import QueryFailed, RowsRejected
-from pipeline.warehouse.migrations import migrate
 from pipeline.warehouse.own_columns import COMPUTED, columns, own_columns
 from tests.sink.purchases import insert, made
-from tests.warehouses import embedded
+from tests.storing import migrated
 
-pytestmark = [pytest.mark.xdist_group("aggregates"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.xdist_group("aggregates")
 ADDED = {
     "plain": "String",
     "defaulted": "String DEFAULT concat('of ', customer_id)",
@@ -28,20 +27,11 @@ ADDED = {
 FORGETFUL = ("Log", "TinyLog", "StripeLog", "Memory", "Set", "Buffer('{database}', 'kept', 1, 1, 1, 1, 1, 1, 1)")
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A warehouse of its own, running."""
-    with embedded(tmp_path_factory.mktemp("warehouse")) as made_:
-        yield made_
-
-
 @pytest.fixture
-def warehouse(settings: Settings, request: pytest.FixtureRequest) -> Warehouse:
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     """A database of the test's own, up to date."""
-    database = f"d{abs(hash(request.node.name)) % 10**9}"
-    made_ = connect(settings.with_changes(database=database), create_database=True)
-    migrate(made_)
-    return made_
+    with migrated(tmp_path) as (_, made_):
+        yield made_
 
 
 def test_our_columns_are_those_that_migrations_make_and_nothing_else(warehouse: Warehouse) -> None:
@@ -55,7 +45,9 @@ def test_our_columns_are_those_that_migrations_make_and_nothing_else(warehouse: 
         assert list(columns(warehouse, table)) == [name for name, kind in found if kind not in COMPUTED]
 
 
-@pytest.mark.parametrize("where", ["FIRST", "AFTER event_id", ""])
+@pytest.mark.parametrize(
+    "where", ["FIRST", *(pytest.param(place, marks=pytest.mark.extended) for place in ("AFTER event_id", ""))]
+)
 def test_a_column_that_somebody_added_keeps_its_default(warehouse: Warehouse, where: str) -> None:
     before = columns(warehouse, "raw_purchases")
     for name, kind in ADDED.items():
@@ -94,7 +86,9 @@ def test_what_no_waiting_helps_does_not_say_that_clickhouse_is_away(warehouse: W
         warehouse.insert("raw_alert_outcomes", {"no_such_column": "String"}, [["x"]], "t")
 
 
-@pytest.mark.parametrize("engine", FORGETFUL)
+@pytest.mark.parametrize(
+    "engine", [FORGETFUL[0], *(pytest.param(engine, marks=pytest.mark.extended) for engine in FORGETFUL[1:])]
+)
 def test_a_view_into_a_table_that_cannot_remember_is_refused(warehouse: Warehouse, engine: str) -> None:
     start_checks.windows(warehouse)
     warehouse.command("CREATE TABLE kept (customer_id String) ENGINE = MergeTree ORDER BY customer_id")

@@ -20,6 +20,7 @@ from pipeline.core.contract.currencies import Currency, to_units
 from pipeline.core.contract.decode import EVENTS, Decoder, Kind
 from pipeline.core.contract.events import Event, Purchase, ServiceContact, SurveyResponse
 from pipeline.errors import BadEvent
+from tests.examples import examples
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SCHEMAS = Path(str(resources.schemas())) / "events"
@@ -150,7 +151,7 @@ def compare(kind: Kind, text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_schema_and_decoder_agree_on_one_field_of_a_good_event(kind: Kind, data: st.DataObject) -> None:
     """Most generated events are wrong in many places; in these everything but a field or two is right."""
@@ -164,7 +165,7 @@ def test_schema_and_decoder_agree_on_one_field_of_a_good_event(kind: Kind, data:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_schema_and_decoder_agree_on_any_event(kind: Kind, data: st.DataObject) -> None:
     compare(kind, data.draw(objects(SCHEMA[kind])))

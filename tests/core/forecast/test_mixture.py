@@ -1,10 +1,12 @@
 """The mean over dropout chances is the printed 2F1 to 1e-9, wherever a customer or a parameter can lie."""
 
 import random
+from collections.abc import Sequence
 from itertools import product
 
 import mpmath
 import pytest
+from _pytest.mark import ParameterSet
 
 from pipeline.core.forecast.mixture import gauss_legendre, log_rising, purchases_while_alive
 
@@ -51,7 +53,15 @@ GRID = [
 ]
 
 
-@pytest.mark.parametrize(("a", "beta", "k", "w"), GRID)
+def some(points: Sequence[tuple[float, ...]], every: int) -> list[ParameterSet]:
+    """All points, of which a quick run takes a few: these references take long."""
+    return [
+        pytest.param(*point, marks=() if number % every == every // 2 else pytest.mark.extended)
+        for number, point in enumerate(points)
+    ]
+
+
+@pytest.mark.parametrize(("a", "beta", "k", "w"), some(GRID, 7))
 def test_it_is_the_printed_formula(a: float, beta: float, k: float, w: float) -> None:
     assert purchases_while_alive(a, beta, k, w) == pytest.approx(float(printed(a, beta, k, w)), rel=TOLERANCE)
 
@@ -62,7 +72,7 @@ EXTREME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("a", "beta", "k", "w"), EXTREME)
+@pytest.mark.parametrize(("a", "beta", "k", "w"), some(EXTREME, 8))
 def test_it_holds_at_the_corners_of_its_range(a: float, beta: float, k: float, w: float) -> None:
     assert purchases_while_alive(a, beta, k, w) == pytest.approx(float(averaged(a, beta, k, w)), rel=TOLERANCE)
 

@@ -19,7 +19,7 @@ FROZEN = "the worker was frozen"
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=False)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize(

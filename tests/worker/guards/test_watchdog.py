@@ -53,6 +53,6 @@ def test_a_blocked_event_loop_ends_the_process() -> None:
         "    time.sleep(30)\n"
         "asyncio.run(main())"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == Exit.STUCK
     assert "the event loop is blocked" in done.stdout + done.stderr
