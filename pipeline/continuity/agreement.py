@@ -30,20 +30,20 @@ class Found(NamedTuple):
 
     def others(self) -> list[str]:
         """Topics that are not those that were read; those whose log was cut off are none any more either."""
-        found = {one.topic for one in self.reaches if one.topic in self.ids and one.committed > one.end}
-        found |= {name for name, id_ in self.ids.items() if (one := self.known.newest(name)) and one.id != id_}
+        others = {one.topic for one in self.reaches if one.topic in self.ids and one.committed > one.end}
+        others |= {name for name, id_ in self.ids.items() if (one := self.known.newest(name)) and one.id != id_}
         if self.list_id not in ("", self.ids.get(SUPPRESSED.name)):
-            found.add(SUPPRESSED.name)
-        return [topic.name for topic in TOPICS if topic.name in found]
+            others.add(SUPPRESSED.name)
+        return [topic.name for topic in TOPICS if topic.name in others]
 
     def gone(self, reader: str, passed: Mapping[Place, int]) -> list[Gone]:
         """Records that a reader did not read in time; below the offsets in ``passed`` that was accepted."""
-        bases, found = self.known.bases(), []
+        bases, gone = self.known.bases(), []
         for _, topic, partition, committed, low, end in [one for one in self.reaches if one.reader == reader]:
             first = max(committed, passed.get((topic, partition), 0) - bases.get(topic, 0))
             if first < low and committed <= end:
-                found.append(Gone(reader, topic, partition, first, low))
-        return found
+                gone.append(Gone(reader, topic, partition, first, low))
+        return gone
 
 
 def look(settings: Settings, suppressions: Suppressions, readers: Iterable[str] = READERS) -> Found:
@@ -68,27 +68,27 @@ def agreed(settings: Settings, suppressions: Suppressions, process: str, passed:
     Transient
         The broker does not answer.
     """
-    check(settings, found := look(settings, suppressions, [process]), process, passed)
-    if first := {n: Incarnation(0, id_) for n, id_ in found.ids.items() if found.known.newest(n) is None}:
+    check(settings, topics := look(settings, suppressions, [process]), process, passed)
+    if first := {n: Incarnation(0, id_) for n, id_ in topics.ids.items() if topics.known.newest(n) is None}:
         remember(settings, first)
-        check(settings, found := look(settings, suppressions, [process]), process, passed)
-    if not found.list_id:
-        remember_list(settings, found.ids[SUPPRESSED.name])
-    return Topics(settings, found.ids, found.known.bases())
+        check(settings, topics := look(settings, suppressions, [process]), process, passed)
+    if not topics.list_id:
+        remember_list(settings, topics.ids[SUPPRESSED.name])
+    return Topics(settings, topics.ids, topics.known.bases())
 
 
 def check(
-    settings: Settings, found: Found, process: str, passed: Mapping[Place, int], besides: Collection[str] = ()
+    settings: Settings, topics: Found, process: str, passed: Mapping[Place, int], excepted: Collection[str] = ()
 ) -> None:
-    """Refuse what keeps a process from going on; topics in ``besides`` may be others."""
-    for topic in found.others():
-        if topic not in besides:
+    """Refuse what keeps a process from going on; topics in ``excepted`` may be others."""
+    for topic in topics.others():
+        if topic not in excepted:
             raise again(settings, topic)
-    for one in found.gone(process, passed):
+    for one in topics.gone(process, passed):
         raise lost(settings, one)
 
 
-def go_on_with(settings: Settings, found: Found, topic: str, crash: CrashPoints, after: int = -1) -> None:
+def go_on_with(settings: Settings, topics: Found, topic: str, crash: CrashPoints, after: int = -1) -> None:
     """Go on with a topic as it is now, from its beginning: everything in it is new.
 
     First the groups go to its beginning, then it is remembered; killed in between, it is done again. Where only the
@@ -100,7 +100,7 @@ def go_on_with(settings: Settings, found: Found, topic: str, crash: CrashPoints,
     Transient
         The broker does not take it, for instance because a worker or a sink runs.
     """
-    readers = READERS if topic in found.others() else ["sink"]
+    readers = READERS if topic in topics.others() else ["sink"]
     for reader in readers:
         if BY_NAME[topic] in READERS[reader]:
             go_to_beginning(settings, reader, topic)
@@ -108,9 +108,9 @@ def go_on_with(settings: Settings, found: Found, topic: str, crash: CrashPoints,
         if BY_NAME[topic] in own:
             go_to_beginning(settings, group, topic)
     crash.reached(Point.ACCEPT_RESET)
-    known = found.known.newest(topic)
+    known = topics.known.newest(topic)
     number = max(after, known.number if known is not None else -1) + 1
-    remember(settings, {topic: Incarnation(number, found.ids[topic])})
+    remember(settings, {topic: Incarnation(number, topics.ids[topic])})
 
 
 def remember(settings: Settings, incarnations: Mapping[str, Incarnation]) -> None:
@@ -138,13 +138,13 @@ def remembered_list(settings: Settings) -> str:
     """The id of the list of erased customers as a commit knows it, empty when none does."""
     client = kafka.consumer(settings, "topics", settings.group(LIST_GROUP))
     try:
-        [found] = client.committed([TopicPartition(settings.topic(STATES.name), 0)], timeout=ANSWER_SECONDS)
+        [answer] = client.committed([TopicPartition(settings.topic(STATES.name), 0)], timeout=ANSWER_SECONDS)
     except KafkaException as failed:
         raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         client.close()
-    said = kafka.said(found)
-    return said.removeprefix(_LIST) if found.offset >= 0 and said.startswith(_LIST) else ""
+    note = kafka.commit_note(answer)
+    return note.removeprefix(_LIST) if answer.offset >= 0 and note.startswith(_LIST) else ""
 
 
 def remember_list(settings: Settings, id_: str) -> None:
@@ -155,6 +155,6 @@ def remember_list(settings: Settings, id_: str) -> None:
 def skip(settings: Settings, gone: Iterable[Gone]) -> None:
     """Let the workers go on behind records that are gone.
 
-    What the commits said beside the offset goes too: then more alerts are compared with the states, and nothing else.
+    The notes of the commits go too: then more alerts are compared with the states, and nothing else.
     """
     commit(settings, "worker", [TopicPartition(settings.topic(g.topic), g.partition, g.below) for g in gone])

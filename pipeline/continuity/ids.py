@@ -48,11 +48,11 @@ class Topics:
         Unreachable
             The broker does not answer.
         """
-        found = self._found()
+        current = self._found()
         for topic, known in self.known.items():
-            if found.get(topic, known) != known:
+            if current.get(topic, known) != known:
                 raise again(self._settings, topic)
-        absent = sorted(self.known.keys() - found.keys())
+        absent = sorted(self.known.keys() - current.keys())
         now = time.monotonic()
         self._missing_since = (self._missing_since or now) if absent else None
         if self._missing_since is not None and now - self._missing_since > MISSING_SECONDS:
@@ -88,14 +88,14 @@ def ids(settings: Settings, client: Any = None, seconds: float = ANSWER_SECONDS)
     """
     names = {settings.topic(topic.name): topic.name for topic in TOPICS}
     asked = client or kafka.admin(settings)  # must outlive its futures
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     try:
         for name, answer in asked.describe_topics(TopicCollection(list(names)), request_timeout=seconds).items():
             try:
-                found[names[name]] = str(answer.result(seconds + 1).topic_id)
+                by_name[names[name]] = str(answer.result(seconds + 1).topic_id)
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
     except (KafkaException, TimeoutError) as failed:
         raise Unreachable(f"Kafka does not say which topics it has: {failed}") from None
-    return found
+    return by_name

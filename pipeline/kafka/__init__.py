@@ -4,7 +4,7 @@ What most callers need is named here; the modules say the rest.
 """
 
 from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
-from pipeline.kafka.offsets import committed, end_offset, end_offsets, said
+from pipeline.kafka.offsets import commit_note, committed, end_offset, end_offsets
 from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, read_range, read_ranges, reading, record_of
 from pipeline.kafka.sending import Sending, flush, send_confirmed
 from pipeline.kafka.topic_admin import (
@@ -24,6 +24,7 @@ __all__ = [
     "admin",
     "check_controller",
     "client_config",
+    "commit_note",
     "committed",
     "consumer",
     "create_topics",
@@ -39,7 +40,6 @@ __all__ = [
     "read_ranges",
     "reading",
     "record_of",
-    "said",
     "send_confirmed",
     "staying",
     "topic_settings",

@@ -1,10 +1,10 @@
-"""What a worker's commit says besides its offset, in the commit's metadata.
+"""The note of a worker's commit, which lies in the commit's metadata.
 
 The metadata of a commit are bytes with a length. librdkafka writes them as a C string, its final NUL included, and from
 2.6.1 on it reads them as one, whatever their length: of what another client wrote without a NUL it returns those bytes
 and what lies behind them in memory, which may be digits. So what is written through another client is *sealed*, with a
 NUL of its own, and every text is *opened*, up to that NUL. What may lie there without one, because a worker up to 0.4.0
-wrote it, is read through a client that heeds the length.
+wrote it, is read through a client that respects the length.
 """
 
 import re
@@ -30,7 +30,7 @@ def note_of(settled: int, until: int | None) -> str:
 
 def read_note(text: str) -> tuple[int, int | None]:
     """The inverse; without a note every alert may be ahead of the state, and there is no replay."""
-    found = _NOTE.fullmatch(text)
-    if found is None:
+    match = _NOTE.fullmatch(text)
+    if match is None:
         return 0, None
-    return int(found[1]), int(found[2]) if found[2] is not None else None
+    return int(match[1]), int(match[2]) if match[2] is not None else None

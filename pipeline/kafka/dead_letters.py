@@ -36,8 +36,8 @@ def error_headers(letter: DeadLetter, settings: Settings) -> list[tuple[str, byt
 
 def errors_of(headers: Headers) -> dict[str, str]:
     """What the headers of a dead letter say of it; values that anybody else put there and that are no text do not."""
-    said = ((name, _text(value)) for name, value in headers if name.startswith(ERROR_HEADERS))
-    return {name.removeprefix(ERROR_HEADERS): text for name, text in said if text is not None}
+    texts = ((name, _text(value)) for name, value in headers if name.startswith(ERROR_HEADERS))
+    return {name.removeprefix(ERROR_HEADERS): text for name, text in texts if text is not None}
 
 
 def _text(value: bytes | None) -> str | None:

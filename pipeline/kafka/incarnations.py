@@ -59,10 +59,10 @@ class Incarnations:
 
     def note(self, key: bytes | None) -> bool:
         """Take a record of the list, in the order of the log; ``False`` when it is about something else."""
-        found = _KEY.fullmatch(key or b"")
-        if found is None:
+        match = _KEY.fullmatch(key or b"")
+        if match is None:
             return False
-        topic, one = found[1].decode(), Incarnation(int(found[2]), found[3].decode())
+        topic, one = match[1].decode(), Incarnation(int(match[2]), match[3].decode())
         if topic not in self._newest or one.number > self._newest[topic].number:
             self._newest[topic] = one
         return True

@@ -30,24 +30,24 @@ def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, 
     known = metadata(settings).topics
     reader = consumer(settings, "offsets", settings.group("offsets"))
     try:
-        found: dict[tuple[str, int], tuple[int, int]] = {}
+        bounds: dict[tuple[str, int], tuple[int, int]] = {}
         for topic in topics:
             name = settings.topic(topic.name)
             if name not in known:
                 raise Refused(f"topic {name} is missing; create the topics: loyalty topics create")
             for partition in known[name].partitions:
-                found[topic.name, partition] = _ends(reader, TopicPartition(name, partition))
-        return found
+                bounds[topic.name, partition] = _ends(reader, TopicPartition(name, partition))
+        return bounds
     except KafkaException as failed:
         raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         reader.close()
 
 
-def said(commit: TopicPartition) -> str:
-    """What a commit of a client of this library says beside its offset.
+def commit_note(commit: TopicPartition) -> str:
+    """The metadata of a commit that a client of this library made.
 
-    Nothing, where another client wrote it and what is read in its place is no text, see
+    Empty where another client made it and the bytes read in their place are no text, see
     :mod:`pipeline.kafka.commit_metadata`.
     """
     try:
@@ -66,12 +66,12 @@ def end_offset(settings: Settings, topic: Topic, partition: int) -> int:
     """
     reader = consumer(settings, "offsets", settings.group("offsets"))
     try:
-        found = reader.get_watermark_offsets(TopicPartition(settings.topic(topic.name), partition), timeout=10)
+        _, end = reader.get_watermark_offsets(TopicPartition(settings.topic(topic.name), partition), timeout=10)
     except KafkaException as failed:
         raise Unreachable(f"Kafka does not answer: {failed.args[0].str()}") from None
     finally:
         reader.close()
-    return int(found[1])
+    return int(end)
 
 
 def committed(settings: Settings, group: str, topics: Sequence[Topic]) -> dict[tuple[str, int], int]:

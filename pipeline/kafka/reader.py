@@ -89,7 +89,7 @@ def read_ranges(
 
 
 _ask_headers = methodcaller("headers")
-"""Not called as a method: the interpreter's shortcut for methods misses the error the client sets beside a result."""
+"""Not called as a method: the interpreter's shortcut for methods misses an error that comes along with a result."""
 
 
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:

@@ -116,8 +116,8 @@ class Sending:
         with self._lock:
             self._failure = self._failure or failure
             self._pending -= 1
-            done = self._pending == 0
-        if done and self._when_done is not None:
+            is_last = self._pending == 0
+        if is_last and self._when_done is not None:
             self._when_done(self._failure)
 
 

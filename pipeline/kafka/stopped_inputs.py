@@ -50,14 +50,15 @@ class Notice:
             The broker does not answer.
         """
         try:
-            found = self._client.committed(self._places, timeout=ANSWER_SECONDS)
+            commits = self._client.committed(self._places, timeout=ANSWER_SECONDS)
         except KafkaException as failed:
             raise Unreachable(f"Kafka does not say which topics stand: {failed.args[0].str()}") from None
-        said = {self._settings.logical(a.topic): kafka.said(a) for a in found if a.partition == 0 and a.offset >= 0}
+        firsts = [commit for commit in commits if commit.partition == 0 and commit.offset >= 0]
+        notes = {self._settings.logical(commit.topic): kafka.commit_note(commit) for commit in firsts}
         return Stopped(
-            {topic: text.removeprefix(_STANDS) for topic, text in said.items() if text.startswith(_STANDS)},
-            frozenset(topic for topic, text in said.items() if text == _AGAIN),
-            {(self._settings.logical(a.topic), a.partition): a.offset for a in found if a.offset > 0},
+            {topic: text.removeprefix(_STANDS) for topic, text in notes.items() if text.startswith(_STANDS)},
+            frozenset(topic for topic, text in notes.items() if text == _AGAIN),
+            {(self._settings.logical(a.topic), a.partition): a.offset for a in commits if a.offset > 0},
         )
 
     def stop(self, topic: str, why: str) -> None:

@@ -64,15 +64,15 @@ def verify_topics(settings: Settings) -> None:
     Refused
         One line that names the topic, what is wrong and the remedy.
     """
-    known = metadata(settings).topics
+    existing = metadata(settings).topics
     for topic in TOPICS:
-        found = known.get(settings.topic(topic.name))
-        if found is None or found.error is not None:
+        described = existing.get(settings.topic(topic.name))
+        if described is None or described.error is not None:
             raise Refused(f"topic {settings.topic(topic.name)} is missing; create the topics: loyalty topics create")
-        if len(found.partitions) != settings.partitions:
+        if len(described.partitions) != settings.partitions:
             raise Refused(
-                f"topic {settings.topic(topic.name)} has {len(found.partitions)} partitions, LOYALTY_PARTITIONS says "
-                f"{settings.partitions}. All topics need the same number; set it to what the topics have."
+                f"topic {settings.topic(topic.name)} has {len(described.partitions)} partitions, "
+                f"LOYALTY_PARTITIONS says {settings.partitions}. All topics need the same number; set it to what the topics have."
             )
     _verify_settings(settings)
 
@@ -81,10 +81,10 @@ def _verify_settings(settings: Settings) -> None:
     described = topic_settings(settings, TOPICS)
     for topic in TOPICS:
         for key in ("message.timestamp.type", "cleanup.policy"):
-            wanted, found = topic.config()[key], described[topic.name][key]
-            if wanted != found:
+            wanted, actual = topic.config()[key], described[topic.name][key]
+            if wanted != actual:
                 raise Refused(
-                    f"topic {settings.topic(topic.name)} has {key}={found}, needs {wanted}. "
+                    f"topic {settings.topic(topic.name)} has {key}={actual}, needs {wanted}. "
                     f"Change it with Kafka's own tools: kafka-configs --alter --add-config {key}={wanted}"
                 )
 

@@ -15,17 +15,17 @@ from pipeline.errors import Refused
 
 def registry(process: str) -> CollectorRegistry:
     """A registry with build and process information."""
-    made = CollectorRegistry()
-    ProcessCollector(registry=made)
-    PlatformCollector(registry=made)
-    GCCollector(registry=made)
-    Info("loyalty_build", "Version of the program and kind of process", registry=made).info(
+    collectors = CollectorRegistry()
+    ProcessCollector(registry=collectors)
+    PlatformCollector(registry=collectors)
+    GCCollector(registry=collectors)
+    Info("loyalty_build", "Version of the program and kind of process", registry=collectors).info(
         {"version": __version__, "process": process}
     )
-    return made
+    return collectors
 
 
-def serve(made: CollectorRegistry, host: str, port: int) -> None:
+def serve(collectors: CollectorRegistry, host: str, port: int) -> None:
     """Serve a registry's metrics over HTTP.
 
     Raises
@@ -34,7 +34,7 @@ def serve(made: CollectorRegistry, host: str, port: int) -> None:
         The port is taken.
     """
     try:
-        server, thread = start_http_server(port, host, made)
+        server, thread = start_http_server(port, host, collectors)
     except OSError:
         raise Refused(f"port {port} (metrics) on {host} is taken; choose another with LOYALTY_*_METRICS_PORT") from None
 

@@ -120,7 +120,7 @@ def rebuild(
     policy, suppressions, parts = policy_of(settings), Suppressions(settings), list[Refolded]()
     try:
         found = continuity.look(settings, suppressions, ["worker"])
-        continuity.check(settings, found, "worker", {}, besides=[STATES.name])
+        continuity.check(settings, found, "worker", {}, excepted=[STATES.name])
         bases = found.known.bases()
         check(settings, bases, forget_expired=forget_expired)
         for n in range(settings.partitions):

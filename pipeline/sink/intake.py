@@ -93,7 +93,7 @@ class Intake:
         committed = self._committed(partitions)
         for found in committed:
             buffer = Buffer(self._settings.logical(found.topic), found.partition)
-            if found.offset >= 0 and (plan := plan_of(kafka.said(found))):
+            if found.offset >= 0 and (plan := plan_of(kafka.commit_note(found))):
                 buffer.plan, buffer.start = plan, self._base(buffer.topic) + found.offset
             self.buffers[buffer.topic, buffer.partition] = buffer
         self._starts = [TopicPartition(c.topic, c.partition, self._start(c)) for c in committed]

@@ -181,7 +181,7 @@ def keeps_metadata(settings: Settings, asked: Any = None) -> None:
         raise Transient(f"the broker does not take offsets: {failed.args[0].str()}") from None
     finally:
         probe.close()
-    if plan_of(kafka.said(found)) != plan:
+    if plan_of(kafka.commit_note(found)) != plan:
         raise Refused(
             f"the broker at {settings.kafka} drops the metadata of offset commits, where the sink records what it is "
             "about to write. Use Apache Kafka, or one that keeps it."

@@ -45,7 +45,7 @@ class Said:
             The broker does not answer.
         """
         [found] = self._client.committed([TopicPartition(self._place, 0)], timeout=ANSWER_SECONDS)
-        return kafka.said(found) if found.offset >= 0 else ""
+        return kafka.commit_note(found) if found.offset >= 0 else ""
 
     def say(self, word: str) -> None:
         """Put another word there; raises as :meth:`now`."""

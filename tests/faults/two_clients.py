@@ -46,7 +46,7 @@ def notes_by_librdkafka(bootstrap: str, topic: str, group: str, partitions: int)
     """As everybody else reads them."""
     with kafka.reading(Settings().with_changes(kafka=bootstrap), "notes", group) as reader:
         found = reader.committed([TopicPartition(topic, n) for n in range(partitions)], timeout=20)
-        return {str(answer.partition): (answer.offset, kafka.said(answer)) for answer in found}
+        return {str(answer.partition): (answer.offset, kafka.commit_note(answer)) for answer in found}
 
 
 async def records_by_aiokafka(bootstrap: str, topic: str, count: int) -> list[Any]:
