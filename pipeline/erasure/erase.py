@@ -62,7 +62,7 @@ def look(settings: Settings, customer_id: str, meter: Meter = silent) -> Erasure
     return ErasurePlan(customer_id, entry, rows, has_state, left, alerts)
 
 
-def check_known(found: ErasurePlan, *, even_if_unknown: bool) -> None:
+def check_known(plan: ErasurePlan, *, even_if_unknown: bool) -> None:
     """Refuse to erase nobody: it is more often a mistyped id than a wish.
 
     Raises
@@ -70,16 +70,16 @@ def check_known(found: ErasurePlan, *, even_if_unknown: bool) -> None:
     NotFound
         Nothing is known of them.
     """
-    if not found.is_anything and not even_if_unknown:
+    if not plan.is_anything and not even_if_unknown:
         raise NotFound(
-            f"nothing is known of customer {found.customer_id!r}: no row, no state, no record. To keep them out all "
+            f"nothing is known of customer {plan.customer_id!r}: no row, no state, no record. To keep them out all "
             "the same: --even-if-unknown"
         )
 
 
 def erase(
     settings: Settings,
-    found: ErasurePlan,
+    plan: ErasurePlan,
     why: ErasureReason,
     say: Callable[[str], None],
     open_intents: Callable[[Settings], Set[object]],
@@ -95,28 +95,28 @@ def erase(
     """
     crash, warehouse = CrashPoints.from_env(os.environ), connect(settings)
     now = datetime.now(UTC).replace(microsecond=0)
-    said = found.entry or Suppression(now, why.value, receipt_id_of(found.customer_id))
-    receipt = said.receipt_id, said.suppressed_at, said.reason
-    _note(warehouse, receipt, found.rows | {CHANGELOG: int(found.has_state)})  # 1
+    entry = plan.entry or Suppression(now, why.value, receipt_id_of(plan.customer_id))
+    receipt = entry.receipt_id, entry.suppressed_at, entry.reason
+    _note(warehouse, receipt, plan.rows | {CHANGELOG: int(plan.has_state)})  # 1
     crash.reached(Point.ERASE_NOTED)
-    heed = suppress(settings, found.customer_id, said)  # 2
+    offsets = suppress(settings, plan.customer_id, entry)  # 2
     say("On the list of erased customers: nothing brings them back.")
     crash.reached(Point.ERASE_SUPPRESSED)
-    say(_wait_for_workers(settings, heed))  # 3
+    say(_wait_for_workers(settings, offsets))  # 3
     say(_wait_for_sinks(settings, open_intents))
     crash.reached(Point.ERASE_HEEDED)
-    _forget_state(settings, found.customer_id)  # 4
-    _note(warehouse, receipt, warehouse_search.count(warehouse, found.customer_id))
-    for place in warehouse_search.erase(warehouse, found.customer_id):  # 5
+    _forget_state(settings, plan.customer_id)  # 4
+    _note(warehouse, receipt, warehouse_search.count(warehouse, plan.customer_id))
+    for place in warehouse_search.erase(warehouse, plan.customer_id):  # 5
         say(f"Taken out of {place}.")
         crash.reached(Point.ERASE_MID_DELETION)
     crash.reached(Point.ERASE_DELETED)
     on_disk = warehouse_search.cleaned(warehouse)  # 6
-    _verify(settings, warehouse, found.customer_id, receipt)  # 7
+    _verify(settings, warehouse, plan.customer_id, receipt)  # 7
     crash.reached(Point.ERASE_VERIFIED)
-    places = [entry for entry in warehouse_search.noted(warehouse, said.receipt_id) if entry.found]
+    places = [noted for noted in warehouse_search.noted(warehouse, entry.receipt_id) if noted.found]
     with meter("Reading the log", "records") as progress:
-        remains = traces(settings, found.customer_id, progress)
+        remains = traces(settings, plan.customer_id, progress)
     return ErasureReceipt(*receipt, places, remains, on_disk)
 
 
@@ -124,42 +124,42 @@ def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[s
     warehouse_search.note(warehouse, receipt, [Noted(place, count, count) for place, count in rows.items() if count])
 
 
-def _wait_for_workers(settings: Settings, heed: dict[int, int]) -> str:
-    def outcome() -> str:
-        if is_enforced(settings, heed):
+def _wait_for_workers(settings: Settings, offsets: dict[int, int]) -> str:
+    def ask() -> str:
+        if is_enforced(settings, offsets):
             return "The workers have forgotten them."
         if not kafka.members(settings, settings.group("worker")):
             return "No worker runs; the next one reads the list when it starts."
         return ""
 
-    if not (said := wait_until(outcome, seconds=WAIT_SECONDS, pause=0.2)):
+    if not (outcome := wait_until(ask, seconds=WAIT_SECONDS, pause=0.2)):
         raise Transient(
             f"the workers have not forgotten the customer within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
             "whether they work. Run it again then: it goes on from here"
         )
-    return said
+    return outcome
 
 
 def _wait_for_sinks(settings: Settings, open_intents: Callable[[Settings], Set[object]]) -> str:
     begun = open_intents(settings)
 
-    def outcome() -> str:
+    def ask() -> str:
         if not begun & open_intents(settings):
             return "The sinks heed the list."
         if not kafka.members(settings, settings.group("sink")):
             return "No sink runs; the next one reads the list before it writes."
         return ""
 
-    if not (said := wait_until(outcome, seconds=WAIT_SECONDS, pause=0.2)):
+    if not (outcome := wait_until(ask, seconds=WAIT_SECONDS, pause=0.2)):
         raise Transient(
             f"the sinks have not finished what they had begun within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
             "whether they work. Run it again then: it goes on from here"
         )
-    return said
+    return outcome
 
 
 def _forget_state(settings: Settings, customer_id: str) -> None:
-    """Write the tombstones where no worker does; beside one they would look like a second worker's."""
+    """Write the tombstones where no worker does; while one runs they would look like a second worker's."""
     partition = partition_of(customer_id.encode(), settings.partitions)
     if kafka.members(settings, settings.group("worker")) or not (keys := keys_of(settings, customer_id, partition)):
         return

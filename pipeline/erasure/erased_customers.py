@@ -21,10 +21,10 @@ def check_id(customer_id: str) -> None:
 
 def entry_of(settings: Settings, customer_id: str) -> Suppression | None:
     """The customer's entry in the list of erased ones."""
-    found = _read_list(settings).entry(customer_id)
-    if found is None:
+    entry = _read_list(settings).entry(customer_id)
+    if entry is None:
         return None
-    return found.said or Suppression(datetime.fromtimestamp(0, UTC), "unknown", receipt_id_of(customer_id))
+    return entry.suppression or Suppression(datetime.fromtimestamp(0, UTC), "unknown", receipt_id_of(customer_id))
 
 
 def _read_list(settings: Settings) -> Suppressions:

@@ -55,7 +55,7 @@ def collect(settings: Settings, customer_id: str, meter: Meter = silent) -> dict
 
 
 def _tables(warehouse: Warehouse, customer_id: str) -> dict[str, list[dict[str, Any]]]:
-    found = {}
+    rows = {}
     for place in warehouse_search.places(warehouse):
         if place.name != place.table or not place.condition:
             continue
@@ -64,8 +64,8 @@ def _tables(warehouse: Warehouse, customer_id: str) -> dict[str, list[dict[str, 
             {"t": place.table, "c": customer_id},
         )
         if answer.rows:
-            found[place.table] = [_shown(dict(zip(answer.columns, row, strict=True))) for row in answer.rows]
-    return found
+            rows[place.table] = [_shown(dict(zip(answer.columns, row, strict=True))) for row in answer.rows]
+    return rows
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

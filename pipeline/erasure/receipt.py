@@ -62,13 +62,13 @@ def remaining(trace: Trace) -> dict[str, Any]:
     return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and to_the_second(trace.until)}
 
 
-def plan_data(found: ErasurePlan) -> dict[str, Any]:
+def plan_data(plan: ErasurePlan) -> dict[str, Any]:
     """What would be erased, for a program."""
-    rows = found.rows | {CHANGELOG: int(found.has_state)}
+    rows = plan.rows | {CHANGELOG: int(plan.has_state)}
     return {
-        "receipt_id": receipt_id_of(found.customer_id),
-        "suppressed_at": found.entry and to_the_second(found.entry.suppressed_at),
+        "receipt_id": receipt_id_of(plan.customer_id),
+        "suppressed_at": plan.entry and to_the_second(plan.entry.suppressed_at),
         "places": [{"place": place, "before": count} for place, count in rows.items() if count],
-        "open_alerts": found.open_alerts,
-        "remains": [remaining(trace) for trace in found.traces],
+        "open_alerts": plan.open_alerts,
+        "remains": [remaining(trace) for trace in plan.traces],
     }

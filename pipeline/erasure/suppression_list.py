@@ -33,7 +33,7 @@ from pipeline.topics import SUPPRESSED
 SECONDS = 10.0
 """How long the broker may take to answer."""
 STALE_SECONDS = 2.0
-"""A client that fails and is older than this is made anew: what it knows of leaders may be of before they changed."""
+"""A client that fails and is older than this is replaced: what it knows of leaders may be of before they changed."""
 GROUP = "suppressed"
 """The group in whose name workers say how far the list is in force."""
 _MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
     """A customer on the list; what an entry says may be unreadable, that they are on it is not."""
 
     digest: bytes
-    said: Suppression | None
+    suppression: Suppression | None
 
 
 class Suppressions:
@@ -124,12 +124,12 @@ class Suppressions:
         """Take an entry; what is no entry was written by somebody else."""
         if key is None or _DIGEST.fullmatch(key) is None:
             return
-        said = suppression_in(value)
+        suppression = suppression_in(value)
         digest = bytes.fromhex(key.decode())
-        self._entries[digest] = said or self._entries.get(digest)
+        self._entries[digest] = suppression or self._entries.get(digest)
 
     def in_force(self, partition: int, until: int) -> None:
-        """Say that everything below the offset ``until`` is heeded in a partition.
+        """Say that everything below the offset ``until`` is enforced in a partition.
 
         Raises
         ------
@@ -227,7 +227,7 @@ def suppression_in(value: bytes | None) -> Suppression | None:
         return None
 
 
-def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[int, int]:
+def suppress(settings: Settings, customer_id: str, suppression: Suppression) -> dict[int, int]:
     """Put a customer on the list; returns the offset of the entry in each partition, once the broker has them all.
 
     Raises
@@ -235,7 +235,7 @@ def suppress(settings: Settings, customer_id: str, said: Suppression) -> dict[in
     Transient
         The broker did not take all of them; doing it again is right.
     """
-    return put(settings, {digest_of(customer_id.encode()).hex(): said})
+    return put(settings, {digest_of(customer_id.encode()).hex(): suppression})
 
 
 def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int]:
@@ -243,10 +243,11 @@ def put(settings: Settings, entries: Mapping[str, Suppression]) -> dict[int, int
     producer = kafka.producer(settings, "erase")
     places: dict[int, int] = {}
     with kafka.send_confirmed(producer, _not_taken) as sending:
-        for digest, said in entries.items():
+        for digest, suppression in entries.items():
             for partition in range(settings.partitions):
                 sending.send(
-                    settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(said), partition=partition,
+                    settings.topic(SUPPRESSED.name), digest.encode(), msgspec.json.encode(suppression),
+                    partition=partition,
                     confirmed=partial(places.__setitem__, partition),
                 )  # fmt: skip
     return places
@@ -258,5 +259,5 @@ def _not_taken(failures: Sequence[str | None]) -> Transient:
 
 def is_enforced(settings: Settings, places: dict[int, int]) -> bool:
     """Whether the workers have put the entries at these offsets into force."""
-    said = kafka.committed(settings, settings.group(GROUP), [SUPPRESSED])
-    return all(said.get((SUPPRESSED.name, partition), 0) > offset for partition, offset in places.items())
+    reached = kafka.committed(settings, settings.group(GROUP), [SUPPRESSED])
+    return all(reached.get((SUPPRESSED.name, partition), 0) > offset for partition, offset in places.items())

@@ -44,8 +44,8 @@ def traces(settings: Settings, customer_id: str, progress: OnProgress) -> list[T
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
         whole = sum(end - first for first, end in bounds.values())
         places = {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}
-        for done, record in enumerate(kafka.read_ranges(reader, places), start=1):
-            progress(done, whole)
+        for read, record in enumerate(kafka.read_ranges(reader, places), start=1):
+            progress(read, whole)
             topic = BY_NAME[settings.logical(record.topic())]
             if _names(topic, record, name):
                 records[topic.name] += 1
@@ -87,14 +87,14 @@ def _until(topic: Topic, newest_ms: int, held: dict[str, str]) -> datetime | Non
 
 def keys_of(settings: Settings, customer_id: str, partition: int) -> list[bytes]:
     """What the changelog holds of a customer: the keys of their state and its pieces that are not erased."""
-    name, found = customer_id.encode(), dict[bytes, None]()
+    name, keys = customer_id.encode(), dict[bytes, None]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
         for record in kafka.read_range(reader, settings.topic(STATES.name), partition, 0):
             key = record.key()
             if key is None or not _is_of(key, name):
                 continue
             if record.value() is None:
-                found.pop(key, None)
+                keys.pop(key, None)
             else:
-                found[key] = None
-    return list(found)
+                keys[key] = None
+    return list(keys)

@@ -104,11 +104,11 @@ def count(warehouse: Warehouse, customer_id: str) -> dict[str, int]:
 def _count(warehouse: Warehouse, place: Place, customer_id: str) -> int:
     if place.record is not None:
         return sum(1 for _ in letters(warehouse, place, customer_id))
-    found = warehouse.value(
+    rows = warehouse.value(
         f"SELECT count() FROM {{t:Identifier}} WHERE {place.condition}",  # noqa: S608 - conditions of this module
         {"t": place.table, "c": customer_id},
     )
-    return int(found)
+    return int(rows)
 
 
 class Letter(NamedTuple):
@@ -131,8 +131,8 @@ def letters(warehouse: Warehouse, place: Place, customer_id: str) -> Iterator[Le
     while rows := warehouse.query(sql, {"t": place.table, "c": customer_id, **_behind(after)}).rows:
         for topic, partition, offset, key, value, headers in rows:
             after = str(topic), int(partition), int(offset)
-            found = [(str(k), base64.b64decode(v)) for k, v in headers]
-            letter = Letter(*after, base64.b64decode(key), base64.b64decode(value), found)
+            as_bytes = [(str(k), base64.b64decode(v)) for k, v in headers]
+            letter = Letter(*after, base64.b64decode(key), base64.b64decode(value), as_bytes)
             if names(name, letter.key, letter.value, letter.headers):
                 yield letter
 
@@ -188,11 +188,11 @@ def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: st
     if place.record is None:
         yield place.takes_out.replace("{digest}", digest)
         return
-    found = sorted(
+    records = sorted(
         {(letter.topic, letter.partition, letter.offset) for letter in letters(warehouse, place, customer_id)}
     )
-    for start in range(0, len(found), _AT_ONCE):
-        piece = ", ".join(f"({_literal(topic)}, {n}, {at})" for topic, n, at in found[start : start + _AT_ONCE])
+    for start in range(0, len(records), _AT_ONCE):
+        piece = ", ".join(f"({_literal(topic)}, {n}, {at})" for topic, n, at in records[start : start + _AT_ONCE])
         yield f"{place.takes_out} WHERE ({', '.join(place.record.place)}) IN ({piece})"
 
 
@@ -269,11 +269,11 @@ def check_ready(warehouse: Warehouse) -> None:
     Refused
         The tables for them are not there yet.
     """
-    found = warehouse.value(
+    tables = warehouse.value(
         "SELECT count() FROM system.tables WHERE database = {d:String} AND name IN ('erasures', 'suppressions')",
         {"d": warehouse.database},
     )
-    if int(found) != 2:
+    if int(tables) != 2:
         raise Refused("the warehouse cannot keep receipts yet: it lacks the newest migrations, which a sink applies")
 
 

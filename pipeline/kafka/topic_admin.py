@@ -72,7 +72,8 @@ def verify_topics(settings: Settings) -> None:
         if len(described.partitions) != settings.partitions:
             raise Refused(
                 f"topic {settings.topic(topic.name)} has {len(described.partitions)} partitions, "
-                f"LOYALTY_PARTITIONS says {settings.partitions}. All topics need the same number; set it to what the topics have."
+                f"LOYALTY_PARTITIONS says {settings.partitions}. All topics need the same number; set it to what the "
+                "topics have."
             )
     _verify_settings(settings)
 

@@ -40,7 +40,7 @@ from pipeline.progress import OnStage
 from pipeline.rebuild.refolded import Refolded, differences
 from pipeline.records import Record
 from pipeline.topics import INPUTS, STATES
-from pipeline.worker.maintenance import Announced
+from pipeline.worker.maintenance import SwapAnnouncement
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import Store, Values
 
@@ -129,7 +129,7 @@ def rebuild(
             follow = _Following(settings, reader, parts, suppressions, progress, bases)
             follow.until_near()  # 1
             crash.reached(Point.REFOLD_DONE)
-            with Announced(settings) as announced:  # 2
+            with SwapAnnouncement(settings) as announced:  # 2
                 started = time.monotonic()
                 wait_for_workers(settings)
                 crash.reached(Point.REFOLD_ALONE)
@@ -234,7 +234,12 @@ class _Swap:
     """Step 4."""
 
     def __init__(
-        self, settings: Settings, reader: Consumer, announced: Announced, suppressed: Suppressed, crash: CrashPoints
+        self,
+        settings: Settings,
+        reader: Consumer,
+        announced: SwapAnnouncement,
+        suppressed: Suppressed,
+        crash: CrashPoints,
     ) -> None:
         self._settings = settings
         self._reader = reader

@@ -258,7 +258,7 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     auditor.start()
     gc.freeze()  # what is there now stays
     gc.set_threshold(200_000, 50, 1_000)  # records and rows hold no cycles
-    swap = maintenance.Watch(lambda: connecting(settings), sink.stop)
+    swap = maintenance.TableSwapWatch(lambda: connecting(settings), sink.stop)
     swap.start()
     structlog.get_logger().info("sink ready")
     try:

@@ -36,8 +36,8 @@ def wait_for_the_end(warehouse: Warehouse) -> None:
     wait_until(lambda: goes_on(warehouse), not_, seconds=None, pause=SECONDS)
 
 
-class Watch:
-    """Looks every two seconds, beside the work, whether a swap wants the sink to leave."""
+class TableSwapWatch:
+    """Looks every two seconds whether a swap wants the sink to leave."""
 
     def __init__(self, connecting: Callable[[], Warehouse], leave: Callable[[], None]) -> None:
         self._connecting = connecting

@@ -21,8 +21,8 @@ class _Spelled(bytearray):
     """Bytes whose text is never refused."""
 
     def __getitem__(self, place: Any) -> Any:
-        found = super().__getitem__(place)
-        return _Spelled(found) if isinstance(place, slice) else found
+        piece = super().__getitem__(place)
+        return _Spelled(piece) if isinstance(place, slice) else piece
 
     def decode(self, *_: Any) -> str:
         """UTF-8; what is not is spelled out."""

@@ -182,26 +182,26 @@ async def _end_when_replaced(app: faust.App, settings: Settings) -> None:
 def _observe_lag(app: faust.App, settings: Settings, tp: Any, facts: metrics.WorkerMetrics) -> None:
     ledger = app.consumer.ledger
     end, position = app.consumer.highwater(tp), ledger.position(tp)
-    done = position if position is not None else app.consumer._committed_offset[tp] or 0
+    processed = position if position is not None else app.consumer._committed_offset[tp] or 0
     oldest = ledger.oldest_ms(tp)
     age = max(0.0, time.time() - oldest / 1000) if oldest is not None else 0.0
-    facts.lag(settings.logical(tp.topic), tp.partition, max(0, (end or 0) - done), age)
+    facts.lag(settings.logical(tp.topic), tp.partition, max(0, (end or 0) - processed), age)
 
 
 def run(settings: Settings) -> None:
     """Run a worker until it is told to stop; raises :class:`SystemExit`."""
     logs.configure("worker")
     kafka.verify_topics(settings)
-    made = metrics.registry("worker")
-    metrics.serve(made, settings.listen, settings.worker_metrics_port)
+    registry = metrics.registry("worker")
+    metrics.serve(registry, settings.listen, settings.worker_metrics_port)
     maintenance.wait_for_the_end(settings)
-    watch = maintenance.Watch(settings)
+    watch = maintenance.StateSwapWatch(settings)
     with contextlib.closing(Suppressions(settings)) as suppressions:
         topics = continuity.agreed(settings, suppressions, "worker", {})
     loop = _new_loop()
     asyncio.set_event_loop(loop)
     gc.set_threshold(200_000, 50, 1_000)  # events and customers hold no cycles
-    facts = metrics.WorkerMetrics(made)
+    facts = metrics.WorkerMetrics(registry)
     fuses = Fuses(settings, Notice(settings), facts.topic_stands)
     app = create_app(settings, facts, loop, CrashPoints.from_env(os.environ), topics, fuses)
     worker = faust.Worker(

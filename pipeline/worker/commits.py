@@ -1,4 +1,4 @@
-"""The commits of the group of workers, written and read through one client: aiokafka, which heeds a note's length.
+"""The commits of the group of workers, written and read through one client: aiokafka, which respects a note's length.
 
 librdkafka would read notes of workers up to 0.4.0 together with what lies behind them in memory, see
 :mod:`pipeline.kafka.commit_metadata`.
@@ -34,4 +34,4 @@ async def commit(consumer: Any, commits: Mapping[TP, Commit]) -> None:
 async def committed(consumer: Any, places: Iterable[TP]) -> dict[TP, Commit]:
     """What was committed; partitions without a commit are left out. Raises as aiokafka does."""
     answers = await consumer._coordinator.fetch_committed_offsets([TopicPartition(*place) for place in places])
-    return {TP(*place): Commit(found.offset, opened(found.metadata)) for place, found in answers.items()}
+    return {TP(*place): Commit(answer.offset, opened(answer.metadata)) for place, answer in answers.items()}

@@ -101,7 +101,7 @@ class Engine:
                 pass
 
     def note(self, topic: str, partition: int) -> str:
-        """What a commit says besides its offset: up to where alerts are in the state, how far a replay goes."""
+        """The note of a commit: up to where alerts are in the state, how far a replay goes."""
         lane = self._lanes.get(partition)
         return note_of(lane.settled, lane.told.until.get(self._settings.logical(topic))) if lane is not None else ""
 
@@ -122,9 +122,9 @@ class Engine:
         async with self._locks[partition]:
             while taken := line.take():
                 current = [w for w in taken if self._holding and self._consumer().is_current(w.message)]
-                done = await self._process(partition, current)
+                durable = await self._process(partition, current)
                 for waiting in taken:
-                    self._consumer().finished(waiting.message, durable=waiting in done)
+                    self._consumer().finished(waiting.message, durable=waiting in durable)
             line.task = None
 
     async def watch_outputs(self, partition: int, ends: dict[Topic, int]) -> None:

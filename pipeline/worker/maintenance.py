@@ -29,7 +29,7 @@ BREATHLESS_SECONDS = 8.0
 ANSWER_SECONDS = 5.0
 
 
-class Said:
+class SwapNotice:
     """What is said about a swap; one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
@@ -44,8 +44,8 @@ class Said:
         KafkaException
             The broker does not answer.
         """
-        [found] = self._client.committed([TopicPartition(self._place, 0)], timeout=ANSWER_SECONDS)
-        return kafka.commit_note(found) if found.offset >= 0 else ""
+        [commit] = self._client.committed([TopicPartition(self._place, 0)], timeout=ANSWER_SECONDS)
+        return kafka.commit_note(commit) if commit.offset >= 0 else ""
 
     def say(self, word: str) -> None:
         """Put another word there; raises as :meth:`now`."""
@@ -58,23 +58,23 @@ class Said:
         self._client.close()
 
 
-class Announced:
+class SwapAnnouncement:
     """Says that states are swapped, for the time of a ``with`` block."""
 
     def __init__(self, settings: Settings) -> None:
-        self._said = Said(settings)
+        self._notice = SwapNotice(settings)
         self._word = f"swap {os.getpid()}.{time.time_ns()}"
         self._heard = time.monotonic()
         self._ending = threading.Event()
 
-    def __enter__(self) -> "Announced":
-        before = _asked(self._said)
+    def __enter__(self) -> "SwapAnnouncement":
+        before = _asked(self._notice)
         if before:
             time.sleep(2 * BEAT_SECONDS)
-            if _asked(self._said) != before:
+            if _asked(self._notice) != before:
                 raise Refused("another rebuild swaps states at this moment; wait for it, and try again")
         try:
-            self._said.say(f"{self._word} 0")
+            self._notice.say(f"{self._word} 0")
         except KafkaException as failed:
             raise Transient(f"Kafka does not take that states are swapped: {failed.args[0].str()}") from None
         self._heard = time.monotonic()
@@ -86,7 +86,7 @@ class Announced:
         while not self._ending.wait(BEAT_SECONDS):
             count += 1
             try:
-                self._said.say(f"{self._word} {count}")
+                self._notice.say(f"{self._word} {count}")
             except KafkaException:
                 continue
             self._heard = time.monotonic()
@@ -106,26 +106,26 @@ class Announced:
         self._ending.set()
         self._thread.join()
         with contextlib.suppress(KafkaException):  # workers notice that it is not said any more
-            self._said.say("")
-        self._said.close()
+            self._notice.say("")
+        self._notice.close()
 
 
 def wait_for_the_end(settings: Settings) -> None:
     """Return when no states are being swapped."""
-    said = Said(settings)
+    notice = SwapNotice(settings)
     try:
-        word, since = _asked(said), time.monotonic()
+        word, since = _asked(notice), time.monotonic()
         if word:
             structlog.get_logger().warning("`loyalty rebuild` puts new states into place; waiting until it is done")
         while word and time.monotonic() - since < SILENCE_SECONDS:
             time.sleep(BEAT_SECONDS / 2)
-            if (now := _asked(said)) != word:
+            if (now := _asked(notice)) != word:
                 word, since = now, time.monotonic()
     finally:
-        said.close()
+        notice.close()
 
 
-def _asked(said: Said) -> str:
+def _asked(notice: SwapNotice) -> str:
     """What is said now; a group that is new, or whose broker has just changed, is asked again without a word."""
     begun = time.monotonic()
 
@@ -136,11 +136,11 @@ def _asked(said: Said) -> str:
             structlog.get_logger().warning("the broker does not answer; waiting", error=failed.args[0].str())
         return True
 
-    return retry(retries.SWAP, may_pass, said.now)
+    return retry(retries.SWAP, may_pass, notice.now)
 
 
-class Watch:
-    """Looks every two seconds, beside the work, whether a swap wants the worker to leave."""
+class StateSwapWatch:
+    """Looks every two seconds whether a swap wants the worker to leave."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -151,12 +151,12 @@ class Watch:
         watched.live_again("swap", self._look)
 
     def _look(self) -> None:
-        said, before = Said(self._settings), ""
-        with contextlib.closing(said):
+        notice, before = SwapNotice(self._settings), ""
+        with contextlib.closing(notice):
             while not self.seen:
                 time.sleep(BEAT_SECONDS)
                 try:
-                    now = said.now()
+                    now = notice.now()
                 except KafkaException:
                     continue  # away; whoever works will say so
                 self.seen = bool(now and before and now != before)  # somebody says it now, and did not only once

@@ -68,12 +68,12 @@ class Opening:
         return state
 
     def _reconciled(self, partition: int, position: CommittedPosition) -> PartitionState:
-        told = AlertReconciler(position.until)
-        is_ahead = position.alerts or told
+        reconciler = AlertReconciler(position.until)
+        is_ahead = position.alerts or reconciler
         settled = position.settled if is_ahead else alert_place(self._bases, position.next_alert)
         for message in position.alerts:
-            told.note(message.alert, message.applied, self._known(partition, message))
-        return PartitionState(told, position.processed, settled)
+            reconciler.note(message.alert, message.applied, self._known(partition, message))
+        return PartitionState(reconciler, position.processed, settled)
 
     def _known(self, partition: int, message: Message) -> Customer | None:
         try:

@@ -120,12 +120,12 @@ class KafkaOutputs:
 
     async def _confirmed(self, send: Callable[[Sending], None]) -> None:
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[str | None] = loop.create_future()
+        confirmation: asyncio.Future[str | None] = loop.create_future()
         sending = Sending(self._producer)
         self._pulse.check()
         send(sending)
-        sending.finish(lambda failure: loop.call_soon_threadsafe(partial(done.set_result, failure)))
-        failure = await done
+        sending.finish(lambda failure: loop.call_soon_threadsafe(partial(confirmation.set_result, failure)))
+        failure = await confirmation
         if failure is not None:
             raise Transient(f"Kafka did not take a record: {failure}")
 

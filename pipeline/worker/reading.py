@@ -1,4 +1,4 @@
-"""Reading a piece of one of our own topic partitions again, beside the consumer group."""
+"""Reading a piece of one of our own topic partitions again, outside the consumer group."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -62,8 +62,8 @@ def standing(
     Transient
         The broker does not answer.
     """
-    found = committed(TP(settings.topic(topic.name), partition) for topic in INPUTS)
-    commits = {settings.logical(place.topic): commit for place, commit in found.items()}
+    answers = committed(TP(settings.topic(topic.name), partition) for topic in INPUTS)
+    commits = {settings.logical(place.topic): commit for place, commit in answers.items()}
     notes = {topic: read_note(commit.note) for topic, commit in commits.items()}
     settled = max((settled for settled, _ in notes.values()), default=0)
     until = {topic: offset for topic, (_, offset) in notes.items() if offset is not None}
@@ -84,8 +84,8 @@ def messages(settings: Settings, partition: int) -> list[Message]:
         The broker does not answer.
     """
     with kafka.reading(settings, "messages", settings.group("worker")) as reader:
-        found, _ = _read(reader, settings.topic(ALERTS.name), partition, 0)
-        return [message for message in map(_message, found) if message is not None]
+        records, _ = _read(reader, settings.topic(ALERTS.name), partition, 0)
+        return [message for message in map(_message, records) if message is not None]
 
 
 async def patiently(read: Callable[..., Result], *arguments: Any) -> Result:
@@ -118,8 +118,8 @@ def _read(reader: Consumer, topic: str, partition: int, first: int) -> tuple[lis
     low, high = reader.get_watermark_offsets(place, timeout=SECONDS)
     if max(first, low) >= high:
         return [], high
-    found = list(kafka.read_range(reader, topic, partition, max(first, low)))
-    return found, max([high, *(record.offset() + 1 for record in found[-1:])])
+    records = list(kafka.read_range(reader, topic, partition, max(first, low)))
+    return records, max([high, *(record.offset() + 1 for record in records[-1:])])
 
 
 def _message(record: Found) -> Message | None:

@@ -239,7 +239,7 @@ class DiskStore:
     def scrub(self) -> None:
         """Write the files again without what was erased: RocksDB only marks it.
 
-        Its list of files names the first and the last key of each; it is written anew when the store is opened.
+        Its list of files names the first and the last key of each; it is written again when the store is opened.
         """
         options = self._rocks.CompactOptions()
         options.set_bottommost_level_compaction(self._rocks.BottommostLevelCompaction.force())

@@ -32,27 +32,27 @@ class Forgotten(NamedTuple):
 
 async def forgotten(store: Store, suppressed: Collection[bytes]) -> Forgotten:
     """Look through a partition's states; the caller holds the partition for itself."""
-    found = Forgotten([], {})
+    erasures = Forgotten([], {})
     for number, (key, value) in enumerate(store.items()):
         if digest_of(key) in suppressed:
-            found.erased.append(key)
+            erasures.erased.append(key)
         elif (referrer := referrer_in(value)) is not None and digest_of(referrer.encode()) in suppressed:
             with contextlib.suppress(*UNREADABLE):  # no state of ours: events of that customer are set aside
-                found.changed[key] = encode_state(without_referrer(decode_state(value)))
+                erasures.changed[key] = encode_state(without_referrer(decode_state(value)))
         if number % PIECE == 0:
             await asyncio.sleep(0)
-    found.erased.extend([key for key, _ in store.pieces() if digest_of(customer_of(key)) in suppressed])
-    return found
+    erasures.erased.extend([key for key, _ in store.pieces() if digest_of(customer_of(key)) in suppressed])
+    return erasures
 
 
 async def forget(partition: int, store: Store, outputs: KafkaOutputs, suppressed: Collection[bytes]) -> list[bytes]:
     """Forget erased customers in a partition that the caller holds for itself; returns the keys they had."""
-    found = await forgotten(store, suppressed)
-    values: Values = {**dict.fromkeys(found.erased), **found.changed}
+    erasures = await forgotten(store, suppressed)
+    values: Values = {**dict.fromkeys(erasures.erased), **erasures.changed}
     if values:
-        store.superseded.difference_update(found.erased)  # kept with the next put, by name
+        store.superseded.difference_update(erasures.erased)  # kept with the next put, by name
         store.put(values, await outputs.states(partition, values))
         structlog.get_logger().info("erased customers were forgotten", partition=partition, states=len(values))
     if store.unscrubbed:  # also where the changelog said so before this worker did
         await asyncio.to_thread(store.scrub)
-    return found.erased
+    return erasures.erased

@@ -99,14 +99,14 @@ class Customers(memory.Store):  # type: ignore[misc]
 
     def partition(self, number: int) -> Partition:
         """A partition, opened when it is not. One that cannot be opened ends the process: Faust would wait for ever."""
-        found = self.partitions.get(number)
-        if found is None:
+        partition = self.partitions.get(number)
+        if partition is None:
             try:
-                found = self.partitions[number] = Partition(self._open_store(number))
+                partition = self.partitions[number] = Partition(self._open_store(number))
             except LoyaltyError as failed:
                 structlog.get_logger().critical(str(failed), partition=number)
                 end_process(failed.exit_code)
-        return found
+        return partition
 
     def persisted_offset(self, tp: TP) -> int | None:
         """The last offset of the changelog that is in a partition's store."""

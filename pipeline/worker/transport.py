@@ -158,10 +158,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        done = durable and self.is_current(message) and self.ledger.finished(message.tp, message.offset)
+        is_done = durable and self.is_current(message) and self.ledger.finished(message.tp, message.offset)
         if self._waiting_for_ack is not None and not self._waiting_for_ack.done():
             self._waiting_for_ack.set_result(None)
-        return done
+        return is_done
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in self.ledger.partitions() if topics is None or tp in topics or tp.topic in topics)
@@ -174,11 +174,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         generation = self.app.consumer_generation_id
-        done: bool = await super()._commit(offsets)
-        if not done and generation == self.app.consumer_generation_id:
+        is_committed: bool = await super()._commit(offsets)
+        if not is_committed and generation == self.app.consumer_generation_id:
             for tp, offset in offsets.items():
                 self.ledger.not_committed(tp, offset)
-        return done
+        return is_committed
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A slice's offset jumps by its length; that is no gap."""

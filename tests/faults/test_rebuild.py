@@ -16,7 +16,7 @@ from pipeline.core.state.customer import encode_state
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
 from pipeline.topics import ALERTS, STATES
-from pipeline.worker.maintenance import Announced
+from pipeline.worker.maintenance import SwapAnnouncement
 from tests.faults.field import Field, Running, rebuilt, supervised, traffic
 from tests.faults.oracle import check_kafka, plain, read_log, stored_states
 from tests.faults.volume import QUIET
@@ -111,7 +111,7 @@ def test_under_traffic_and_killed_at_a_step_nothing_is_lost(grown: Field, steps:
 @pytest.mark.extended
 def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swapped_was_killed(grown: Field) -> None:
     grown.send(traffic(20))
-    with Announced(grown.settings):
+    with SwapAnnouncement(grown.settings):
         worker = grown.worker()
         time.sleep(6)
         assert worker.metric("loyalty_ready") == 0
@@ -122,7 +122,7 @@ def test_a_worker_waits_while_states_are_swapped_and_goes_on_when_whoever_swappe
     )
     assert killed.stdout is not None
     assert killed.stdout.readline() == "said\n"
-    with pytest.raises(Refused, match="another rebuild"), Announced(grown.settings):
+    with pytest.raises(Refused, match="another rebuild"), SwapAnnouncement(grown.settings):
         pass
     assert worker.wait_dead(30) == 3, "it leaves, and wants to be started again"
     killed.kill()
@@ -138,8 +138,8 @@ ANNOUNCING = """
 import time
 import os
 from pipeline.config import from_env
-from pipeline.worker.maintenance import Announced
-with Announced(from_env(os.environ)):
+from pipeline.worker.maintenance import SwapAnnouncement
+with SwapAnnouncement(from_env(os.environ)):
     print("said", flush=True)
     time.sleep(100)
 """

@@ -7,7 +7,7 @@ from pipeline.core.state.marks import piece_of
 from pipeline.core.state.suppression import digest_of
 from pipeline.errors import Transient
 from pipeline.rebuild.refolded import Differences, differences
-from pipeline.worker.maintenance import BREATHLESS_SECONDS, SILENCE_SECONDS, Announced
+from pipeline.worker.maintenance import BREATHLESS_SECONDS, SILENCE_SECONDS, SwapAnnouncement
 from pipeline.worker.stores import MemoryStore
 
 
@@ -74,7 +74,7 @@ def test_kept_states_and_erased_customers_are_left_alone() -> None:
 
 
 def test_whoever_could_not_say_for_a_while_that_it_swaps_must_not_write() -> None:
-    announced = object.__new__(Announced)
+    announced = object.__new__(SwapAnnouncement)
     announced._heard = 0.0
     with pytest.raises(Transient, match="run it again"):
         announced.check()

@@ -44,15 +44,15 @@ class Fuses:
             tell(topic.name, topic.name in self.standing)
 
     def _begin(self, settings: Settings) -> Stopped:
-        said = self._notice.read()
+        notice = self._notice.read()
         if settings.fuse_percent == ALL_PASS:
-            for topic in said.why:
+            for topic in notice.why:
                 self._notice.go_on(topic, let_through=False)
-            return said._replace(why={})
-        self._take(said)
-        for topic in said.again:
+            return notice._replace(why={})
+        self._take(notice)
+        for topic in notice.again:
             self._fuse.expect_the_worst(topic)
-        return said
+        return notice
 
     def judge(self, slices: Sequence[Slice], seen: Sequence[SliceStats]) -> None:
         """Raise :class:`Blown` where a topic must stand, before anything of it leaves the process.
@@ -78,18 +78,18 @@ class Fuses:
         """Hear what others say: topics that stand, and those that go on."""
         async with self._lock:
             try:
-                said = await asyncio.to_thread(self._notice.read)
+                notice = await asyncio.to_thread(self._notice.read)
             except Transient:
                 return  # away; there is a next time
-            self._take(said)
-            goes_on = sorted(self.standing.keys() - said.why.keys())
+            self._take(notice)
+            goes_on = sorted(self.standing.keys() - notice.why.keys())
         if goes_on and not self.going_on:
             self._log.warning("a topic goes on; starting again for it", topic=goes_on[0])
             self.going_on = True
             os.kill(os.getpid(), signal.SIGTERM)  # finishes what is in hand
 
-    def _take(self, said: Stopped) -> None:
-        for topic, why in said.why.items():
+    def _take(self, notice: Stopped) -> None:
+        for topic, why in notice.why.items():
             if topic not in self.standing:
                 self._stand(topic, why)
 
