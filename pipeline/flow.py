@@ -55,7 +55,7 @@ async def process(
     decoders: Mapping[str, Decoder],
     states: States,
     outputs: Outputs,
-    told: AlertReconciler,
+    reconciler: AlertReconciler,
     processed: dict[str, int],
     accept: Accept = lambda _slices, _seen: None,
     policy: RiskPolicy = PRIORS,
@@ -63,7 +63,7 @@ async def process(
 ) -> FoldResult:
     """Steps 1 to 4 for slices of one partition. The caller holds the partition for itself and does step 5."""
     partition = slices[0].partition
-    result = fold(slices, decoders, states, told, processed, policy, suppressed, accept)  # 1, 2
+    result = fold(slices, decoders, states, reconciler, processed, policy, suppressed, accept)  # 1, 2
     await deliver(partition, result, states, outputs)  # 3, 4
     return result  # 5: the caller's
 

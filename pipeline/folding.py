@@ -23,13 +23,13 @@ def fold(
     slices: Sequence[Slice],
     decoders: Mapping[str, Decoder],
     states: States,
-    told: AlertReconciler,
+    reconciler: AlertReconciler,
     processed: dict[str, int],
     policy: RiskPolicy = PRIORS,
     suppressed: Suppressed = frozenset(),
     accept: Accept = lambda _slices, _seen: None,
 ) -> FoldResult:
-    """Steps 1 and 2: touch nothing outside the returned result but ``told`` and ``processed``.
+    """Steps 1 and 2: touch nothing outside the returned result but ``reconciler`` and ``processed``.
 
     ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
     topic of the partition. ``accept`` may refuse what they came to by raising, before anything was touched.
@@ -40,13 +40,13 @@ def fold(
     except KeyMismatch:
         result = folding.run(folding.by_customer())
     accept(slices, result.seen)
-    for told_of in folding.news:
-        if not told.holds(told_of.key, told_of.known):
-            result.news.extend(told_of.news)
+    for update in folding.news:
+        if not reconciler.holds(update.key, update.known):
+            result.news.extend(update.news)
     for slice_ in slices:
         processed[slice_.topic] = slice_.last
-    if told:
-        _settle(slices[-1], states, told, processed, policy, result)
+    if reconciler:
+        _settle(slices[-1], states, reconciler, processed, policy, result)
     return result
 
 
@@ -62,10 +62,10 @@ def look_at_time(
             continue  # its events become dead letters; an alert cannot be looked at without its state
         if before is None:
             continue
-        done = tick(before, at, policy)
-        if done.customer is not before:
-            result.keep(key, done.customer)
-            result.news.extend(AlertUpdate(alert, done.customer.applied, None) for alert in done.alerts)
+        ticked = tick(before, at, policy)
+        if ticked.customer is not before:
+            result.keep(key, ticked.customer)
+            result.news.extend(AlertUpdate(alert, ticked.customer.applied, None) for alert in ticked.alerts)
     return result
 
 
@@ -113,31 +113,31 @@ class Folding:
 
     def by_key(self) -> dict[bytes, list[PendingRecord]]:
         """The records by their keys, in the order of each topic."""
-        found: dict[bytes, list[PendingRecord]] = {}
+        by_key: dict[bytes, list[PendingRecord]] = {}
         for number, slice_ in enumerate(self._slices):
             for record in slice_.records:
                 key = record.key
                 if key is None:
                     raise KeyMismatch
-                come: PendingRecord = (number, record, None, False)
-                if key in found:
-                    found[key].append(come)
+                pending: PendingRecord = (number, record, None, False)
+                if key in by_key:
+                    by_key[key].append(pending)
                 else:
-                    found[key] = [come]
-        return found
+                    by_key[key] = [pending]
+        return by_key
 
     def by_customer(self) -> dict[bytes, list[PendingRecord]]:
         """The same by what their events say; records that cannot be read are found there under their keys."""
-        found: dict[bytes, list[PendingRecord]] = {}
+        by_customer: dict[bytes, list[PendingRecord]] = {}
         for number, slice_ in enumerate(self._slices):
             for record in slice_.records:
                 try:
                     event, unplanned = self._decoded(number, record)
                 except BadEvent:
-                    found.setdefault(record.key or b"", []).append((number, record, None, False))
+                    by_customer.setdefault(record.key or b"", []).append((number, record, None, False))
                 else:
-                    found.setdefault(event.customer_id.encode(), []).append((number, record, event, unplanned))
-        return found
+                    by_customer.setdefault(event.customer_id.encode(), []).append((number, record, event, unplanned))
+        return by_customer
 
     def run(self, come: Mapping[bytes, Sequence[PendingRecord]]) -> FoldResult:
         """Fold everything, from the start."""
@@ -254,17 +254,17 @@ def _customer(slice_: Slice, key: bytes, customer_id: str, states: States) -> Cu
 def _settle(
     slice_: Slice,
     states: States,
-    told: AlertReconciler,
+    reconciler: AlertReconciler,
     processed: dict[str, int],
     policy: RiskPolicy,
     result: FoldResult,
 ) -> None:
     """Let go of the customers whose state has caught up with what the desk was told."""
     last = slice_.records[-1]
-    for key in told.due(processed):
+    for key in reconciler.due(processed):
         value = result.changed.get(key)
         known = states.read(slice_.partition, key) if value is None else decode_state(value)
-        customer, alerts = told.settle(key, known, policy)
+        customer, alerts = reconciler.settle(key, known, policy)
         if customer is not None:
             result.keep(key, customer)
             result.news.extend(AlertUpdate(alert, customer.applied, last.timestamp) for alert in alerts)

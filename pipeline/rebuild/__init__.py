@@ -1,1 +1,1 @@
-"""States and tables made again from the log beside the live ones, and swapped."""
+"""States and tables made again from the log while the live ones are used, and swapped."""

@@ -58,19 +58,19 @@ class Refolded:
 
         Time is no event: how far it had passed for an open alert is taken over from the ``live`` state.
         """
-        told, news = self._told, list[AlertUpdate]()
+        reconciler, news = self._told, list[AlertUpdate]()
         for message in messages(settings, self.partition):
-            told.note(message.alert, message.applied, None)
-        told.until = {}
-        for key in told.due(self.processed):
+            reconciler.note(message.alert, message.applied, None)
+        reconciler.until = {}
+        for key in reconciler.due(self.processed):
             customer = self.read(self.partition, key)
             if customer is not None:
                 customer.looked_at = max(customer.looked_at, _looked_at(live.get(key)))
-            customer, alerts = told.settle(key, customer, self._policy)
+            customer, alerts = reconciler.settle(key, customer, self._policy)
             if customer is not None:
                 self.store.put({key: encode_state(customer)}, 0)
                 news.extend(AlertUpdate(alert, customer.applied, None) for alert in alerts)
-        return news, told.waiting & live.keys()
+        return news, reconciler.waiting & live.keys()
 
 
 class Differences(NamedTuple):
@@ -78,7 +78,7 @@ class Differences(NamedTuple):
 
     erased: list[bytes]
     """No event makes them."""
-    anew: list[bytes]
+    recreated: list[bytes]
     """Erased before they are written: a worker would take the old one for the newer, or put both together."""
     changed: dict[bytes, bytes]
     pieces: dict[bytes, bytes]
@@ -91,14 +91,14 @@ def differences(folded: Store, live: Mapping[bytes, bytes], kept: set[bytes], su
     """Compare; ``live`` holds pieces as well. The order in which events of several topics arrived is no difference."""
     states = {key: value for key, value in live.items() if not is_piece(key)}
     pieces, before = _by_customer(folded.pieces()), _by_customer(item for item in live.items() if is_piece(item[0]))
-    found = Differences([key for key in states if folded.get(key) is None and key not in kept], [], {}, {}, [])
+    differing = Differences([key for key in states if folded.get(key) is None and key not in kept], [], {}, {}, [])
     for key, value in folded.items():
         if value == states.get(key) and pieces.get(key) == before.get(key):
             before.pop(key, None)
         elif key not in kept and digest_of(key) not in suppressed:
-            _compare(found, key, value, states.get(key), pieces.get(key, {}), before)
-    found.left.extend(piece for name, keys in before.items() if name not in kept for piece in keys)
-    return found
+            _compare(differing, key, value, states.get(key), pieces.get(key, {}), before)
+    differing.left.extend(piece for name, keys in before.items() if name not in kept for piece in keys)
+    return differing
 
 
 Pieces = dict[bytes, bytes]
@@ -106,18 +106,18 @@ Pieces = dict[bytes, bytes]
 
 
 def _compare(
-    found: Differences, key: bytes, value: bytes, live: bytes | None, pieces: Pieces, before: dict[bytes, Pieces]
+    differing: Differences, key: bytes, value: bytes, live: bytes | None, pieces: Pieces, before: dict[bytes, Pieces]
 ) -> None:
     """Note what has to be sent because of one customer; takes those of ``before`` out that stay or are written."""
     there = before.pop(key, {})
     if live is not None and _same(value, live, pieces, there):
         return
     if live is not None and not is_newer(value, live):
-        found.anew.append(key)
-    found.changed[key] = value
-    found.pieces.update(pieces)
-    found.anew.extend([name for name, piece in pieces.items() if merged(there.get(name, b""), piece) != piece])
-    found.left.extend(there.keys() - pieces.keys())
+        differing.recreated.append(key)
+    differing.changed[key] = value
+    differing.pieces.update(pieces)
+    differing.recreated.extend([name for name, piece in pieces.items() if merged(there.get(name, b""), piece) != piece])
+    differing.left.extend(there.keys() - pieces.keys())
 
 
 def _same(value: bytes, live: bytes, pieces: Pieces, before: Pieces) -> bool:

@@ -1,4 +1,4 @@
-"""A second database beside the live one, filled anew from the topics, and the swap of the two.
+"""A second database, filled again from the topics, and the swap of the two.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""``loyalty rebuild --states``: every state folded again from the events, beside the workers, and swapped.
+"""``loyalty rebuild --states``: every state folded again from the events while the workers go on, and swapped.
 
 The order carries the guarantee:
 
@@ -19,7 +19,7 @@ same records; run again, it finishes. The desk hears only what differs from what
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -33,32 +33,23 @@ from pipeline.core.state.suppression import Suppressed, digest_of
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Refused, Transient
-from pipeline.kafka import record_of
 from pipeline.kafka.incarnations import Bases
 from pipeline.policy import policy_of
 from pipeline.progress import OnStage
+from pipeline.rebuild.following import Following
 from pipeline.rebuild.refolded import Refolded, differences
-from pipeline.records import Record
 from pipeline.topics import INPUTS, STATES
 from pipeline.worker.maintenance import SwapAnnouncement
 from pipeline.worker.outputs import KafkaOutputs
 from pipeline.worker.stores import Store, Values
 
-TOGETHER = 12_000
-"""How many records are folded together."""
 SENT_TOGETHER = 10_000
 """How many states are sent together."""
-NEAR = 20_000
-"""So few records left to fold are folded while the workers wait."""
 LEAVING_SECONDS = 45.0
 """How long the workers may take: to hear of it, to finish what they have in hand, and for their session to end."""
 
-Ends = Mapping[tuple[str, int], int]
-"""Topic and partition, with the offset before which everything is folded."""
-"""AlertReconciler what is done, how many of it are, and of how many."""
 
-
-class Rebuilt(NamedTuple):
+class RebuiltStates(NamedTuple):
     """What a rebuild came to."""
 
     states: int = 0
@@ -73,9 +64,9 @@ class Rebuilt(NamedTuple):
     waited: float = 0.0
     """Seconds for which no worker folded."""
 
-    def plus(self, other: "Rebuilt") -> "Rebuilt":
+    def plus(self, other: "RebuiltStates") -> "RebuiltStates":
         """What two parts of it came to together."""
-        return Rebuilt(
+        return RebuiltStates(
             self.states + other.states,
             self.changed + other.changed,
             self.erased + other.erased,
@@ -88,10 +79,10 @@ class Rebuilt(NamedTuple):
 def check(settings: Settings, bases: Bases, *, forget_expired: bool) -> None:
     """Fail where states folded again would know less; see :func:`rebuild`."""
     gone = {key: low for key, (low, _) in kafka.end_offsets(settings, INPUTS).items() if low}
-    if not forget_expired and (anew := [topic.name for topic in INPUTS if bases.get(topic.name)]):
+    if not forget_expired and (recreated := [topic.name for topic in INPUTS if bases.get(topic.name)]):
         raise Refused(
-            f"{', '.join(anew)} was deleted and made again: states folded again would forget the events that were in "
-            "it before. Keep the states as they are, or, if that is meant: --forget-expired"
+            f"{', '.join(recreated)} was deleted and made again: states folded again would forget the events that "
+            "were in it before. Keep the states as they are, or, if that is meant: --forget-expired"
         )
     if gone and not forget_expired:
         (topic, partition), low = min(gone.items())
@@ -104,7 +95,7 @@ def check(settings: Settings, bases: Bases, *, forget_expired: bool) -> None:
 
 def rebuild(
     settings: Settings, store_of: Callable[[int], Store], progress: OnStage, *, forget_expired: bool = False
-) -> Rebuilt:
+) -> RebuiltStates:
     """Fold every state again and swap. ``store_of`` makes a partition's empty store.
 
     Raises
@@ -119,14 +110,14 @@ def rebuild(
     crash = CrashPoints.from_env(os.environ)
     policy, suppressions, parts = policy_of(settings), Suppressions(settings), list[Refolded]()
     try:
-        found = continuity.look(settings, suppressions, ["worker"])
-        continuity.check(settings, found, "worker", {}, excepted=[STATES.name])
-        bases = found.known.bases()
+        topics = continuity.look(settings, suppressions, ["worker"])
+        continuity.check(settings, topics, "worker", {}, excepted=[STATES.name])
+        bases = topics.known.bases()
         check(settings, bases, forget_expired=forget_expired)
         for n in range(settings.partitions):
             parts.append(Refolded(n, settings.partitions, _emptied(store_of(n)), policy, bases))
         with kafka.reading(settings, "rebuild", settings.group("rebuild")) as reader:
-            follow = _Following(settings, reader, parts, suppressions, progress, bases)
+            follow = Following(settings, reader, parts, suppressions, progress, bases)
             follow.until_near()  # 1
             crash.reached(Point.REFOLD_DONE)
             with SwapAnnouncement(settings) as announced:  # 2
@@ -136,10 +127,10 @@ def rebuild(
                 suppressions.read()
                 follow.until(follow.committed())  # 3
                 swap = _Swap(settings, reader, announced, suppressions.digests, crash)
-                done = asyncio.run(swap.run(parts, progress))  # 4
-                if STATES.name in found.others():
-                    continuity.go_on_with(settings, found, STATES.name, crash)
-                return done._replace(waited=time.monotonic() - started)
+                rebuilt = asyncio.run(swap.run(parts, progress))  # 4
+                if STATES.name in topics.others():
+                    continuity.go_on_with(settings, topics, STATES.name, crash)
+                return rebuilt._replace(waited=time.monotonic() - started)
     finally:
         suppressions.close()
         for part in parts:
@@ -164,72 +155,6 @@ def wait_for_workers(settings: Settings, seconds: float = LEAVING_SECONDS) -> No
         raise Refused(f"{members} worker(s) did not leave within {seconds:.0f} s; are they of another version?")
 
 
-class _Following:
-    """Folds what the workers have committed."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        reader: Consumer,
-        parts: Sequence[Refolded],
-        suppressions: Suppressions,
-        progress: OnStage,
-        bases: Bases,
-    ) -> None:
-        self._settings = settings
-        self._bases = bases
-        self._reader = reader
-        self._parts = parts
-        self._suppressed = suppressions.digests
-        self._progress = progress
-        self._folded = 0
-
-    def until_near(self) -> None:
-        """Fold until little is left; a worker that commits faster than this folds is not chased for ever."""
-        before = None
-        while True:
-            ends = self.committed()
-            left = self._left(ends)
-            if left <= NEAR or (before is not None and left > before / 2):
-                return
-            before = left
-            self.until(ends)
-
-    def committed(self) -> Ends:
-        """Before which offset the workers have processed everything."""
-        found = kafka.committed(self._settings, self._settings.group("worker"), INPUTS)
-        return {(topic, n): self._bases.get(topic, 0) + offset for (topic, n), offset in found.items()}
-
-    def _left(self, ends: Ends) -> int:
-        return sum(max(0, end - self._next(topic, partition)) for (topic, partition), end in ends.items())
-
-    def _next(self, topic: str, partition: int) -> int:
-        return self._parts[partition].processed.get(topic, -1) + 1
-
-    def until(self, ends: Ends) -> None:
-        """Fold everything before ``ends``, partition by partition."""
-        of = self._folded + self._left(ends)
-        for part in self._parts:
-            for topic in INPUTS:
-                end = ends.get((topic.name, part.partition), 0)
-                for records in self._pieces(topic.name, part.partition, end):
-                    part.fold(topic.name, records, self._suppressed)
-                    self._folded += len(records)
-                    self._progress("folding", self._folded, of)
-                if end > 0:
-                    part.processed[topic.name] = end - 1
-
-    def _pieces(self, topic: str, partition: int, end: int) -> Iterator[list[Record]]:
-        first = self._next(topic, partition)
-        if first >= end:
-            return
-        name, base = self._settings.topic(topic), self._bases.get(topic, 0)
-        log = kafka.read_range(self._reader, name, partition, first - base, end - base)
-        found = (record_of(message, base) for message in log)
-        while piece := list(islice(found, TOGETHER)):
-            yield piece
-
-
 class _Swap:
     """Step 4."""
 
@@ -247,29 +172,29 @@ class _Swap:
         self._suppressed = suppressed
         self._crash = crash
 
-    async def run(self, parts: Sequence[Refolded], progress: OnStage) -> Rebuilt:
+    async def run(self, parts: Sequence[Refolded], progress: OnStage) -> RebuiltStates:
         """Every partition, one after the other."""
         outputs = KafkaOutputs(self._settings, CrashPoints())
-        done = Rebuilt()
+        rebuilt = RebuiltStates()
         for number, part in enumerate(parts, start=1):
             one = await self._partition(part, outputs)
-            done = done.plus(one)
+            rebuilt = rebuilt.plus(one)
             progress("swapping", number, len(parts))
-        return done
+        return rebuilt
 
-    async def _partition(self, part: Refolded, outputs: KafkaOutputs) -> Rebuilt:
+    async def _partition(self, part: Refolded, outputs: KafkaOutputs) -> RebuiltStates:
         live = self._live(part.partition)
         news, kept = part.settle(self._settings, live)
-        told = [item for item in news if digest_of(item.alert.customer_id.encode()) not in self._suppressed]
-        found = differences(part.store, live, kept, self._suppressed)
+        updates = [item for item in news if digest_of(item.alert.customer_id.encode()) not in self._suppressed]
+        differing = differences(part.store, live, kept, self._suppressed)
         self._check_alone()
-        if told:
-            await outputs.effects(part.partition, told, [])
+        if updates:
+            await outputs.effects(part.partition, updates, [])
         self._crash.reached(Point.REFOLD_TOLD)
-        gone: Values = dict.fromkeys([*found.erased, *found.anew])
-        for values in (gone, found.pieces, found.changed, dict.fromkeys(found.left)):
+        gone: Values = dict.fromkeys([*differing.erased, *differing.recreated])
+        for values in (gone, differing.pieces, differing.changed, dict.fromkeys(differing.left)):
             await self._send(part.partition, values, outputs)
-        return Rebuilt(len(part.store), len(found.changed), len(found.erased), len(told), len(kept))
+        return RebuiltStates(len(part.store), len(differing.changed), len(differing.erased), len(updates), len(kept))
 
     async def _send(self, partition: int, values: Values, outputs: KafkaOutputs) -> None:
         remaining = iter(values.items())

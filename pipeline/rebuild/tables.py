@@ -1,4 +1,4 @@
-"""``loyalty rebuild --warehouse``: every table that comes from the log, filled anew beside the live one, and swapped.
+"""``loyalty rebuild --warehouse``: every table that comes from the log, filled again in a second database, and swapped.
 
 The order carries the guarantee; killed at any step, the next run goes on with it:
 
@@ -41,7 +41,7 @@ NEWEST = 20_000
 """Told what is done, how many records of it are, and of how many."""
 
 
-class Rebuilt(NamedTuple):
+class RebuiltTables(NamedTuple):
     """What a rebuild came to."""
 
     tables: list[str]
@@ -51,8 +51,8 @@ class Rebuilt(NamedTuple):
     """Rows that are not made any more, by table."""
 
 
-def rebuild(settings: Settings, progress: OnStage, *, accept_fewer: bool = False) -> Rebuilt:
-    """Fill every table anew and swap; goes on with what was interrupted.
+def rebuild(settings: Settings, progress: OnStage, *, accept_fewer: bool = False) -> RebuiltTables:
+    """Fill every table again and swap; goes on with what was interrupted.
 
     Raises
     ------
@@ -68,11 +68,11 @@ def rebuild(settings: Settings, progress: OnStage, *, accept_fewer: bool = False
             shadow_sink.wait_for_sinks(settings)
             return _finish(settings, live, swaps, {}, {}, crash)
         shadow.withdraw(live)  # it was announced and never decided
-        made = shadow.begun(settings, live, connect)
+        fresh = shadow.begun(settings, live, connect)
         with contextlib.closing(Suppressions(settings)) as suppressions:
             topics = continuity.agreed(settings, suppressions, "sink", lineage.passed(live, "sink"))
         shadow.check_log(live, numbered(_ends(settings), topics.bases))
-        return _beside(settings, live, made, topics, progress, crash, accept_fewer=accept_fewer)
+        return _fill_and_swap(settings, live, fresh, topics, progress, crash, accept_fewer=accept_fewer)
     finally:
         live.close()
 
@@ -90,40 +90,40 @@ def _firsts(settings: Settings) -> dict[tuple[str, int], int]:
     return {key: low for key, (low, _) in kafka.end_offsets(settings, TOPICS).items()}
 
 
-def _beside(
+def _fill_and_swap(
     settings: Settings,
     live: Warehouse,
-    made: Shadow,
+    fresh: Shadow,
     topics: Topics,
     progress: OnStage,
     crash: CrashPoints,
     *,
     accept_fewer: bool,
-) -> Rebuilt:
-    if kafka.members(settings, settings.group(made.group)):
+) -> RebuiltTables:
+    if kafka.members(settings, settings.group(fresh.group)):
         raise Refused("another rebuild runs, or was killed a moment ago; wait for it, and try again in a minute")
-    with shadow_sink.filling(made, connect, topics) as running:  # 1
-        shadow_sink.follow(made, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
+    with shadow_sink.filling(fresh, connect, topics) as running:  # 1
+        shadow_sink.follow(fresh, running, lambda: _written(settings), lambda n, of: progress("filling", n, of))
     crash.reached(Point.REBUILD_FILLED)
-    carried = _carry(settings, live, made, topics.bases)  # 2
+    carried = _carry(settings, live, fresh, topics.bases)  # 2
     crash.reached(Point.REBUILD_CARRIED)
-    _audit(made)  # 3
-    duplicates.search(made.warehouse, shadow_sink.filled(settings, made.group), topics.bases)
-    lost = shadow.fewer(live, made.warehouse, numbered(shadow_sink.filled(settings, made.group), topics.bases))
+    _audit(fresh)  # 3
+    duplicates.search(fresh.warehouse, shadow_sink.filled(settings, fresh.group), topics.bases)
+    lost = shadow.fewer(live, fresh.warehouse, numbered(shadow_sink.filled(settings, fresh.group), topics.bases))
     if lost and not accept_fewer:
         many = ", ".join(f"{count} of {table}" for table, count in lost.items())
         raise Refused(f"rows would be lost that no record makes any more: {many}. If that is meant: --accept-fewer")
     shadow.announce(live)  # 4
     try:
-        with shadow_sink.filling(made, connect, topics) as running:
+        with shadow_sink.filling(fresh, connect, topics) as running:
             shadow_sink.wait_for_sinks(settings)
-            shadow_sink.follow(made, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
-        if shadow_sink.has_intents(settings, made.group):
+            shadow_sink.follow(fresh, running, lambda: _written(settings), lambda n, of: progress("catching up", n, of))
+        if shadow_sink.has_intents(settings, fresh.group):
             raise Refused("the last batch was not finished; run this again, it goes on")
-        _audit(made, NEWEST)
-        _check_erased(made)
+        _audit(fresh, NEWEST)
+        _check_erased(fresh)
         crash.reached(Point.REBUILD_SWAPPING)
-        shadow.decide(live, made)  # 5
+        shadow.decide(live, fresh)  # 5
     except BaseException:
         if not shadow.decided(live):
             shadow.withdraw(live)
@@ -136,33 +136,33 @@ def _written(settings: Settings) -> Offsets:
     return shadow_sink.filled(settings, GROUP)
 
 
-def _carry(settings: Settings, live: Warehouse, made: Shadow, bases: Bases) -> dict[str, int]:
-    """Step 2, at most once: killed in the middle of it, the shadow is made anew."""
-    if shadow.stage(made) == "carried":
+def _carry(settings: Settings, live: Warehouse, fresh: Shadow, bases: Bases) -> dict[str, int]:
+    """Step 2, at most once: killed in the middle of it, the shadow is made again."""
+    if shadow.stage(fresh) == "carried":
         return {}
-    shadow.note(made.warehouse, made.epoch, "carrying")
-    first, filled = (numbered(o, bases) for o in (_firsts(settings), shadow_sink.filled(settings, made.group)))
-    carried = shadow.carry(live, made.warehouse, first, filled)
-    shadow.note(made.warehouse, made.epoch, "carried")
+    shadow.note(fresh.warehouse, fresh.epoch, "carrying")
+    first, filled = (numbered(o, bases) for o in (_firsts(settings), shadow_sink.filled(settings, fresh.group)))
+    carried = shadow.carry(live, fresh.warehouse, first, filled)
+    shadow.note(fresh.warehouse, fresh.epoch, "carried")
     return carried
 
 
-def _audit(made: Shadow, newest: int | None = None) -> None:
-    wrong = [f for f in examine(made.settings, made.warehouse, newest, made.group) if not f.ok]
+def _audit(fresh: Shadow, newest: int | None = None) -> None:
+    wrong = [f for f in examine(fresh.settings, fresh.warehouse, newest, fresh.group) if not f.ok]
     if wrong:
         raise Refused(
             f"the shadow of {wrong[0].table} is not what the log says ({wrong[0].repeated} rows repeated, "
             f"{len(wrong[0].missing)} missing); the live tables are as they were. Drop the database "
-            f"{made.settings.database} and run this again"
+            f"{fresh.settings.database} and run this again"
         )
 
 
-def _check_erased(made: Shadow) -> None:
+def _check_erased(fresh: Shadow) -> None:
     """Rows that were carried over may be of somebody who was erased since."""
-    if any(left_over(made.warehouse).values()):
+    if any(left_over(fresh.warehouse).values()):
         raise Refused(
             f"a customer was erased meanwhile, and the shadow still has rows of theirs; the live tables are as they "
-            f"were. Drop the database {made.settings.database} and run this again"
+            f"were. Drop the database {fresh.settings.database} and run this again"
         )
 
 
@@ -173,7 +173,7 @@ def _finish(
     carried: dict[str, int],
     lost: dict[str, int],
     crash: CrashPoints,
-) -> Rebuilt:
+) -> RebuiltTables:
     """Steps 6 to 8."""
     own = shadow.settings_of(settings)
     epoch = swaps[0][0]
@@ -187,4 +187,4 @@ def _finish(
     shadow.withdraw(live)
     live.command(f"DROP DATABASE IF EXISTS {quoted(own.database)} SYNC")  # 8
     shadow_sink.forget(settings, group)
-    return Rebuilt([table for _, table, _ in swaps], carried, lost)
+    return RebuiltTables([table for _, table, _ in swaps], carried, lost)

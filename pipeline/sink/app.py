@@ -40,7 +40,7 @@ from pipeline.kafka import dead_letters
 from pipeline.records import DeadLetter
 from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
-from pipeline.sink.batches import Batch, BatchPolicy, Part
+from pipeline.sink.batches import Batch, BatchPolicy, PlanPart
 from pipeline.sink.intake import Intake, PartitionsRevoked
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
@@ -177,7 +177,7 @@ class Sink:
             raise PartitionsRevoked
         if rejection.whole:
             self._log.error("ClickHouse refuses a batch; its partition waits, the others go on", **_place(batch))
-            self._intake.hold(batch, (Part(batch.last, rejection.done), *batch.rest), time.monotonic())
+            self._intake.hold(batch, (PlanPart(batch.last, rejection.done), *batch.rest), time.monotonic())
             return True
         self._log.warning("ClickHouse refuses rows of a batch; halving it", **_place(batch), error=rejection.detail)
         self._intake.buffers[batch.topic, batch.partition].put_back(
@@ -215,14 +215,14 @@ def _on_signal(stop: Callable[[], None]) -> None:
 
     The main thread may be waiting inside librdkafka, where it would hear of a signal only when the broker answers.
     """
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
+    heard, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        os.read(told, 1)
+        os.read(heard, 1)
         stop()
 
     watched.live_or_end("signals", wait)
@@ -249,9 +249,9 @@ def run(settings: Settings, connecting: Connecting = connect) -> None:
     maintenance.wait_for_the_end(warehouses[0])
     with contextlib.closing(Suppressions(settings)) as suppressions:
         topics = lineage.agreed(settings, suppressions, warehouses[0])
-    made = metrics.registry("sink")
-    metrics.serve(made, settings.listen, settings.sink_metrics_port)
-    facts = metrics.SinkMetrics(made)
+    registry = metrics.registry("sink")
+    metrics.serve(registry, settings.listen, settings.sink_metrics_port)
+    facts = metrics.SinkMetrics(registry)
     sink = Sink(settings, facts, warehouses, BatchPolicy(), crash, topics, lineage.passed(warehouses[0], "sink"))
     auditor = Auditor(settings, facts, lambda: connecting(settings), topics.bases)
     _on_signal(lambda: _stop(sink))

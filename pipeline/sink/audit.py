@@ -44,7 +44,7 @@ TABLES = {
 }
 """In which table the records of a topic are looked for."""
 HISTORY = {STATES.name: "customer_state_history"}
-"""Where every record of a topic is kept beside the newest; it may have begun later than the log."""
+"""Where every record of a topic is kept, not only the newest; it may have begun later than the log."""
 CHUNK = 2_000_000
 """How many offsets are compared at a time."""
 AGAIN_SECONDS = 1.0
@@ -101,11 +101,11 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None,
     log = AuditedLog(settings, warehouse)
     try:
         ranges = list(_ranges(settings, log.bases, newest, group))
-        found = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
+        findings = [_finding(warehouse, log, topic, table, _of(ranges, topic)) for topic, table in TABLES.items()]
         for topic, table in HISTORY.items():
             begun = [range_._replace(low=_first(warehouse, table, range_)) for range_ in _of(ranges, topic)]
-            found.append(_finding(warehouse, log, topic, table, begun))
-        return found
+            findings.append(_finding(warehouse, log, topic, table, begun))
+        return findings
     finally:
         log.close()
 

@@ -135,10 +135,10 @@ class Contradiction(NamedTuple):
     """The counts agree, and what was spent or refunded does not."""
 
     def __str__(self) -> str:
-        said = [f"the state counts {self.counted}, {self.events} have rows"] if self.counted != self.events else []
-        said += [f"{self.not_counted} are done with and not counted"] if self.not_counted else []
-        said += ["the sums of money differ"] if self.sums_differ else []
-        return f"customer {self.customer_id}, {self.topic}: {'; '.join(said)}"
+        reasons = [f"the state counts {self.counted}, {self.events} have rows"] if self.counted != self.events else []
+        reasons += [f"{self.not_counted} are done with and not counted"] if self.not_counted else []
+        reasons += ["the sums of money differ"] if self.sums_differ else []
+        return f"customer {self.customer_id}, {self.topic}: {'; '.join(reasons)}"
 
 
 @dataclass(slots=True)
@@ -202,11 +202,11 @@ def newest(warehouse: Warehouse, count: int) -> list[str]:
 
 def compare(settings: Settings, warehouse: Warehouse, cut: Cut, scopes: Iterable[Scope]) -> list[Compared]:
     """Compare the states of some customers with their events, topic by topic."""
-    found = [Compared(counted.topic) for counted in COUNTED]
+    comparisons = [Compared(counted.topic) for counted in COUNTED]
     for scope in scopes:
-        for counted, compared in zip(COUNTED, found, strict=True):
+        for counted, compared in zip(COUNTED, comparisons, strict=True):
             _compare(settings, warehouse, cut, scope, counted, compared)
-    return found
+    return comparisons
 
 
 def _compare(

@@ -77,10 +77,10 @@ class AuditedLog:
 
     def _makes_row(self, place: Place, record: Record, table: str) -> bool:
         try:
-            made = self._rows[place.topic](place, record)
+            rows = self._rows[place.topic](place, record)
         except FOREIGN:
             return False
-        kept = [(into, row) for into, made_row in made if (row := self._forgetting.kept(into, made_row)) is not None]
+        kept = [(into, row) for into, made_row in rows if (row := self._forgetting.kept(into, made_row)) is not None]
         return any(into != table or not self._is_replaced(table, record.offset, row) for into, row in kept)
 
     def _is_replaced(self, table: str, offset: int, row: tuple[object, ...]) -> bool:
@@ -120,11 +120,11 @@ class AuditedLog:
         return self._refused
 
     def _refusal(self, letter: Record) -> tuple[str, int, int] | None:
-        said = errors_of(letter.headers)
-        if said.get("reason") != Reason.REJECTED_BY_WAREHOUSE.value:
+        errors = errors_of(letter.headers)
+        if errors.get("reason") != Reason.REJECTED_BY_WAREHOUSE.value:
             return None
         try:
-            return self._settings.logical(said["topic"]), int(said["partition"]), int(said["offset"])
+            return self._settings.logical(errors["topic"]), int(errors["partition"]), int(errors["offset"])
         except (KeyError, ValueError):
             return None  # no letter of ours
 

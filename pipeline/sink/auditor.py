@@ -1,4 +1,4 @@
-"""The audit in the running sink, once a minute, beside the work: newest offsets, alerts, aggregates, and the
+"""The audit in the running sink, once a minute, in a thread of its own: newest offsets, alerts, aggregates, and the
 states of some customers after the other.
 
 What is wrong for a moment only, because a record is on its way from one table to the other, is not told: a number
@@ -75,12 +75,12 @@ class Auditor:
     def round(self) -> dict[str, int]:
         """One look; returns what is told."""
         now = self._look()
-        told = {check: min(count, self._before.get(check, 0)) for check, count in now.items()}
+        lasting = {check: min(count, self._before.get(check, 0)) for check, count in now.items()}
         self._before = now
-        self._facts.audited(told)
-        if any(told.values()):
-            self._log.error("the warehouse is not what the log says; run: loyalty audit", **told)
-        return told
+        self._facts.audited(lasting)
+        if any(lasting.values()):
+            self._log.error("the warehouse is not what the log says; run: loyalty audit", **lasting)
+        return lasting
 
     def _look(self) -> dict[str, int]:
         warehouse = self._connecting()

@@ -26,7 +26,7 @@ class BatchPolicy:
     seconds: float = 0.7
 
 
-class Part(NamedTuple):
+class PlanPart(NamedTuple):
     """A range that ends at ``last`` and begins where the one before it ended."""
 
     last: int
@@ -34,7 +34,7 @@ class Part(NamedTuple):
     """Tables that hold its rows already."""
 
 
-Plan = tuple[Part, ...]
+Plan = tuple[PlanPart, ...]
 
 
 class Batch(NamedTuple):
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     @property
     def plan(self) -> Plan:
         """What must be recorded before it is inserted."""
-        return Part(self.last, self.done), *self.rest
+        return PlanPart(self.last, self.done), *self.rest
 
     def token(self, table: str) -> str:
         """What its insert into a table is recognised by: exactly one range of one topic partition."""
@@ -60,7 +60,7 @@ class Batch(NamedTuple):
     def halved(self, done: frozenset[str]) -> Plan:
         """The plan that writes it in two halves; ``done`` tables hold all of it."""
         middle = self.records[len(self.records) // 2 - 1].offset
-        return Part(middle, done), Part(self.last, done), *self.rest
+        return PlanPart(middle, done), PlanPart(self.last, done), *self.rest
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Buffer:
         """The next batch; with an open intent its next part, once all of it is there."""
         if not self.records or (self.plan and self.records[-1].offset < self.plan[0].last):
             return None
-        part, *rest = self.plan or (Part(self.records[-1].offset),)
+        part, *rest = self.plan or (PlanPart(self.records[-1].offset),)
         taken = self.records[: bisect_right(self.records, part.last, key=attrgetter("offset"))]
         first = self.records[0].offset if self.start is None else self.start
         self._keep(self.records[len(taken) :], tuple(rest), part.last + 1, now)
@@ -132,4 +132,4 @@ def plan_of(text: str) -> Plan:
     if not _PLAN.fullmatch(text):
         return ()
     parts = (part.split("+") for part in text.removeprefix(INTENT).split(","))
-    return tuple(Part(int(last), frozenset(done)) for last, *done in parts)
+    return tuple(PlanPart(int(last), frozenset(done)) for last, *done in parts)

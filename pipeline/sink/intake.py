@@ -91,10 +91,10 @@ class Intake:
         self.generation += 1
         self.buffers, self._writing, self._held = {}, {}, {}
         committed = self._committed(partitions)
-        for found in committed:
-            buffer = Buffer(self._settings.logical(found.topic), found.partition)
-            if found.offset >= 0 and (plan := plan_of(kafka.commit_note(found))):
-                buffer.plan, buffer.start = plan, self._base(buffer.topic) + found.offset
+        for place in committed:
+            buffer = Buffer(self._settings.logical(place.topic), place.partition)
+            if place.offset >= 0 and (plan := plan_of(kafka.commit_note(place))):
+                buffer.plan, buffer.start = plan, self._base(buffer.topic) + place.offset
             self.buffers[buffer.topic, buffer.partition] = buffer
         self._starts = [TopicPartition(c.topic, c.partition, self._start(c)) for c in committed]
         consumer.assign(self._starts)

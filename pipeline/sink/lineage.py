@@ -44,9 +44,9 @@ def agreed(settings: Settings, suppressions: Suppressions, warehouse: Warehouse)
 
 def check(settings: Settings, suppressions: Suppressions, warehouse: Warehouse) -> None:
     """Refuse as a sink would that starts now; nothing is written."""
-    found = continuity.look(settings, suppressions, ["sink"])
-    continuity.check(settings, found, "sink", passed(warehouse, "sink"))
-    for topic in others(settings, warehouse, found.known):
+    topics = continuity.look(settings, suppressions, ["sink"])
+    continuity.check(settings, topics, "sink", passed(warehouse, "sink"))
+    for topic in others(settings, warehouse, topics.known):
         raise topic_refusals.stranger(settings, topic)
 
 

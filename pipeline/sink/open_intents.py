@@ -32,5 +32,5 @@ def intents(settings: Settings, group: str = "sink", seconds: float = SECONDS) -
     with kafka.reading(settings, "intents", settings.group(group)) as reader:
         asked = [TopicPartition(settings.topic(t.name), n) for t in TOPICS for n in range(settings.partitions)]
         answers = reader.committed(asked, timeout=seconds)
-    found = ((answer, kafka.commit_note(answer)) for answer in answers)
-    return {Intent(a.topic, a.partition, a.offset, recorded) for a, recorded in found if plan_of(recorded)}
+    notes = ((answer, kafka.commit_note(answer)) for answer in answers)
+    return {Intent(a.topic, a.partition, a.offset, recorded) for a, recorded in notes if plan_of(recorded)}

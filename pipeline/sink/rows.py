@@ -183,31 +183,31 @@ _alerts = msgspec.json.Decoder(ChurnAlert)
 
 def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
     """A message to the desk: one row in the log of messages, one as the alert's newest state."""
-    told = _alerts.decode(record.value or b"")
+    alert = _alerts.decode(record.value or b"")
     row = (
-        told.alert_id,
-        told.customer_id,
-        told.issue_id,
-        told.rule,
-        told.rule_version,
-        told.transition,
-        told.status,
-        told.severity,
-        told.churn_risk_0_1,
-        told.churn_risk_before_0_1,
-        [c.term for c in told.contributions],
-        [c.logit for c in told.contributions],
-        told.reasons,
-        told.recommended_action,
-        told.history,
-        told.contact_ids,
-        told.evidence,
-        told.held_out,
-        told.backfill,
-        told.caused_by_event,
-        told.raised_at,
-        told.occurred_at,
-        told.synthetic,
+        alert.alert_id,
+        alert.customer_id,
+        alert.issue_id,
+        alert.rule,
+        alert.rule_version,
+        alert.transition,
+        alert.status,
+        alert.severity,
+        alert.churn_risk_0_1,
+        alert.churn_risk_before_0_1,
+        [c.term for c in alert.contributions],
+        [c.logit for c in alert.contributions],
+        alert.reasons,
+        alert.recommended_action,
+        alert.history,
+        alert.contact_ids,
+        alert.evidence,
+        alert.held_out,
+        alert.backfill,
+        alert.caused_by_event,
+        alert.raised_at,
+        alert.occurred_at,
+        alert.synthetic,
         *_log(place, record),
     )
     return [("alert_messages", row), ("alert_states", row)]
@@ -256,8 +256,10 @@ def suppression(place: Place, record: Record) -> list[tuple[str, Row]]:
     digest = (record.key or b"").decode()
     if len(bytes.fromhex(digest)) != 32:
         raise ValueError("no digest")
-    said = suppression_in(record.value)
-    row = (said.suppressed_at, said.reason, said.receipt_id) if said else (moment(0), "", "")
+    suppression = suppression_in(record.value)
+    row = (
+        (suppression.suppressed_at, suppression.reason, suppression.receipt_id) if suppression else (moment(0), "", "")
+    )
     return [("suppressions", (digest, *row, *_log(place, record)))]
 
 

@@ -14,7 +14,7 @@ from pipeline import kafka, retries
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.retries import retry
-from pipeline.sink.batches import Part, plan_of, plan_text
+from pipeline.sink.batches import PlanPart, plan_of, plan_text
 from pipeline.sink.rows import TABLES
 from pipeline.topics import INPUTS
 from pipeline.warehouse.client import Warehouse
@@ -61,7 +61,7 @@ def windows(warehouse: Warehouse) -> None:
     Raises
     ------
     Refused
-        One does not; the message holds the statement that mends it.
+        One does not; the message holds the statement that repairs it.
     """
     tables = _tables(warehouse)
     defaults = {str(name): int(value) for name, value in warehouse.query(_DEFAULTS).rows}
@@ -130,8 +130,8 @@ def _target(view: _Table) -> Name:
 
 
 def _window(table: _Table, setting: str, defaults: Mapping[str, int]) -> int:
-    found = re.search(rf"\b{setting} = (\d+)", table.definition)
-    return int(found[1]) if found else defaults.get(setting, 0)
+    match = re.search(rf"\b{setting} = (\d+)", table.definition)
+    return int(match[1]) if match else defaults.get(setting, 0)
 
 
 def _commit(probe: Any, place: Sequence[TopicPartition]) -> None:
@@ -160,7 +160,7 @@ def nobody_writes(settings: Settings, seconds: float = 15.0) -> None:
 
 
 def keeps_metadata(settings: Settings, asked: Any = None) -> None:
-    """Check that the broker keeps what a commit says beside its offset; some that speak Kafka's protocol drop it.
+    """Check that the broker keeps the note of a commit; some that speak Kafka's protocol drop it.
 
     Every sink writes the same words, so that sinks which start together do not see each other's.
 
@@ -171,17 +171,17 @@ def keeps_metadata(settings: Settings, asked: Any = None) -> None:
     Transient
         It does not answer.
     """
-    plan = (Part(41, frozenset({"probe"})), Part(80))
+    plan = (PlanPart(41, frozenset({"probe"})), PlanPart(80))
     place = [TopicPartition(settings.topic(INPUTS[0].name), 0, 0, plan_text(plan))]
     probe = asked or kafka.consumer(settings, "probe", settings.group(PROBE_GROUP))
     try:
         _commit(probe, place)
-        (found,) = probe.committed([TopicPartition(settings.topic(INPUTS[0].name), 0)], timeout=10)
+        (commit,) = probe.committed([TopicPartition(settings.topic(INPUTS[0].name), 0)], timeout=10)
     except KafkaException as failed:
         raise Transient(f"the broker does not take offsets: {failed.args[0].str()}") from None
     finally:
         probe.close()
-    if plan_of(kafka.commit_note(found)) != plan:
+    if plan_of(kafka.commit_note(commit)) != plan:
         raise Refused(
             f"the broker at {settings.kafka} drops the metadata of offset commits, where the sink records what it is "
             "about to write. Use Apache Kafka, or one that keeps it."

@@ -2,7 +2,7 @@
 
 Rules
 -----
-- Nothing here depends on a moment: times and days stand beside what they date, and the views do the rest.
+- Nothing here depends on a moment: times and days stand with what they date, and the views do the rest.
 - Moments are integer milliseconds and days are days since 1970, which is how the engine keeps them: no detour.
 """
 
@@ -103,8 +103,8 @@ _NOTHING_PROMISED: Columns = ((), (), ())
 
 def _promised(contacts: list[Contact]) -> Columns:
     """Promises about contacts: the moment promised, when it was done, when the contact was solved."""
-    made = [promise for contact in contacts for promise in promised(contact)]
-    return tuple(zip(*made, strict=True)) if made else _NOTHING_PROMISED
+    promises = [promise for contact in contacts for promise in promised(contact)]
+    return tuple(zip(*promises, strict=True)) if promises else _NOTHING_PROMISED
 
 
 def _open_issues(contacts: list[Contact]) -> int:

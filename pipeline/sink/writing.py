@@ -32,7 +32,7 @@ from pipeline.warehouse.own_columns import columns
 PATIENCE_SECONDS = 5.0
 """How long an insert may take before it is told that consumption waits for it."""
 MOST_UNEXPLAINED = 3
-"""After so many failures that waiting may not mend, a batch waits by itself."""
+"""After so many failures that waiting may not help with, a batch waits by itself."""
 PIECE = 1_000
 """So many records are made into rows before those are encoded: few enough to lie in the processor's cache."""
 
@@ -105,18 +105,18 @@ class Writer:
         return [rejection for rejection in written if rejection is not None]
 
     def _write(self, batch: Batch, warehouse: Warehouse, is_lost: Callable[[], bool]) -> Rejection | None:
-        done = batch.done
+        written = batch.done
         try:
             for block in self._blocks_of(batch, self._makers[batch.topic], warehouse):
                 started = time.perf_counter()
                 self._until_written(batch, block, warehouse, is_lost)
                 self._facts.rows_inserted(block.table, block.rows, time.perf_counter() - started)
                 self._crash.reached(Point.SINK_MID_INSERT)
-                done |= {block.table}
+                written |= {block.table}
         except RowsRejected as refused:
-            return Rejection(batch, str(refused), done)
+            return Rejection(batch, str(refused), written)
         except _Stuck as stuck:
-            return Rejection(batch, str(stuck), done, whole=True)
+            return Rejection(batch, str(stuck), written, whole=True)
         return None
 
     def _blocks_of(self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse) -> list[Encoded]:
@@ -134,9 +134,9 @@ class Writer:
     def _rows_of(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
         """Rows by table, without those of erased customers."""
         rows: dict[str, list[Row]] = {}
-        for table, made in self._made(place, records, rows_of).items():
-            rows[table] = self._forgetting.kept_of(table, made)
-            self._facts.rows_suppressed(table, len(made) - len(rows[table]))
+        for table, all_rows in self._made(place, records, rows_of).items():
+            rows[table] = self._forgetting.kept_of(table, all_rows)
+            self._facts.rows_suppressed(table, len(all_rows) - len(rows[table]))
         return rows
 
     def _made(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
@@ -146,7 +146,7 @@ class Writer:
         rows: dict[str, list[Row]] = {}
         for record in records:
             try:
-                made = rows_of(place, record)
+                of_record = rows_of(place, record)
             except FOREIGN as foreign:
                 self._facts.record_unreadable(place.topic)
                 self._log.error(
@@ -157,7 +157,7 @@ class Writer:
                     error=type(foreign).__name__,
                 )
                 continue
-            for table, row in made:
+            for table, row in of_record:
                 rows.setdefault(table, []).append(row)
         return rows
 

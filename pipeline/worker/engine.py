@@ -103,7 +103,9 @@ class Engine:
     def note(self, topic: str, partition: int) -> str:
         """The note of a commit: up to where alerts are in the state, how far a replay goes."""
         lane = self._lanes.get(partition)
-        return note_of(lane.settled, lane.told.until.get(self._settings.logical(topic))) if lane is not None else ""
+        return (
+            note_of(lane.settled, lane.reconciler.until.get(self._settings.logical(topic))) if lane is not None else ""
+        )
 
     async def take(self, topic: Topic, message: Any) -> None:
         """Accept a slice; returns when its partition has room for another. ``message.value`` holds its records."""
@@ -176,7 +178,7 @@ class Engine:
             self._decoders,
             self._table,
             self._outputs,
-            lane.told,
+            lane.reconciler,
             lane.processed,
             self._fuses.judge,
             self._policy,
@@ -187,7 +189,7 @@ class Engine:
         self._record(slices, outcome, time.perf_counter() - started)
 
     def _delivered(self, partition: int, lane: PartitionState, outcome: FoldResult) -> None:
-        if not lane.told:
+        if not lane.reconciler:
             following = self._outputs.next_offset(ALERTS, partition)
             lane.settled = alert_place(self._bases, following) if following else lane.settled
         lane.open.difference_update(outcome.changed)
@@ -205,7 +207,7 @@ class Engine:
     async def _look_at_time(self, partition: int, now_ms: int) -> None:
         lane = self._lanes.get(partition) or await self._open(partition)
         day = min(lane.newest_event_ms, now_ms) // DAY_MS * DAY_MS
-        if lane.told or day <= lane.looked_at:
+        if lane.reconciler or day <= lane.looked_at:
             return
         lane.looked_at = day
         for keys in batched(sorted(lane.open), MAX_TICKED):

@@ -54,7 +54,7 @@ class PartitionQueue:
 class PartitionState:
     """What is known of one partition while this worker holds it."""
 
-    told: AlertReconciler
+    reconciler: AlertReconciler
     processed: dict[str, int]
     """The last offset processed of each input topic."""
     settled: int

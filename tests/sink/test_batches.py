@@ -1,7 +1,7 @@
 """When records become a batch, and that an open intent is repeated exactly."""
 
 from pipeline.records import Record
-from pipeline.sink.batches import Batch, BatchPolicy, Buffer, Part, plan_of, plan_text
+from pipeline.sink.batches import Batch, BatchPolicy, Buffer, PlanPart, plan_of, plan_text
 
 POLICY = BatchPolicy(records=3, bytes=100, seconds=1.0)
 
@@ -30,7 +30,7 @@ def taken(buffer: Buffer) -> list[int]:
 
 
 def test_an_open_intent_is_waited_for_and_taken_exactly() -> None:
-    buffer = Buffer(plan=(Part(5),), start=2)
+    buffer = Buffer(plan=(PlanPart(5),), start=2)
     filled(buffer, range(2, 5))
     assert not buffer.is_due(POLICY, 99.0)
     assert buffer.take(99.0) is None
@@ -42,7 +42,7 @@ def test_an_open_intent_is_waited_for_and_taken_exactly() -> None:
 
 
 def test_an_intent_keeps_its_name_when_its_first_and_last_records_were_compacted_away() -> None:
-    buffer = filled(filled(Buffer("t", 1, plan=(Part(5),), start=1), range(2, 4)), range(7, 8))
+    buffer = filled(filled(Buffer("t", 1, plan=(PlanPart(5),), start=1), range(2, 4)), range(7, 8))
     assert buffer.is_due(POLICY, 0.0)
     batch = buffer.take(0.0)
     assert batch is not None
@@ -59,13 +59,13 @@ def test_a_refused_batch_is_written_in_halves_that_know_what_is_done() -> None:
     batches = [buffer.take(0.0) for _ in range(3)]
     ranges = [(b.first, b.last, b.done, b.rest) for b in batches if b]
     done = frozenset({"first"})
-    assert ranges == [(10, 11, done, (Part(13, done),)), (12, 13, done, ()), (14, 15, frozenset(), ())]
+    assert ranges == [(10, 11, done, (PlanPart(13, done),)), (12, 13, done, ()), (14, 15, frozenset(), ())]
 
 
 def test_a_plan_survives_as_commit_metadata() -> None:
-    plan = (Part(41), Part(80, frozenset({"a", "b"})))
+    plan = (PlanPart(41), PlanPart(80, frozenset({"a", "b"})))
     assert plan_of(plan_text(plan)) == plan
-    assert plan_text((Part(41),)) == "intent:41"
+    assert plan_text((PlanPart(41),)) == "intent:41"
     assert plan_of("") == plan_of("somebody else's words") == plan_of("intent:7,x") == plan_of("intent:") == ()
     assert plan_text(()) == ""
 
@@ -73,7 +73,7 @@ def test_a_plan_survives_as_commit_metadata() -> None:
 def test_the_deepest_plan_fits_into_a_commit() -> None:
     tables = frozenset({"alert_messages", "alert_states"})
     halvings = BatchPolicy().records.bit_length() + 1
-    deepest = tuple(Part(2**63 - 1, tables) for _ in range(halvings))
+    deepest = tuple(PlanPart(2**63 - 1, tables) for _ in range(halvings))
     assert len(plan_text(deepest)) < 4096
 
 
