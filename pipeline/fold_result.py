@@ -1,4 +1,4 @@
-"""What folding reads, and what it comes to: states of customers, and the result for the slices of a partition."""
+"""The states that folding reads, and its result for the slices of a partition."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ class States(Protocol):
 
 @dataclass(slots=True)
 class FoldResult:
-    """What slices of a partition came to, in memory, before anything left the process."""
+    """Result of folding a partition's slices, before anything is sent."""
 
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Customers, encoded."""
     pieces: dict[bytes, bytes] = field(default_factory=dict)
     """Pieces with marks that these customers no longer hold."""
     open: set[bytes] = field(default_factory=set)
-    """Those of them with an open alert."""
+    """The customers among them with an open alert."""
     news: list[AlertUpdate] = field(default_factory=list)
     seen: list[SliceStats] = field(default_factory=list)
     """Of each slice."""
@@ -47,5 +47,5 @@ class FoldResult:
 
     @property
     def dead(self) -> list[DeadLetter]:
-        """What cannot be used, of all slices."""
+        """The records of all slices that cannot be used."""
         return [letter for seen in self.seen for letter in seen.dead]

@@ -32,7 +32,7 @@ def fold(
     """Steps 1 and 2: touch nothing outside the returned result but ``reconciler`` and ``processed``.
 
     ``slices`` are of one partition, those of a topic in order. ``processed`` holds the last offset processed of each
-    topic of the partition. ``accept`` may refuse what they came to by raising, before anything was touched.
+    topic of the partition. ``accept`` may refuse the result by raising, before anything was touched.
     """
     folding = Folding(slices, decoders, states, policy, suppressed)
     try:
@@ -74,7 +74,7 @@ class KeyMismatch(Exception):
 
 
 class _CustomerUpdates(NamedTuple):
-    """AlertUpdate about a customer whose state held alerts before."""
+    """Updates about a customer, and the alerts their state held before."""
 
     key: bytes
     known: list[AlertState]
@@ -159,7 +159,7 @@ class Folding:
         return self._states.piece(self._slices[0].partition, key)
 
     def _erased(self, key: bytes, come: Sequence[PendingRecord]) -> None:
-        """Drop what has come for a customer who was erased, unless it is somebody else's."""
+        """Drop the records of an erased customer, unless they are somebody else's."""
         for number, record, event, _ in come:
             try:
                 if event is None:
@@ -169,7 +169,7 @@ class Folding:
             self._result.seen[number].suppressed += 1
 
     def _customer(self, key: bytes, come: Sequence[PendingRecord]) -> None:
-        """Everything that has come for one customer, and then one look."""
+        """Fold all records of one customer, then look once whether their risk has changed."""
         slices, all_seen, older = self._slices, self._result.seen, self._older
         customer: Customer | None = None
         concern: ChangedIssues | None = None
@@ -259,7 +259,7 @@ def _settle(
     policy: RiskPolicy,
     result: FoldResult,
 ) -> None:
-    """Let go of the customers whose state has caught up with what the desk was told."""
+    """Let go of the customers whose state has caught up with the alerts already sent."""
     last = slice_.records[-1]
     for key in reconciler.due(processed):
         value = result.changed.get(key)

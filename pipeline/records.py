@@ -1,4 +1,4 @@
-"""What everybody passes around: records of the log, slices of them, dead letters, and what slices came to."""
+"""The values that everybody passes around: records of the log, slices of them, dead letters, and their counts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Slice(NamedTuple):
     partitions: int
     records: Sequence[Arrived]
     base: int = 0
-    """What is added to the offsets that the broker gave them (:mod:`pipeline.kafka.incarnations`)."""
+    """The number added to the offsets that the broker gave them (:mod:`pipeline.kafka.incarnations`)."""
 
     @property
     def last(self) -> int:
@@ -79,7 +79,7 @@ class AlertUpdate(NamedTuple):
 
 @dataclass(slots=True)
 class SliceStats:
-    """What became of the records of one slice."""
+    """Counts of the records of one slice by what became of them."""
 
     folded: int = 0
     duplicates: int = 0

@@ -1,4 +1,4 @@
-"""What is remembered of the topics, compared with what the broker says; and what is remembered from now on."""
+"""Compares the remembered ids of the topics with the broker's, and remembers new ones."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from pipeline.topics import BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS
 
 
 class Found(NamedTuple):
-    """What is remembered of the topics, and what the broker says of them now."""
+    """The remembered ids of the topics, and the broker's answers about them now."""
 
     known: Incarnations
     ids: Ids
@@ -59,7 +59,7 @@ def look(settings: Settings, suppressions: Suppressions, readers: Iterable[str] 
 
 
 def agreed(settings: Settings, suppressions: Suppressions, process: str, passed: Mapping[Place, int]) -> Topics:
-    """What a process of a kind may go on reading. ``passed`` are offsets below which lost records were accepted.
+    """The topics that a process may go on reading. ``passed`` are offsets below which lost records were accepted.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from pipeline.errors import Transient, Unreachable
 from pipeline.topics import INPUTS, TOPICS, Topic
 
 READERS: Mapping[str, Sequence[Topic]] = {"worker": INPUTS, "sink": TOPICS}
-"""Whose commits say how far a topic was read."""
+"""The groups whose commits say how far a topic was read."""
 Place = tuple[str, int]
 """Logical topic and partition."""
 

@@ -42,7 +42,7 @@ WAIT_SECONDS = 120.0
 
 
 def look(settings: Settings, customer_id: str, meter: Meter = silent) -> ErasurePlan:
-    """What there is of a customer; changes nothing.
+    """Everything there is of a customer; changes nothing.
 
     Raises
     ------

@@ -97,7 +97,7 @@ def _letters(warehouse: Warehouse, customer_id: str) -> list[dict[str, Any]]:
 
 
 def _recipients(tables: dict[str, list[dict[str, Any]]], kept: list[Trace]) -> list[dict[str, Any]]:
-    """Who got something: the desk by messages, and the desks that said what they did."""
+    """The recipients of a customer's data: the desk by messages, and the desks that reported their actions."""
     messages = next((trace.records for trace in kept if trace.topic == ALERTS.name), 0)
     found: list[dict[str, Any]] = []
     if messages:

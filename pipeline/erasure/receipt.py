@@ -1,4 +1,4 @@
-"""What an erasure will remove, and the receipt of what it removed."""
+"""The plan of an erasure, and its receipt."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ CHANGELOG = f"topic {STATES.name}"
 
 
 class ErasurePlan(NamedTuple):
-    """What there is of a customer before anything is done."""
+    """Everything there is of a customer before anything is removed."""
 
     customer_id: str
     entry: Suppression | None
@@ -35,7 +35,7 @@ class ErasurePlan(NamedTuple):
 
 
 class ErasureReceipt(NamedTuple):
-    """What an erasure did. It holds no id; who knows the id can compute the receipt's."""
+    """The record of an erasure. It holds no id; whoever knows the id can compute the receipt's."""
 
     receipt_id: str
     suppressed_at: datetime
@@ -43,7 +43,7 @@ class ErasureReceipt(NamedTuple):
     places: Sequence[Noted]
     remains: Sequence[Trace]
     on_disk: OnDisk
-    """What the warehouse's disk was found to hold behind its rows."""
+    """The parts on the warehouse's disk that lie behind its rows."""
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
@@ -58,12 +58,12 @@ class ErasureReceipt(NamedTuple):
 
 
 def remaining(trace: Trace) -> dict[str, Any]:
-    """What a topic keeps for a while, for a program."""
+    """The records that a topic keeps for a while, for a program."""
     return {"topic": trace.topic, "records": trace.records, "gone_by": trace.until and to_the_second(trace.until)}
 
 
 def plan_data(plan: ErasurePlan) -> dict[str, Any]:
-    """What would be erased, for a program."""
+    """The plan of an erasure, for a program."""
     rows = plan.rows | {CHANGELOG: int(plan.has_state)}
     return {
         "receipt_id": receipt_id_of(plan.customer_id),

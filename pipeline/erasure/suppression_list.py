@@ -220,7 +220,7 @@ class _Asker:
 
 
 def suppression_in(value: bytes | None) -> Suppression | None:
-    """What an entry says, ``None`` when that cannot be read."""
+    """The suppression in an entry, ``None`` when it cannot be read."""
     try:
         return _entry.decode(value or b"")
     except UNREADABLE:

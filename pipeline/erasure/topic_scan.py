@@ -1,4 +1,4 @@
-"""What Kafka's topics hold of a customer, and until when: nobody can take single records out of them."""
+"""Finds the records of a customer in Kafka's topics, and until when they lie there: nobody can take them out singly."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -86,7 +86,7 @@ def _until(topic: Topic, newest_ms: int, held: dict[str, str]) -> datetime | Non
 
 
 def keys_of(settings: Settings, customer_id: str, partition: int) -> list[bytes]:
-    """What the changelog holds of a customer: the keys of their state and its pieces that are not erased."""
+    """The records of a customer in the changelog: the keys of their state and its pieces that are not erased."""
     name, keys = customer_id.encode(), dict[bytes, None]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
         for record in kafka.read_range(reader, settings.topic(STATES.name), partition, 0):

@@ -1,4 +1,4 @@
-"""What the warehouse holds of a customer, and taking it out of every table for good.
+"""Finds the rows of a customer in the warehouse, and takes them out of every table for good.
 
 Which tables and columns can name a customer is read from the warehouse's own schema, by the names that
 :mod:`pipeline.erasure.row_filter` knows: a table that is added later needs no line here.
@@ -243,7 +243,7 @@ def check_not_erased(warehouse: Warehouse, customer_id: str) -> None:
 
 
 class Noted(NamedTuple):
-    """What an erasure found in a place, and what of it is left."""
+    """The number of rows an erasure found in a place, and the number left."""
 
     place: str
     found: int

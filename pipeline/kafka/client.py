@@ -21,7 +21,7 @@ Headers = list[tuple[str, bytes | None]]
 
 
 def client_config(settings: Settings, name: str) -> dict[str, Any]:
-    """What every client of ours shares; librdkafka's own log lines are left to its error callback."""
+    """The settings all our clients share; librdkafka's own log lines are left to its error callback."""
     return {
         "bootstrap.servers": settings.kafka,
         **security.for_librdkafka(settings),

@@ -19,7 +19,7 @@ from typing import NamedTuple
 SPAN = 2**40
 """How far the offsets of two incarnations are apart: more records than a partition ever holds."""
 Bases = Mapping[str, int]
-"""What is added to the broker's offsets of a topic, by its logical name; topics without an entry: nothing."""
+"""The number added to the broker's offsets of a topic, by its logical name; topics without an entry: 0."""
 
 _KEY = re.compile(rb"topic/([a-z-]+)/(\d{1,6})/([A-Za-z0-9+/_-]{1,40})")
 
@@ -32,7 +32,7 @@ class Incarnation(NamedTuple):
 
     @property
     def base(self) -> int:
-        """What is added to the broker's offsets."""
+        """The number added to the broker's offsets."""
         return self.number * SPAN
 
 
@@ -72,5 +72,5 @@ class Incarnations:
         return self._newest.get(topic)
 
     def bases(self) -> dict[str, int]:
-        """What is added to the offsets of each topic; only those that were made again are in it."""
+        """The number added to the offsets of each topic; only topics that were made again are in it."""
         return {topic: one.base for topic, one in self._newest.items() if one.base}

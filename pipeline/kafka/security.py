@@ -31,7 +31,7 @@ def for_librdkafka(settings: Settings) -> dict[str, Any]:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """What an asyncio client verifies the broker with; ``None`` without TLS.
+    """The context with which an asyncio client verifies the broker; ``None`` without TLS.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def trusted(authorities: str, setting: str) -> ssl.SSLContext:
-    """What verifies a server by a file of authorities; by the system's when there is no file.
+    """The context that verifies a server by a file of authorities, or by the system's when there is no file.
 
     Raises
     ------

@@ -21,7 +21,7 @@ _STANDS, _AGAIN = "stands: ", "again"
 
 
 class Stopped(NamedTuple):
-    """What is said about the inputs."""
+    """Which inputs stand still, and how far they are let through."""
 
     why: Mapping[str, str]
     """Topics that stand."""
@@ -42,7 +42,7 @@ class Notice:
         ]
 
     def read(self) -> Stopped:
-        """What is said now.
+        """The newest notice.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Notice:
 
 
 def stands(topic: str, why: str) -> Refused:
-    """What an operator is told about a topic that stands."""
+    """The refusal about a topic that stands."""
     return Refused(
         f"{topic} stands still: {why}; what comes in it waits, and the other topics go on. Put the "
         f"producer or this program right, then: loyalty topics resume {topic} (with --as-dead-letters for what cannot "

@@ -1,4 +1,4 @@
-"""What an operator is told about a topic that is not the one that was read, or that lost records before they were."""
+"""Refusals about topics: one that is not the topic we read so far, and one that lost records before they were read."""
 
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ def missing(settings: Settings, topic: str) -> Refused:
 
 
 def remedy(topic: str) -> str:
-    """What an operator does about a topic that was made again."""
+    """The remedy for a topic that was made again."""
     if topic == STATES.name:
         return "Fold the states again from the events, with workers and sinks stopped: loyalty rebuild --states"
     return f"To go on with the new one, stop workers and sinks, then: loyalty topics accept {topic}"

@@ -15,13 +15,13 @@ class MetricFactory:
         self._registry = registry
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """What only grows."""
+        """A number that only grows."""
         return Counter(name, text, labels, registry=self._registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        """What rises and falls."""
+        """A number that rises and falls."""
         return Gauge(name, text, labels, registry=self._registry)
 
     def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        """What is distributed, in buckets up to each of these."""
+        """A distribution, in buckets up to each of these."""
         return Histogram(name, text, labels, buckets=buckets, registry=self._registry)

@@ -74,7 +74,7 @@ class Refolded:
 
 
 class Differences(NamedTuple):
-    """What has to be sent so that the live states are the folded ones, in this order but for ``erased``."""
+    """The records to send so that the live states are the folded ones, in this order but for ``erased``."""
 
     erased: list[bytes]
     """No event makes them."""

@@ -197,7 +197,7 @@ def check_log(live: Warehouse, ends: Offsets) -> None:
 
 
 def placed(warehouse: Warehouse, tables: Iterable[str]) -> list[str]:
-    """Those of the tables whose rows say where their record lies in the log."""
+    """The tables whose rows say where their record lies in the log."""
     return [table for table in tables if set(PLACE) <= columns(warehouse, table).keys()]
 
 

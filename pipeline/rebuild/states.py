@@ -50,7 +50,7 @@ LEAVING_SECONDS = 45.0
 
 
 class RebuiltStates(NamedTuple):
-    """What a rebuild came to."""
+    """The result of a rebuild."""
 
     states: int = 0
     changed: int = 0
@@ -65,7 +65,7 @@ class RebuiltStates(NamedTuple):
     """Seconds for which no worker folded."""
 
     def plus(self, other: "RebuiltStates") -> "RebuiltStates":
-        """What two parts of it came to together."""
+        """The result of two parts together."""
         return RebuiltStates(
             self.states + other.states,
             self.changed + other.changed,

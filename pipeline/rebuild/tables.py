@@ -42,7 +42,7 @@ NEWEST = 20_000
 
 
 class RebuiltTables(NamedTuple):
-    """What a rebuild came to."""
+    """The result of a rebuild."""
 
     tables: list[str]
     carried: dict[str, int]

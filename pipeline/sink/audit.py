@@ -79,7 +79,7 @@ _FIRST = f"SELECT ifNull(minOrNull(_offset), {{end:UInt64}}) {_IN_RANGE}"
 
 
 class Finding(NamedTuple):
-    """What a table holds of a topic, and what is wrong with it."""
+    """The rows a table holds of a topic, and the mistakes in them."""
 
     table: str
     topic: str

@@ -143,7 +143,7 @@ class Contradiction(NamedTuple):
 
 @dataclass(slots=True)
 class Compared:
-    """What was found about one topic."""
+    """The comparison of one topic."""
 
     topic: str
     compared: int = 0

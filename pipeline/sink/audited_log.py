@@ -1,4 +1,4 @@
-"""What the log says should be in the warehouse."""
+"""The records of the log that should have a row in the warehouse."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -50,11 +50,11 @@ class Batch(NamedTuple):
 
     @property
     def plan(self) -> Plan:
-        """What must be recorded before it is inserted."""
+        """The plan to record before the batch is inserted."""
         return PlanPart(self.last, self.done), *self.rest
 
     def token(self, table: str) -> str:
-        """What its insert into a table is recognised by: exactly one range of one topic partition."""
+        """The token of its insert into a table: it stands for exactly one range of one topic partition."""
         return f"{self.topic}/{self.partition}/{self.first}-{self.last}/{table}"
 
     def halved(self, done: frozenset[str]) -> Plan:

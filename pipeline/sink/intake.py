@@ -1,4 +1,4 @@
-"""What a sink is given to read: partitions, their buffers, and commits that only the holder of a partition can make.
+"""The intake of a sink: its partitions, their buffers, and commits that only the holder of a partition can make.
 
 Offsets in here are counted from the topic's base (:mod:`pipeline.kafka.incarnations`); commits hold the broker's.
 

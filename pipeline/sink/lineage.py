@@ -34,7 +34,7 @@ class Gap(NamedTuple):
 
 
 def agreed(settings: Settings, suppressions: Suppressions, warehouse: Warehouse) -> Topics:
-    """What a sink may go on reading; as :func:`pipeline.continuity.agreed`, and the warehouse agrees."""
+    """The topics a sink may go on reading; as :func:`pipeline.continuity.agreed`, and the warehouse agrees."""
     topics = continuity.agreed(settings, suppressions, "sink", passed(warehouse, "sink"))
     for topic in others(settings, warehouse, suppressions.incarnations):
         raise topic_refusals.stranger(settings, topic)

@@ -55,7 +55,7 @@ class Belongs:
         self._partitions, self._known = 0, dict[str, int]()
 
     def of(self, partitions: int) -> dict[str, int]:
-        """What is remembered for topics of so many partitions, not too much of it; for more to be noted there."""
+        """The cache for topics of so many partitions, emptied when it is large; more may be noted there."""
         if partitions != self._partitions or len(self._known) > MOST_KNOWN:
             self._partitions, self._known = partitions, {}
         return self._known
@@ -277,7 +277,7 @@ TABLES = (
 """Every table that records become rows of."""
 
 FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, *UNREADABLE)
-"""What reading a record of one of our own topics raises when somebody else wrote it; such a record makes no row."""
+"""The exceptions that a record of one of our own topics raises when somebody else wrote it; it makes no row."""
 
 RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
 

@@ -1,4 +1,4 @@
-"""What must hold before a sink may write: every table on the way remembers tokens, and the broker keeps intents.
+"""Checks before a sink may write: every table on the way remembers tokens, and the broker keeps intents.
 
 A table that does not remember tokens writes a repeated batch twice, and nobody would notice until a crash. The same is
 true of every table that a materialized view fills from ours, however far down the chain it is.

@@ -120,7 +120,7 @@ class Writer:
         return None
 
     def _blocks_of(self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse) -> list[Encoded]:
-        """What of a batch is not in its tables yet."""
+        """The blocks of a batch that are not in their tables yet."""
         place = Place(batch.topic, batch.partition, self._partitions)
         encoders: dict[str, Encoder] = {}
         for first in range(0, len(batch.records), PIECE):

@@ -90,7 +90,7 @@ def _records_are_gone(settings: Settings, tp: TP, expected: int, first: int) -> 
 
 
 def _recovered(app: faust.App, table: CustomerTable) -> tuple[int, int]:
-    """What changes while state is being recovered."""
+    """The progress of a recovery: two numbers that change while it goes on."""
     offsets = app.tables.recovery.active_offsets
     return table.count(), sum(offset or 0 for offset in list(offsets.values()))
 

@@ -14,7 +14,7 @@ from pipeline.kafka.commit_metadata import opened, sealed
 
 
 class Commit(NamedTuple):
-    """What the group has committed of a partition."""
+    """One commit of the group."""
 
     offset: int
     """The next record to be read."""
@@ -32,6 +32,6 @@ async def commit(consumer: Any, commits: Mapping[TP, Commit]) -> None:
 
 
 async def committed(consumer: Any, places: Iterable[TP]) -> dict[TP, Commit]:
-    """What was committed; partitions without a commit are left out. Raises as aiokafka does."""
+    """The commits; partitions without one are left out. Raises as aiokafka does."""
     answers = await consumer._coordinator.fetch_committed_offsets([TopicPartition(*place) for place in places])
     return {TP(*place): Commit(answer.offset, opened(answer.metadata)) for place, answer in answers.items()}

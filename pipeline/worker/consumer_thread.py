@@ -63,7 +63,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return True
 
     def commits(self, places: Iterable[TP]) -> dict[TP, Commit]:
-        """What the group has committed; for any thread but this one, and not for the one that runs the agents.
+        """The commits of the group; for any thread but this one, and not for the one that runs the agents.
 
         Raises
         ------

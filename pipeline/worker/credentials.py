@@ -13,7 +13,7 @@ from pipeline.kafka.security import tls_context
 
 
 def broker_credentials(settings: Settings) -> Any:
-    """What ``faust.App(broker_credentials=...)`` takes."""
+    """The value for ``faust.App(broker_credentials=...)``."""
     context = tls_context(settings)
     if settings.kafka_signs_in:
         return faust.auth.SASLCredentials(

@@ -30,7 +30,7 @@ ANSWER_SECONDS = 5.0
 
 
 class SwapNotice:
-    """What is said about a swap; one thread at a time."""
+    """The notice about a swap, in a commit; for one thread at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._place = settings.topic(SUPPRESSED.name)
@@ -126,7 +126,7 @@ def wait_for_the_end(settings: Settings) -> None:
 
 
 def _asked(notice: SwapNotice) -> str:
-    """What is said now; a group that is new, or whose broker has just changed, is asked again without a word."""
+    """The notice now; a group that is new, or whose broker has just changed, is asked again without a word."""
     begun = time.monotonic()
 
     def may_pass(failed: Exception) -> bool:

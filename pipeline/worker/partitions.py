@@ -1,4 +1,4 @@
-"""What waits for a partition, and what is known of it while it is held."""
+"""The slices that wait for a partition, and its state while this worker holds it."""
 
 import asyncio
 from collections import deque
@@ -25,7 +25,7 @@ class PartitionQueue:
         self._records = 0
         self._room = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
-        """Who works it off, while there is something to do."""
+        """The task that works the queue off, while there is something in it."""
 
     def put(self, waiting: Waiting) -> None:
         """Add a slice."""
@@ -39,7 +39,7 @@ class PartitionQueue:
             await self._room.wait()
 
     def take(self) -> list[Waiting]:
-        """What is folded together next; nothing when nothing waits."""
+        """The slices that are folded together next; none when none waits."""
         taken: list[Waiting] = []
         records = 0
         while self._waiting and records < self._most:
@@ -52,7 +52,7 @@ class PartitionQueue:
 
 @dataclass(slots=True)
 class PartitionState:
-    """What is known of one partition while this worker holds it."""
+    """The state of one partition while this worker holds it."""
 
     reconciler: AlertReconciler
     processed: dict[str, int]

@@ -36,7 +36,7 @@ class Message(NamedTuple):
 
 
 class CommittedPosition(NamedTuple):
-    """What the group had done with a partition when it was last committed."""
+    """The position of the group in a partition at its last commit."""
 
     processed: dict[str, int]
     """The last offset processed of each input topic."""

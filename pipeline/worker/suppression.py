@@ -1,4 +1,4 @@
-"""What a partition's states hold of erased customers, and what is written instead.
+"""The states of a partition that name erased customers, and the states that replace them.
 
 The order carries the guarantee: the changelog forgets them and the broker confirms that, then the store does; only then
 may anybody be told that they are forgotten. A crash repeats it, because the list is read again at the next start.
@@ -23,7 +23,7 @@ PIECE = 5_000
 
 
 class Forgotten(NamedTuple):
-    """What goes into the changelog: no state for who was erased, and states of others without their name."""
+    """The records for the changelog: none for an erased customer, and states of others without their name."""
 
     erased: list[bytes]
     """Customers and their pieces, also such as their states know nothing of."""

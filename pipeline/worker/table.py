@@ -44,7 +44,7 @@ class Partition:
 
     @property
     def superseded(self) -> set[bytes]:
-        """What must be written again: keys whose newest record in the changelog is an older one."""
+        """The keys to write again: those whose newest record in the changelog is an older one."""
         return self.store.superseded
 
     def written_again(self, values: Mapping[bytes, bytes], last: int) -> None:
@@ -82,14 +82,14 @@ def _is_ours(key: bytes, value: bytes | None) -> bool:
 
 
 def _kept(key: bytes, value: bytes, before: bytes) -> bytes:
-    """What holds of two records with the same key."""
+    """The one of two records with the same key that counts."""
     if is_piece(key):
         return merged(before, value)
     return value if is_newer(value, before) else before
 
 
 class Customers(memory.Store):  # type: ignore[misc]
-    """What Faust knows as the table's storage: the partitions this worker holds."""
+    """The table's storage as Faust knows it: the partitions this worker holds."""
 
     def open_with(self, open_store: OpenStore, crash: CrashPoints) -> None:
         """How a partition's store is opened."""

@@ -1,4 +1,4 @@
-"""Whose turn it is: the topics of a partition are handed out side by side, by the time the broker received the records.
+"""Interleaves the topics of a partition by the time at which the broker received their records.
 
 A worker that is behind fetches each topic at its own pace. Left to that, contacts of a week would be folded before the
 purchases of that week: right in the end, but with alerts on the way that nobody needed. So a topic waits for those that

@@ -1,1 +1,1 @@
-"""What ends a worker, or lets a topic stand, before it does harm: fuse, watchdog, self-fencing, static membership."""
+"""Guards end a worker, or let a topic stand, before it does harm: fuse, watchdog, self-fencing, static membership."""

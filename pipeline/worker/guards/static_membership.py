@@ -17,7 +17,7 @@ ANSWER_SECONDS = 3.0
 
 
 def own_member_id(app: faust.App) -> str:
-    """What the broker knows this process by; empty when the broker said that it knows us no longer."""
+    """The id by which the broker knows this process; empty when the broker said that it knows us no longer."""
     return str(app.consumer._thread._consumer._coordinator.member_id)
 
 
