@@ -39,6 +39,22 @@ def wait_until(
         clock.sleep(pause)
 
 
+class Steady:
+    """Knows for how long what it is shown has been the same."""
+
+    def __init__(self, clock: Clock = time) -> None:
+        self._clock = clock
+        self._last: object = None
+        self._since = clock.monotonic()
+
+    def seconds(self, value: object) -> float:
+        """For how long the value, which is so now, has been so."""
+        now = self._clock.monotonic()
+        if value != self._last:
+            self._last, self._since = value, now
+        return now - self._since
+
+
 class Pace:
     """Keeps something that is counted at a rate."""
 

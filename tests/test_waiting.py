@@ -14,7 +14,7 @@ import stamina
 from pipeline import retries
 from pipeline.errors import Refused, Transient
 from pipeline.retries import Policy, retry, retry_async
-from pipeline.waiting import Pace, wait_until
+from pipeline.waiting import Pace, Steady, wait_until
 
 
 class Hands:
@@ -56,6 +56,16 @@ def test_what_a_question_raises_ends_the_wait() -> None:
 
     with pytest.raises(Refused):
         wait_until(ask, seconds=None, pause=0.1, clock=Hands())
+
+
+def test_how_long_something_has_been_so_begins_again_with_every_change() -> None:
+    clock = Hands()
+    steady = Steady(clock)
+    seconds = []
+    for value in ("a", "a", "b", "b", "b", "a"):
+        seconds.append(steady.seconds(value))
+        clock.now += 2.0
+    assert seconds == [0, 2, 0, 2, 4, 0]
 
 
 def test_a_pace_is_kept_on_the_whole() -> None:

@@ -19,7 +19,7 @@ from pipeline.sink.batches import BatchPolicy
 from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.open_intents import intents
 from pipeline.topics import TOPICS
-from pipeline.waiting import wait_until
+from pipeline.waiting import Steady, wait_until
 from pipeline.warehouse.client import Connecting
 
 LEAVING_SECONDS = 60.0
@@ -110,14 +110,16 @@ def wait_for_sinks(settings: Settings, seconds: float = LEAVING_SECONDS) -> None
     Refused
         Somebody stays.
     """
-    end = time.monotonic() + seconds
-    empty_since: float | None = None
-    while empty_since is None or time.monotonic() - empty_since < ALONE_SECONDS:
+    end, steady = time.monotonic() + seconds, Steady()
+
+    def is_alone() -> bool:
         members = kafka.members(settings, settings.group(GROUP))
-        empty_since = None if members else (empty_since or time.monotonic())
+        alone = steady.seconds(not members)
         if members and time.monotonic() > end:
             raise Refused(f"{members} sink(s) do not leave; stop them, run this again, and start them afterwards")
-        time.sleep(0.3)
+        return not members and alone >= ALONE_SECONDS
+
+    wait_until(is_alone, seconds=None, pause=0.3)
 
 
 def hand_over(settings: Settings, offsets: Offsets) -> None:

@@ -19,6 +19,7 @@ from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.retries import retry
 from pipeline.topics import SUPPRESSED
+from pipeline.waiting import Steady, wait_until
 
 GROUP = "rebuild"
 BEAT_SECONDS = 2.0
@@ -114,13 +115,14 @@ def wait_for_the_end(settings: Settings) -> None:
     """Return when no states are being swapped."""
     notice = SwapNotice(settings)
     try:
-        word, since = _asked(notice), time.monotonic()
-        if word:
-            structlog.get_logger().warning("`loyalty rebuild` puts new states into place; waiting until it is done")
-        while word and time.monotonic() - since < SILENCE_SECONDS:
-            time.sleep(BEAT_SECONDS / 2)
-            if (now := _asked(notice)) != word:
-                word, since = now, time.monotonic()
+        if not _asked(notice):
+            return
+        structlog.get_logger().warning("`loyalty rebuild` puts new states into place; waiting until it is done")
+        steady = Steady()
+        wait_until(
+            lambda: not (word := _asked(notice)) or steady.seconds(word) >= SILENCE_SECONDS,
+            seconds=None, pause=BEAT_SECONDS / 2,
+        )  # fmt: skip
     finally:
         notice.close()
 
