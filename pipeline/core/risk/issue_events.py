@@ -41,6 +41,11 @@ def own_contacts(events: IssueEvents) -> Sequence[Event]:
     return first_stages(events.about)
 
 
+def longest_wait(events: IssueEvents) -> Sequence[Event]:
+    """The stage with the longest wait of the contacts about the issue."""
+    return [max(events.about, key=lambda stage: stage.waiting_seconds)]
+
+
 def newest_effort_answer(events: IssueEvents) -> Sequence[Event]:
     """The newest effort answer about a contact of the issue."""
     contacts = {stage.contact_id for stage in events.about}

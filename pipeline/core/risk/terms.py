@@ -17,7 +17,7 @@ from typing import Final, Literal
 from pipeline.core.contract.events import Event
 from pipeline.core.risk import wording
 from pipeline.core.risk.event_routes import ANSWER, BINDING, OTHER_COMPLAINT, OWN_CONTACT, VOLUNTARY_PURCHASE, Route
-from pipeline.core.risk.issue_events import IssueEvents, first_stages, newest_effort_answer, own_contacts
+from pipeline.core.risk.issue_events import IssueEvents, first_stages, longest_wait, newest_effort_answer, own_contacts
 from pipeline.core.risk.issue_facts import MONTH_MS, IssueSnapshot
 from pipeline.core.risk.wording import Action
 from pipeline.core.state.customer import DAY_MS
@@ -61,6 +61,10 @@ def _silence(issue: IssueSnapshot) -> float:
     quiet = issue.at // DAY_MS - issue.inputs.first_day - span
     mean_gap = (issue.gap_days + span) / issue.bought.bit_count()
     return min(MOST_SILENCE, log(quiet / mean_gap)) if quiet > mean_gap else 0.0
+
+
+def _channel_switch(issue: IssueSnapshot) -> float:
+    return float(min(3, len({contact.channel for contact in issue.begun}) - 1)) if len(issue.begun) > 1 else 0.0
 
 
 def _detractor(issue: IssueSnapshot) -> float:
@@ -157,9 +161,7 @@ ABOUT_ISSUE: Final = (
         name="channel_switch",
         meaning="further channels on the issue, at most 3",
         coefficient=0.3,
-        value=lambda issue: (
-            float(min(3, len({contact.channel for contact in issue.begun}) - 1)) if len(issue.begun) > 1 else 0.0
-        ),
+        value=_channel_switch,
         sentence=lambda value: f"They had to use {int(value) + 1} channels.",
         evidence=own_contacts,
         changed_by=(OWN_CONTACT,),
@@ -179,7 +181,7 @@ ABOUT_ISSUE: Final = (
         coefficient=0.15,
         value=lambda issue: min(6.0, issue.waiting_seconds / 600) if issue.waiting_seconds else 0.0,
         sentence=wording.waiting,
-        evidence=lambda events: [max(events.about, key=lambda stage: stage.waiting_seconds)],
+        evidence=longest_wait,
         changed_by=(OWN_CONTACT,),
     ),
     Term(
