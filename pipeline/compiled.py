@@ -18,7 +18,12 @@ from pipeline.extras import remedy
 
 MODULES = (
     "core/risk/changed_issues.py",
+    "core/risk/alert_evaluation.py",
     "core/risk/alerts.py",
+    "core/risk/event_routes.py",
+    "core/risk/evidence.py",
+    "core/risk/issue_facts.py",
+    "core/risk/terms.py",
     "core/state/profile_fold.py",
     "core/contract/checks.py",
     "core/contract/currencies.py",

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from pipeline import files
 from pipeline.config import Settings
-from pipeline.core.risk.assessment import PRIORS, TERMS, RiskPolicy
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Refused
 
 KIND, FORMAT = "loyalty-risk-policy", 1
@@ -24,7 +25,7 @@ COEFFICIENTS = ("intercept", *TERMS)
 SETTINGS = tuple(
     f.name
     for f in fields(RiskPolicy)
-    if f.init and f.name not in (*COEFFICIENTS, "holdout") and isinstance(getattr(PRIORS, f.name), float)
+    if f.name not in ("intercept", "holdout") and isinstance(getattr(PRIORS, f.name), float)
 )
 """The numbers of a policy that are not learned; the share of alerts that is held out is a setting of the worker."""
 AGAIN = "learn it again with `loyalty fit risk`"
@@ -70,7 +71,7 @@ def file_of(policy: RiskPolicy, learned_from: Mapping[str, Any]) -> PolicyFile:
         kind="loyalty-risk-policy",
         format=1,
         version=policy.version,
-        coefficients={name: getattr(policy, name) for name in COEFFICIENTS},
+        coefficients=policy.named(),
         settings={name: getattr(policy, name) for name in SETTINGS},
         learned_from=dict(learned_from),
     )
@@ -106,11 +107,12 @@ def decode_policy(content: bytes, place: str) -> tuple[RiskPolicy, dict[str, Any
     wrong = _wrong(file)
     if wrong:
         raise Refused(f"the risk policy {place} makes no sense: {wrong}; {AGAIN}")
-    numbers: Any = file.coefficients | file.settings
+    settings: Any = file.settings
     try:
-        return RiskPolicy(version=file.version, **numbers), file.learned_from
+        policy = RiskPolicy(version=file.version, **settings).with_coefficients(**file.coefficients)
     except ValueError as senseless:
         raise Refused(f"the risk policy {place} makes no sense: {senseless}; {AGAIN}") from None
+    return policy, file.learned_from
 
 
 def policy_of(settings: Settings) -> RiskPolicy:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.core.risk.assessment import PRIORS, TERMS, RiskPolicy
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Refused
 from pipeline.policy import COEFFICIENTS, SETTINGS, policy_of, read_policy, version_of, write_policy
 
-NUMBERS: Any = {name: number / 7 for number, name in enumerate(COEFFICIENTS)}
-POLICY = replace(RiskPolicy(), version="learned-2026-01-01-abcdef01", raise_at=0.4, **NUMBERS)
+NUMBERS = {name: number / 7 for number, name in enumerate(COEFFICIENTS)}
+POLICY = replace(PRIORS.with_coefficients(**NUMBERS), version="learned-2026-01-01-abcdef01", raise_at=0.4)
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
@@ -26,9 +27,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_every_number_of_a_policy_is_in_the_file() -> None:
-    assert set(COEFFICIENTS) | set(SETTINGS) | {"version", "coefficients", "holdout"} == set(
-        RiskPolicy.__dataclass_fields__
-    )
+    fields = {"version", "intercept", "coefficients", "holdout"} | set(SETTINGS)
+    assert fields == set(RiskPolicy.__dataclass_fields__)
+    assert list(PRIORS.named()) == list(COEFFICIENTS)
 
 
 def test_the_settings_name_the_policy_and_the_share_that_is_held_out(tmp_path: Path) -> None:

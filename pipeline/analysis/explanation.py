@@ -14,9 +14,10 @@ from pipeline.core.contract.naming import may_name
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.replay import in_order, retold
 from pipeline.core.risk.alert_text import history, sentence
-from pipeline.core.risk.alerts import issues_of
-from pipeline.core.risk.assessment import RiskPolicy, assess, case_of, contributions, sigmoid
-from pipeline.core.risk.evidence import evidence, known
+from pipeline.core.risk.assessment import RiskPolicy, assess, contributions, sigmoid
+from pipeline.core.risk.evidence import term_evidence
+from pipeline.core.risk.issue_events import issue_events
+from pipeline.core.risk.issue_facts import issues_of, risk_inputs
 from pipeline.core.state.customer import DAY_MS, Contact, Customer
 from pipeline.erasure.erased_customers import check_not_erased
 from pipeline.errors import BadEvent, NotFound
@@ -177,17 +178,17 @@ def _folded(events: Sequence[Event], policy: RiskPolicy) -> Customer:
 
 def _issue(customer: Customer, issue_id: str, events: Sequence[Event], at: int, policy: RiskPolicy) -> IssueRisk:
     contacts = issues_of(customer.contacts)[issue_id]
-    now = assess(case_of(customer, contacts), at, policy)
+    now = assess(risk_inputs(customer, contacts), at, policy)
     logit = log(now.after / (1 - now.after))
-    facts = known(events, issue_id)
+    facts = issue_events(events, issue_id)
     factors = [
         RiskFactor(
             c.term,
-            sentence(c) or "",
+            sentence(c),
             c.value,
             c.logit,
             sigmoid(logit - c.logit),
-            evidence(c.term, facts),
+            term_evidence(c.term, facts),
         )
         for c in contributions(now, policy)
     ]

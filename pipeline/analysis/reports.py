@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.core.contract.moments import instant, milliseconds, to_the_second
-from pipeline.core.measures.effort import EffortTotals, issues
+from pipeline.core.measures.effort import issues
+from pipeline.core.measures.effort_totals import EffortTotals
 from pipeline.core.measures.intervals import Change, compare
 from pipeline.core.measures.shift import PUBLISHED, ShiftTotals
 from pipeline.core.measures.surveys import FOLLOW_UP, Question, Rating, Said, SurveyTotals, newest

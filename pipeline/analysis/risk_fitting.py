@@ -10,9 +10,11 @@ from pipeline.analysis.stored_events import stored
 from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event
+from pipeline.fitting.coefficients import day
+from pipeline.fitting.learned_terms import LearnedTerm
 from pipeline.fitting.observations import Per, Silence, gather
 from pipeline.fitting.reliability import draw
-from pipeline.fitting.risk import Learned, Term, day, learn
+from pipeline.fitting.risk import Learned, learn
 from pipeline.fitting.scoring import BINS
 from pipeline.policy import write_policy
 from pipeline.progress import Meter, silent
@@ -108,7 +110,7 @@ def as_data(learned: Learned) -> dict[str, Any]:
     }
 
 
-def _term(term: Term) -> dict[str, Any]:
+def _term(term: LearnedTerm) -> dict[str, Any]:
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in term._asdict().items()

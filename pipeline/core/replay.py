@@ -10,9 +10,10 @@ from typing import NamedTuple
 from pipeline.core.contract.events import Event, ServiceContact
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import apply, look_again
-from pipeline.core.risk.alerts import evidence_of, issues_of
-from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, contributions
+from pipeline.core.risk.evidence import issue_evidence
 from pipeline.core.risk.inputs import RiskAssessment
+from pipeline.core.risk.issue_facts import issues_of, risk_inputs
 from pipeline.core.risk.messages import Contribution
 from pipeline.core.state.customer import Customer
 from pipeline.core.state.marks import Older
@@ -64,12 +65,12 @@ def scores(events: Sequence[Event], policy: RiskPolicy = PRIORS) -> Iterator[Sco
         if isinstance(event, ServiceContact) and not customer.is_prospect:
             issue = issues_of(customer.contacts).get(event.issue_id)
             if issue is not None:  # None: older than the contacts that are kept
-                now = assess(case_of(customer, issue), milliseconds(event.occurred_at), policy)
+                now = assess(risk_inputs(customer, issue), milliseconds(event.occurred_at), policy)
                 yield Score(
                     event.event_id,
                     event.issue_id,
                     now,
                     contributions(now, policy),
-                    evidence_of(customer, issue),
+                    issue_evidence(customer, issue),
                     any(contact.synthetic for contact in issue),
                 )

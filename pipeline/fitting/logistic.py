@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.fitting.scoring import Floats
 
+FREE = float("inf")
+"""No bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pull:

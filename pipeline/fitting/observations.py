@@ -14,9 +14,9 @@ Rules
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,15 @@ from pipeline.core.contract.events import AlertOutcome, Event, Purchase, Service
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.replay import in_order, retold
 from pipeline.core.risk.alerts import alert_id
-from pipeline.core.risk.assessment import PRIORS, TERMS, assess, case_of, contributions
+from pipeline.core.risk.assessment import assess, regressors
+from pipeline.core.risk.issue_facts import risk_inputs
+from pipeline.core.risk.terms import TERMS
 from pipeline.core.state.customer import DAY_MS, Customer, recency_days, repeat_occasions
 from pipeline.fitting.scoring import Floats
 
 Per = Literal["contact", "issue"]
 """One observation for each contact, or one for each issue, at its last contact."""
 
-_ones: Any = dict.fromkeys(TERMS, 1.0)
-UNIT = replace(PRIORS, **_ones)
-"""A policy whose contributions are the numbers that coefficients are multiplied with."""
 SETTLED_MS = 30 * DAY_MS
 """A contact is the last of its issue when none follows within this time; an action within it is the answer to it."""
 
@@ -60,7 +59,7 @@ class Seen(NamedTuple):
     customer: int
     at: int
     terms: tuple[float, ...]
-    """The number of each of :data:`~pipeline.core.risk.assessment.TERMS`."""
+    """The number of each of :data:`~pipeline.core.risk.terms.TERMS`."""
     recency_days: float
     """Days since the last voluntary purchase."""
     repeats: int
@@ -155,12 +154,11 @@ def _seen(number: int, events: Sequence[Event], bought: list[int]) -> Iterator[S
 
 def _known(number: int, state: Customer, event: ServiceContact, at: int, bought: list[int]) -> Seen:
     issue = [contact for contact in state.contacts if contact.issue_id == event.issue_id]
-    logits = {part.term: part.logit for part in contributions(assess(case_of(state, issue), at, UNIT), UNIT)}
     nothing = float("inf")
     return Seen(
         customer=number,
         at=at,
-        terms=tuple(logits.get(term, 0.0) for term in TERMS),
+        terms=regressors(assess(risk_inputs(state, issue), at)),
         recency_days=(at - max(moment for moment in bought if moment <= at)) / DAY_MS,
         repeats=repeat_occasions(state),
         active_days=recency_days(state),

@@ -5,7 +5,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pipeline.errors import Refused
-from pipeline.fitting.risk import Learned, day
+from pipeline.fitting.coefficients import day
+from pipeline.fitting.risk import Learned
 from pipeline.fitting.scoring import BINS, Class
 
 STYLES = {

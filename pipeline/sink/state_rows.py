@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.core.contract.currencies import to_amount
 from pipeline.core.loyalty.promises import promised
 from pipeline.core.loyalty.satisfaction import share
-from pipeline.core.risk.assessment import ease
+from pipeline.core.risk.issue_facts import ease
 from pipeline.core.state.customer import Answer, Contact, Customer, encode_named, recency_days, repeat_occasions
 from pipeline.core.state.profile import Stated
 

@@ -13,8 +13,7 @@ from pipeline.cli.printing.explanation import _lines
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event, SurveyResponse
 from pipeline.core.fold import Where, step
-from pipeline.core.risk.assessment import PRIORS, TERMS
-from pipeline.core.risk.evidence import RESTS_ON
+from pipeline.core.risk.assessment import PRIORS
 from pipeline.core.state.customer import Customer
 from pipeline.errors import NotFound
 from pipeline.simulate.population import simulated
@@ -71,10 +70,6 @@ def test_at_every_moment_it_says_what_the_alert_said_then(name: str) -> None:
                 assert round(issues[alert.issue_id].churn_risk_0_1, 6) == alert.churn_risk_0_1
                 compared += 1
     assert compared or not customer.alerts
-
-
-def test_every_term_knows_what_it_rests_on() -> None:
-    assert RESTS_ON.keys() == set(TERMS) - {"contract"}
 
 
 def test_before_anything_had_happened_there_is_nothing_to_explain() -> None:

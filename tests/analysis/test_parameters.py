@@ -27,7 +27,7 @@ from tests.core.forecast.test_learned import LEARNED
 from tests.fitting.histories import simulated
 from tests.storing import migrated, store_alerts
 
-POLICY = replace(PRIORS, version="learned-2026-01-01-abcdef01", contact=0.5, raise_at=0.4)
+POLICY = replace(PRIORS.with_coefficients(contact=0.5), version="learned-2026-01-01-abcdef01", raise_at=0.4)
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 

@@ -13,7 +13,8 @@ from pipeline.analysis import stored_events
 from pipeline.analysis.score_history import Scored, score
 from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.replay import in_order, scores
-from pipeline.core.risk.assessment import PRIORS, TERMS
+from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Unreachable
 from pipeline.warehouse.client import Warehouse
 from tests.analysis.alerting import told

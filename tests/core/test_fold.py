@@ -313,8 +313,9 @@ def test_the_contributions_of_an_alert_add_up_to_its_risk() -> None:
 
 
 def test_a_recovery_offsets_less_than_the_failure_added() -> None:
-    assert -PRIORS.recovered < PRIORS.unresolved
-    assert PRIORS.contact + PRIORS.recovered > 0
+    prior = PRIORS.named()
+    assert -prior["recovered"] < prior["unresolved"]
+    assert prior["contact"] + prior["recovered"] > 0
 
 
 @settings(max_examples=examples(1_000), deadline=None)

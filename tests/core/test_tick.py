@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.contract.events import Event, Purchase, ServiceContact
 from pipeline.core.fold import Where, look_again, step, tick
-from pipeline.core.risk.changed_issues import ALL
+from pipeline.core.risk.event_routes import ALL
 from pipeline.core.state.customer import DAY_MS, Customer, encode_state, glance
 from tests.core.histories import CUSTOMER, START, histories
 from tests.examples import examples

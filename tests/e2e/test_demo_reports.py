@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.core.measures.effort import EffortTotals, issues
+from pipeline.core.measures.effort import issues
+from pipeline.core.measures.effort_totals import EffortTotals
 from pipeline.core.measures.shift import ShiftTotals
 from pipeline.core.measures.surveys import SurveyTotals, newest
 from pipeline.simulate.population import CDNOW_END

@@ -22,7 +22,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.fold import TICK, Where, look_again, step
-from pipeline.core.risk.changed_issues import ALL
+from pipeline.core.risk.event_routes import ALL
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, decode_state
 from pipeline.core.state.marks import is_piece

@@ -49,7 +49,7 @@ def test_simulated_customers_give_a_report_a_picture_and_a_policy_that_can_be_re
     policy = read_policy(tmp_path / "policy.json")
     assert policy.version == found["version"]
     assert {term["term"]: term["used"] for term in found["terms"]} == {
-        term["term"]: getattr(policy, term["term"]) for term in found["terms"]
+        term["term"]: policy.named()[term["term"]] for term in found["terms"]
     }
     assert found["compared"]["learned"]["auc"] > found["compared"]["recency"]["auc"]
     assert found["synthetic_contacts"] == found["contacts"]

@@ -1,9 +1,7 @@
 """One observation per contact: what was known then, and what came of it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +10,9 @@ from pipeline.core.contract.events import Event
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
 from pipeline.core.risk.alerts import alert_id
-from pipeline.core.risk.assessment import TERMS, RiskPolicy, assess, case_of, sigmoid
+from pipeline.core.risk.assessment import PRIORS, assess, sigmoid
+from pipeline.core.risk.issue_facts import risk_inputs
+from pipeline.core.risk.terms import TERMS
 from pipeline.core.state.customer import Customer
 from pipeline.fitting.observations import Observations, Per, Silence, gather, observations, typical_gap_days
 from tests.fitting.histories import acted, bought, contacted, on, other, simulated
@@ -122,8 +122,7 @@ def test_the_order_in_which_events_are_read_does_not_show() -> None:
 
 def test_the_numbers_of_the_terms_times_any_coefficients_are_the_products_own_risk() -> None:
     random = Random(4)
-    numbers: Any = {name: random.uniform(-1, 1) for name in ("intercept", *TERMS)}
-    policy = replace(RiskPolicy(), **numbers)
+    policy = PRIORS.with_coefficients(**{name: random.uniform(-1, 1) for name in ("intercept", *TERMS)})
     for events in list(simulated(60, 900, seed=5)):
         state, risks = Customer(customer_id=events[0].customer_id), dict[float, float]()
         for offset, event in enumerate(sorted(events, key=lambda e: (e.occurred_at, e.event_id))):
@@ -131,7 +130,7 @@ def test_the_numbers_of_the_terms_times_any_coefficients_are_the_products_own_ri
             at = milliseconds(event.occurred_at)
             issue = [c for c in state.contacts if c.issue_id == getattr(event, "issue_id", "")]
             if issue:
-                risks[float(at)] = assess(case_of(state, issue), at, policy).after
+                risks[float(at)] = assess(risk_inputs(state, issue), at, policy).after
         for one in gather([events]).seen:
             logit = policy.intercept + sum(
                 value * coefficient for value, coefficient in zip(one.terms, policy.coefficients, strict=True)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.core.risk.assessment import PRIORS, TERMS
+from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Refused
 from pipeline.fitting import logistic
+from pipeline.fitting.coefficients import Part, columns
 from pipeline.fitting.logistic import Pull
 from pipeline.fitting.observations import History, Observations, Seen, Silence, gather, observations, typical_gap_days
-from pipeline.fitting.risk import STRENGTHS, Learned, Part, apart, columns, learn
+from pipeline.fitting.risk import STRENGTHS, Learned, apart, learn
 from pipeline.simulate import population
 from pipeline.simulate.truth import HIDDEN
 from tests.fitting.histories import FIRST_DAY, bought, contacted, other, simulated
@@ -132,7 +134,7 @@ def test_what_is_learned_beats_the_priors_and_the_days_since_the_last_purchase(l
 
 def test_what_no_contact_varies_in_keeps_its_prior(learned: Learned) -> None:
     contact = next(term for term in learned.terms if term.term == "contact")
-    assert contact.used == learned.policy.contact == PRIORS.contact
+    assert contact.used == learned.policy.named()["contact"] == PRIORS.named()["contact"]
     assert "never varies" in contact.note
 
 
@@ -207,7 +209,7 @@ def test_a_sign_that_the_data_contradict_is_held_at_zero_and_said(small: History
     found = learn(with_feature(small, "reopened", against))
     reopened = next(term for term in found.terms if term.term == "reopened")
     assert reopened.learned < -1
-    assert reopened.used == found.policy.reopened == 0
+    assert reopened.used == found.policy.named()["reopened"] == 0
     assert "contradict the sign" in reopened.note
 
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 from math import inf, isfinite
 from typing import Any
 
-from pipeline.core.measures.effort import EffortTotals, OriginEffort, issues
+from pipeline.core.measures.effort import issues
+from pipeline.core.measures.effort_totals import EffortTotals, OriginEffort
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.measures.shift import ShiftTotals
 from pipeline.core.measures.surveys import nps

@@ -15,9 +15,10 @@ from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
 from pipeline.core.measures.effect import Arm, effect
 from pipeline.core.risk.alerts import alert_id
-from pipeline.core.risk.assessment import TERMS as PRODUCT_TERMS
-from pipeline.core.risk.assessment import assess, case_of
+from pipeline.core.risk.assessment import assess
 from pipeline.core.risk.holdout import held_out
+from pipeline.core.risk.issue_facts import risk_inputs
+from pipeline.core.risk.terms import TERMS as PRODUCT_TERMS
 from pipeline.core.state.customer import DAY_MS, Customer
 from pipeline.errors import Refused
 from pipeline.simulate import population
@@ -127,7 +128,7 @@ def test_the_terms_of_the_truth_are_those_of_the_product_counted_independently()
             truth = ISSUES[event.issue_id]
             issue = [contact for contact in state.contacts if contact.issue_id == event.issue_id]
             if len(issue) == truth.contacts:
-                found = assess(case_of(state, issue), milliseconds(event.occurred_at)).values
+                found = assess(risk_inputs(state, issue), milliseconds(event.occurred_at)).values
                 values = dict(zip(PRODUCT_TERMS, found, strict=True))
                 planted = dict(zip(TERMS, truth.values, strict=True))
                 assert log(1 + values["prior_purchases"]) == pytest.approx(planted.pop("prior_purchases"))

@@ -8,7 +8,7 @@ from pipeline.cli.printing import output
 from pipeline.core.contract.currencies import to_amount
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.loyalty.consent import may_survey
-from pipeline.core.risk.assessment import ease
+from pipeline.core.risk.issue_facts import ease
 from pipeline.core.state.customer import Customer, repeat_occasions
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.analysis.holdout_effect import HoldoutEffect
 from pipeline.cli.printing import output
 from pipeline.core.measures.effect import in_words
-from pipeline.core.measures.effort import OriginEffort
+from pipeline.core.measures.effort_totals import OriginEffort
 from pipeline.core.measures.intervals import Change, Estimate
 from pipeline.core.measures.shift import Ratio
 from pipeline.core.measures.surveys import FOLLOW_UP, Nps

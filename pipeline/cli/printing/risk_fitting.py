@@ -8,7 +8,9 @@ from pipeline.analysis import risk_fitting
 from pipeline.cli.printing import output
 from pipeline.cli.printing.tables import Column, prose
 from pipeline.errors import Refused
-from pipeline.fitting.risk import STRENGTHS, Learned, Term, day
+from pipeline.fitting.coefficients import day
+from pipeline.fitting.learned_terms import LearnedTerm
+from pipeline.fitting.risk import STRENGTHS, Learned
 from pipeline.fitting.scoring import BINS
 from pipeline.simulate.truth import HIDDEN
 
@@ -93,7 +95,7 @@ def _coefficients(learned: Learned, *, planted: bool) -> tuple[list[str | Column
     return names, rows
 
 
-def _interval(term: Term) -> str:
+def _interval(term: LearnedTerm) -> str:
     return "" if math.isnan(term.low) else f"{term.low:+.2f} to {term.high:+.2f}"
 
 
@@ -101,7 +103,7 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:+.2f}"
 
 
-def _acting(acting: Term | None) -> str:
+def _acting(acting: LearnedTerm | None) -> str:
     if acting is None:
         return "The desk acted too rarely to say what acting changes."
     sense = "less" if acting.learned < 0 else "more"

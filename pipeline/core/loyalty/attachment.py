@@ -13,7 +13,7 @@ from pipeline.core.loyalty.lifecycle import Lifecycle, occasions_until, within_a
 from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
 from pipeline.core.loyalty.promises import lost_by
 from pipeline.core.loyalty.purchase_metrics import full_price_repeats
-from pipeline.core.risk.assessment import ease
+from pipeline.core.risk.issue_facts import ease
 from pipeline.core.state.customer import Answer, Customer
 
 FORCED: tuple[BindingKind, ...] = ("contractual", "technical", "economic", "situational")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.measures.effort import EffortTotals, IssueEffort, issues, origin_of
+from pipeline.core.measures.effort import IssueEffort, issues, origin_of
+from pipeline.core.measures.effort_totals import EffortTotals
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.state.customer import DAY_MS, Contact, Customer
 from tests.core.histories import histories, replay

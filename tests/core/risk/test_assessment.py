@@ -12,8 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.core.risk.assessment import BASELINE_TERMS, PRIORS, TERMS, RiskPolicy, assess, case_of, contributions
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, contributions
 from pipeline.core.risk.inputs import RiskAssessment
+from pipeline.core.risk.issue_facts import risk_inputs
+from pipeline.core.risk.terms import BASELINE_TERMS, TERMS
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, with_occasion
 from pipeline.core.state.profile import BindingState, Stated
 
@@ -44,7 +46,7 @@ def customer(purchases: int = 1, gap_days: int = 30, ended_days_ago: int = 10) -
 
 def at(who: Customer, issue: list[Contact], moment: int = NOW, policy: RiskPolicy = PRIORS) -> RiskAssessment:
     who.contacts = sorted([*who.contacts, *issue], key=lambda c: c.opened_at)
-    return assess(case_of(who, issue), moment, policy)
+    return assess(risk_inputs(who, issue), moment, policy)
 
 
 WORSE = {
@@ -158,9 +160,9 @@ def test_the_contributions_add_up(purchases: int, transfers: int, solved: bool, 
 def test_a_contract_hides_the_risk_until_its_notice_date() -> None:
     who = customer()
     who.stated = Stated(bindings={"contractual": BindingState(NOW - DAY_MS, "e", NOW + 90 * DAY_MS, NOW + 10 * DAY_MS)})
-    case = case_of(who, [contact()])
+    case = risk_inputs(who, [contact()])
     before, on = assess(case, NOW + 10 * DAY_MS - 1), assess(case, NOW + 10 * DAY_MS)
-    assert logit(on.before) - logit(before.before) == pytest.approx(-PRIORS.contract)
+    assert logit(on.before) - logit(before.before) == pytest.approx(-PRIORS.named()["contract"])
     assert on.after > before.after
 
 
@@ -183,4 +185,4 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_every_term_has_a_coefficient_and_its_sign_is_that_of_the_literature() -> None:
     lowers = {"prior_purchases", "contract", "recovered", "bought_again"}
-    assert {term: getattr(PRIORS, term) < 0 for term in TERMS} == {term: term in lowers for term in TERMS}
+    assert {term: PRIORS.named()[term] < 0 for term in TERMS} == {term: term in lowers for term in TERMS}
