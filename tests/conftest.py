@@ -28,7 +28,7 @@ LONG_FIRST = (
     "questions",
     "erasure",
     "fitting",
-    "commands",
+    "analysis",
 )
 """Folders whose tests take long: begun last, one of their groups would run alone while the other cores wait."""
 

@@ -1,5 +1,6 @@
 """How far a run of the tests is, every half minute: pytest's dots alone do not say what takes long."""
 
+import threading
 import time
 
 import pytest
@@ -12,9 +13,18 @@ class Progress:
 
     def __init__(self, reporter: pytest.TerminalReporter) -> None:
         self._reporter = reporter
-        self._began = self._said = time.monotonic()
+        self._began = time.monotonic()
         self._running: dict[str, float] = {}
         self._ended = 0
+        self._over = threading.Event()
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Begin to say it."""
+        threading.Thread(target=self._say, args=(session,), daemon=True).start()
+
+    def pytest_sessionfinish(self) -> None:
+        """Nobody waits any more."""
+        self._over.set()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A test begins."""
@@ -22,21 +32,22 @@ class Progress:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """A test has ended."""
-        now = time.monotonic()
         self._running.pop(nodeid, None)
         self._ended += 1
-        if now - self._said >= SECONDS:
-            self._said = now
-            self._reporter.ensure_newline()
-            self._reporter.write_line(self.line(now))
 
-    def line(self, now: float) -> str:
-        """What a person wants to know."""
+    def _say(self, session: pytest.Session) -> None:
+        while not self._over.wait(SECONDS):
+            self._reporter.ensure_newline()
+            self._reporter.write_line(self.line(session.testscollected, time.monotonic()))
+
+    def line(self, count: int, now: float) -> str:
+        """What a person wants to know: how many of how many, since when, and what has been running for longest."""
         minutes, seconds = divmod(int(now - self._began), 60)
-        done = f"{self._ended} tests after {minutes}:{seconds:02}"
-        if not self._running:
+        done = f"{self._ended} of {count} tests after {minutes}:{seconds:02}" if count else "the tests are collected"
+        running = list(self._running.items())
+        if not running:
             return done
-        name, since = min(self._running.items(), key=lambda item: item[1])
+        name, since = min(running, key=lambda item: item[1])
         return f"{done}; for {now - since:.0f} s: {name.rpartition('@')[0] or name}"
 
 

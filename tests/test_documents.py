@@ -4,6 +4,8 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import yaml
@@ -20,6 +22,7 @@ from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 SCHEMAS = ROOT / "schemas"
+TESTS = ROOT / "tests"
 
 
 WORDS = 1_300
@@ -83,7 +86,38 @@ def test_the_first_screen_has_exactly_two_commands() -> None:
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     screen = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    assert screen[1].strip() in (ROOT / ".ci/run").read_text()
+    commands = (ROOT / ".ci/run").read_text().partition(screen[1].strip())
+    assert commands[1]
+    assert commands[2].strip() == ".venv/bin/python -m tests --all"
+
+
+def test_every_guarantee_is_held_by_a_quick_test() -> None:
+    """Of what its row names, something runs without ``--all``."""
+    rows = [line.split("|")[1:3] for line in (TESTS / "README.md").read_text().splitlines() if line.startswith("| ")]
+    for guarantee, cell in rows[1:]:
+        if "(soak)" not in cell:
+            assert any(map(_has_a_quick_test, _named(cell))), guarantee
+
+
+def _named(cell: str) -> Iterator[Path]:
+    """The files a cell names: one without a folder lies in that of the file before it, or at the top."""
+    folder = TESTS
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", cell):
+        folder = TESTS / Path(name).parent if "/" in name else folder if (folder / name).exists() else TESTS
+        found = sorted((TESTS / name).glob("test_*.py")) if name.endswith("/") else [folder / Path(name).name]
+        assert all(path.exists() for path in found), name
+        yield from found
+
+
+def _has_a_quick_test(path: Path) -> bool:
+    """Whether a function of tests, or the module, is not marked as one for ``--all`` or for a soak."""
+    module = ast.parse(path.read_text())
+    marked = [ast.unparse(node) for node in module.body if isinstance(node, ast.Assign)]
+    found = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    left_out = {"pytest.mark.extended", "pytest.mark.soak"}
+    return not any(mark.startswith("pytestmark") and "soak" in mark for mark in marked) and any(
+        left_out.isdisjoint(map(ast.unparse, node.decorator_list)) for node in found
+    )
 
 
 def test_every_topic_has_a_schema_an_example_and_rows() -> None:

@@ -68,6 +68,7 @@ def guarded_field(guarded: tuple[Brokers, Guard], tmp_path: Path) -> Iterator[Gu
         made.end()
 
 
+@pytest.mark.extended
 def test_worker_sink_and_commands_work_with_the_right_password(guarded_field: Guarded) -> None:
     with_warehouse(guarded_field)
     running = [guarded_field.worker(), guarded_field.sink()]

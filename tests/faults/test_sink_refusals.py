@@ -133,6 +133,7 @@ def purchases_with(field: Field, text: bytes) -> list[tuple[str, int, int]]:
     return [(PURCHASES, record.partition, record.offset) for record in found]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "step",
     [

@@ -41,6 +41,7 @@ def test_from_one_sink_to_three_and_back_under_traffic_every_row_is_written_once
     assert finished(grown_filled) > 4 * EVENTS
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("instance", "step"),
     [

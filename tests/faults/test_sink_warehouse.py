@@ -38,6 +38,7 @@ def rows_in(field: Field) -> int:
     return int(field.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
 
 
+@pytest.mark.extended
 def test_a_warehouse_killed_twice_under_traffic_holds_every_row_once(grown_filled: Field, embedded: Embedded) -> None:
     grown_filled.worker().wait_ready()
     grown_filled.sink().wait_ready()

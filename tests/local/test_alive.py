@@ -124,12 +124,14 @@ def test_who_is_frozen_is_said_by_status_and_doctor(unread: Unread, names: tuple
         unread.say_of_both(*(f"{name} frozen" for name in names))
 
 
+@pytest.mark.extended
 def test_a_supervisor_that_is_frozen_is_said(unread: Unread) -> None:
     assert unread.process is not None
     with frozen(unread.process.pid):
         unread.say_of_both("supervisor frozen")
 
 
+@pytest.mark.extended
 def test_a_sink_that_refuses_is_said_with_its_reason_and_comes_back_when_the_cause_is_gone(unread: Unread) -> None:
     warehouse = connect(unread.settings_inside)
     warehouse.command("INSERT INTO schema_migrations (number, name, checksum) VALUES (9999, 'later', 'x')")

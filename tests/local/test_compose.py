@@ -170,6 +170,7 @@ exit 1
 """
 
 
+@pytest.mark.extended
 def test_kafka_starts_with_composes_settings_and_its_health_check_sees_it(tmp_path: Path) -> None:
     """Apache's own class makes a configuration of the variables, formats the storage, and the broker starts with it."""
     service = SERVICES["kafka"]

@@ -36,6 +36,7 @@ def records(stack: Stack) -> int:
     return int(stack.rows("SELECT count() AS n FROM raw_purchases")[0]["n"])
 
 
+@pytest.mark.extended
 def test_it_goes_on_where_it_stood_after_every_way_to_stop(stack: Stack, volume: Volume) -> None:
     stack.settings = QUIET
     stack.start()

@@ -4,8 +4,10 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from math import exp, log
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,15 +26,31 @@ from pipeline.errors import Refused
 from pipeline.simulate import population
 from pipeline.simulate.event_senders import simulated as made
 from pipeline.simulate.send import encode
-from pipeline.simulate.truth import HIDDEN, TERMS, IssueTruth
+from pipeline.simulate.truth import HIDDEN, TERMS, IssueTruth, Life
 from pipeline.topics import BY_NAME
 
+pytestmark = pytest.mark.xdist_group("truth")
 DAYS = 730
 HALF_HELD_OUT = replace(HIDDEN, held_out=0.5)
-EVENTS = population.simulated(6_000, DAYS, seed=3, hidden=HALF_HELD_OUT)
-TRUTH = list(population.truth(6_000, DAYS, seed=3, hidden=HALF_HELD_OUT))
-ISSUES = {issue.issue_id: issue for life in TRUTH for issue in life.issues}
 END = "2027-01-01T00:00:00Z"
+
+
+@cache
+def sent() -> list[tuple[str, dict[str, Any]]]:
+    """What 6,000 people do in two years; made when a test asks."""
+    return population.simulated(6_000, DAYS, seed=3, hidden=HALF_HELD_OUT)
+
+
+@cache
+def lived() -> list[Life]:
+    """What nobody sees of them."""
+    return list(population.truth(6_000, DAYS, seed=3, hidden=HALF_HELD_OUT))
+
+
+@cache
+def issues_of_all() -> dict[str, IssueTruth]:
+    """The same of every issue."""
+    return {issue.issue_id: issue for life in lived() for issue in life.issues}
 
 
 def decoded(events: list[tuple[str, dict[str, object]]]) -> dict[str, list[tuple[str, Event]]]:
@@ -52,10 +70,10 @@ def mean(values: list[float]) -> float:
 
 def test_who_leaves_buys_no_more_and_who_stays_is_not_said_to_have_left() -> None:
     last: dict[str, datetime] = {}
-    for topic, event in EVENTS:
+    for topic, event in sent():
         if topic == "purchases":
             last[str(event["customer_id"])] = datetime.fromisoformat(str(event["occurred_at"]))
-    for life in TRUTH:
+    for life in lived():
         assert (life.left_at is None) == (life.because is None)
         assert (life.because == "issue") == any(issue.left for issue in life.issues)
         assert not any(issue.left for issue in life.issues[:-1])
@@ -64,8 +82,8 @@ def test_who_leaves_buys_no_more_and_who_stays_is_not_said_to_have_left() -> Non
 
 
 def test_calls_are_in_the_data_where_the_truth_says_and_for_nobody_who_is_held_out() -> None:
-    called = {str(event["alert_id"]): event for topic, event in EVENTS if topic == "alert-outcomes"}
-    for life in TRUTH:
+    called = {str(event["alert_id"]): event for topic, event in sent() if topic == "alert-outcomes"}
+    for life in lived():
         for issue in life.issues:
             assert issue.alert_id == alert_id(life.customer_id, issue.issue_id)
             told = issue.unaided >= HIDDEN.call_from
@@ -80,20 +98,20 @@ def test_calls_are_in_the_data_where_the_truth_says_and_for_nobody_who_is_held_o
 
 
 def test_a_call_moves_the_logit_by_what_was_planted_and_nothing_else_does() -> None:
-    for issue in ISSUES.values():
+    for issue in issues_of_all().values():
         moved = log(issue.hazard / (1 - issue.hazard)) - log(issue.unaided / (1 - issue.unaided))
         assert moved == pytest.approx(HIDDEN.call if issue.arm == "called" else 0, abs=1e-9)
 
 
 def test_without_an_effect_the_same_people_live_the_same_lives_up_to_their_first_call() -> None:
     other = population.truth(300, DAYS, seed=3, hidden=replace(HALF_HELD_OUT, call=0.0))
-    for with_effect, without in zip(TRUTH, other, strict=False):
+    for with_effect, without in zip(lived(), other, strict=False):
         for one, same in zip(with_effect.issues, without.issues, strict=False):
             assert (one.values, one.unaided, one.arm) == (same.values, same.unaided, same.arm)
 
 
 def test_as_many_leave_as_the_hazards_say_at_every_level_of_hazard() -> None:
-    ranked = sorted(ISSUES.values(), key=lambda issue: issue.hazard)
+    ranked = sorted(issues_of_all().values(), key=lambda issue: issue.hazard)
     size = len(ranked) // 8
     for first in range(0, 8 * size, size):
         some = ranked[first : first + size]
@@ -106,11 +124,11 @@ def test_the_figures_stay_near_the_published_ones() -> None:
     """CEB (domain.md 3): disloyal after low effort 9 %, after high effort 96 %; a recontact multiplies by 2.5."""
     effort = {
         name: sum(getattr(HIDDEN, term) * v for term, v in zip(TERMS, issue.values, strict=True) if term != TERMS[0])
-        for name, issue in ISSUES.items()
+        for name, issue in issues_of_all().items()
     }
-    low = mean([issue.unaided for name, issue in ISSUES.items() if effort[name] == 0])
-    high = mean([issue.unaided for name, issue in ISSUES.items() if effort[name] > 5])
-    once, twice = (mean([i.unaided for i in ISSUES.values() if i.contacts == contacts]) for contacts in (1, 2))
+    low = mean([issue.unaided for name, issue in issues_of_all().items() if effort[name] == 0])
+    high = mean([issue.unaided for name, issue in issues_of_all().items() if effort[name] > 5])
+    once, twice = (mean([i.unaided for i in issues_of_all().values() if i.contacts == contacts]) for contacts in (1, 2))
     assert low == pytest.approx(0.09, abs=0.05)
     assert high == pytest.approx(0.96, abs=0.03)
     assert twice / once == pytest.approx(2.5, abs=0.5)
@@ -119,13 +137,13 @@ def test_the_figures_stay_near_the_published_ones() -> None:
 def test_the_terms_of_the_truth_are_those_of_the_product_counted_independently() -> None:
     """The product's fold and assessment, at the end of the last contact, against the generator's own bookkeeping."""
     checked = 0
-    for customer, events in decoded(EVENTS[: len(EVENTS) // 2]).items():
+    for customer, events in decoded(sent()[: len(sent()) // 2]).items():
         state = Customer(customer_id=customer)
         for offset, (topic, event) in enumerate(events):
             state = step(state, event, Where(topic, offset)).customer
             if not isinstance(event, ServiceContact) or event.stage == "opened":
                 continue
-            truth = ISSUES[event.issue_id]
+            truth = issues_of_all()[event.issue_id]
             issue = [contact for contact in state.contacts if contact.issue_id == event.issue_id]
             if len(issue) == truth.contacts:
                 found = assess(risk_inputs(state, issue), milliseconds(event.occurred_at)).values
@@ -144,8 +162,8 @@ def measured(issues: list[IssueTruth]) -> tuple[Arm, Arm]:
 
 
 def test_the_hold_out_measures_the_planted_effect_within_its_interval() -> None:
-    found = effect(*measured(list(ISSUES.values())))
-    planted = mean([_planted(issue) for issue in ISSUES.values() if issue.arm != "not told"])
+    found = effect(*measured(list(issues_of_all().values())))
+    planted = mean([_planted(issue) for issue in issues_of_all().values() if issue.arm != "not told"])
     assert planted < -0.1
     assert found.difference.low <= planted <= found.difference.high
     assert found.verdict == "acting helped"
@@ -168,7 +186,7 @@ def test_the_effect_is_found_from_alerts_and_purchases_alone() -> None:
     horizon, end = 180 * DAY_MS, milliseconds(datetime(2027, 1, 1, tzinfo=UTC))
     arms: dict[bool, list[bool]] = {True: [], False: []}
     expected: list[float] = []
-    for customer, events in decoded(EVENTS).items():
+    for customer, events in decoded(sent()).items():
         state, told = Customer(customer_id=customer), dict[str, int]()
         for offset, (topic, event) in enumerate(events):
             done = step(state, event, Where(topic, offset))
@@ -180,7 +198,7 @@ def test_the_effect_is_found_from_alerts_and_purchases_alone() -> None:
             if at + horizon <= end:
                 silent = not any(at < moment <= at + horizon for moment in bought)
                 arms[held_out(alert_id(customer, issue_id), 0.5)].append(silent)
-                expected.append(_planted(ISSUES[issue_id]))
+                expected.append(_planted(issues_of_all()[issue_id]))
     treated, untreated = (Arm(len(silent), sum(silent)) for silent in (arms[False], arms[True]))
     found = effect(treated, untreated)
     assert found.verdict == "acting helped"
