@@ -1,4 +1,4 @@
-"""Whom a record names: the one place that knows every way in which a customer's id can be written.
+"""Finds the customers whom a record names: the one place that knows every way to write a customer's id.
 
 What :mod:`~.decode` accepts names its customer in one way. What it rejects may still name somebody, and names
 them for erasure, export, receipt and replay alike:

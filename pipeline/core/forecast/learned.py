@@ -1,4 +1,4 @@
-"""What ``loyalty fit purchases`` learned, as it stands in a file: parameters, how sure they are, and what they rest on.
+"""The parameter file of ``loyalty fit purchases``: parameters, their uncertainty, and the data they rest on.
 
 The file is read strictly: an unknown field, a missing one, a number that makes no sense, or another format is refused,
 never repaired. It holds everything needed to judge the parameters without the data they come from.

@@ -1,4 +1,4 @@
-"""Sums over customers who differ: the two functions in which BG/NBD and MBG/NBD lose their digits when written plainly.
+"""Means over differing customers: the two functions of BG/NBD and MBG/NBD whose plain formulas lose precision.
 
 The expected purchases of a living customer are printed with a 2F1 (Fader, Hardie & Lee 2005, equation 10)::
 

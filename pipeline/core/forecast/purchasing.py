@@ -1,4 +1,4 @@
-"""Will this customer buy again, and how often: BG/NBD and MBG/NBD, one customer at a time.
+"""Forecasts whether and how often one customer will buy again: the models BG/NBD and MBG/NBD.
 
 Both models say: a living customer buys at a rate of their own (gamma: r, alpha), and after a purchase may leave for
 good with a chance of their own (beta: a, b). BG/NBD (Fader, Hardie & Lee 2005, Marketing Science 24(2)) gives a

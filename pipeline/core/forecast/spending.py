@@ -1,4 +1,4 @@
-"""How much a purchase is worth: the Gamma-Gamma model (Fader & Hardie 2013, "The Gamma-Gamma Model of Monetary Value").
+"""The mean value of a purchase: the Gamma-Gamma model (Fader & Hardie 2013, "The Gamma-Gamma Model of Monetary Value").
 
 A customer's baskets vary around a mean of their own; means vary among customers. The observed mean of few purchases is
 therefore pulled towards the population's. Amounts are in the currency they were fitted in. Purchases of zero value do

@@ -1,4 +1,4 @@
-"""Attachment is voluntary, binding is not: two axes, and what it means to be bound without being attached.
+"""Attachment (voluntary), binding (not voluntary), and captive customers, who are bound without being attached.
 
 Only emotional binding counts as attachment, and only what the customer does and says freely is a sign of it: coming
 back unprompted, recommending us, paying the full price, finding it easy. Satisfaction has no part in it: it looks back.

@@ -1,4 +1,4 @@
-"""May this customer be asked? Sending a survey is advertising (BGH, 10 July 2018, VI ZR 225/17): not unbidden."""
+"""Consent to surveys. Sending one is advertising (BGH, 10 July 2018, VI ZR 225/17), which needs consent."""
 
 from pipeline.core.definition import Definition
 from pipeline.core.state.customer import Customer

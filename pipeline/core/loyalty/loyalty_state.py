@@ -1,4 +1,4 @@
-"""The loyalty state of a customer at a moment: a pure function of what is known about them.
+"""The loyalty state of a customer at a moment: a pure function of their state and the policy.
 
 Loyalty starts with the first purchase: a prospect has no loyalty state. Silence changes it without an event, so it is
 not kept but asked: :func:`loyalty` says what holds at ``now``, as far as it is known by all events so far. Purchase

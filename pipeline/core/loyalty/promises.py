@@ -1,4 +1,4 @@
-"""Promises kept: the brand owes loyalty first. Hygiene: a broken promise takes something, a kept one gives nothing."""
+"""Promises to the customer, kept and broken. A broken promise lowers attachment, a kept one does not raise it."""
 
 from collections.abc import Iterator
 from typing import Literal

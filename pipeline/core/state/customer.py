@@ -1,4 +1,4 @@
-"""One customer as the pipeline remembers them, and how that is written to the changelog.
+"""The state of one customer, and its encoding in the changelog.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""Which events a customer's state has counted: the same event twice counts once, however long ago.
+"""Marks of the events that a customer's state has counted: a repeated event counts once, however long ago.
 
 An event is its topic and its id. Of each, 64 bits are kept: a *mark*, which begins with the code of the topic. The
 newest marks stand in the state. When there are :data:`RECENT_IDS`, the older half moves out into *pieces*: records of

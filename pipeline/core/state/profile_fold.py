@@ -1,4 +1,4 @@
-"""Folds what only some sources know: bindings, consent, a programme, who referred them, promises, incentives.
+"""Folds events into the profile of a customer: bindings, consent, a programme, who referred them, promises, incentives.
 
 Everything works with none of it. Each function folds one event into a customer that is being built; which of two
 statements counts is decided by a total order of the statements, so the order of arrival cannot show.
