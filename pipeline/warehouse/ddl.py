@@ -1,4 +1,4 @@
-"""Statements of a migration: the same text for one plain engine and for replicas.
+"""Statements of a migration, from the same text for one server and for replicas.
 
 The files say what a table is, not where it lives. With a cluster's name a statement is expanded when it is applied:
 

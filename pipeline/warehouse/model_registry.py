@@ -1,4 +1,4 @@
-"""Versions of parameters on record: whatever carries a version, an analyst finds its numbers in the warehouse.
+"""The registry of model versions: for every version that a row names, the warehouse holds its parameters.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""Which columns of our tables are ours: those that a migration names. Whoever adds others keeps them.
+"""The columns of our tables that our migrations made. Columns that somebody else added are left alone.
 
 A row is inserted by the names of our columns, so a column that somebody added, wherever and of whatever kind, has its
 default there.
