@@ -1,4 +1,4 @@
-"""The first pass over a file: every row is read, nothing is sent, and what does not fit is written down.
+"""The first pass over a file: reads every row, sends nothing, and writes the rows that do not fit into a file.
 
 The same pass decides whether anything is sent at all, so a file that is cut off at its end costs nothing.
 """
@@ -40,7 +40,7 @@ class Checked:
     rejected: int = 0
     """Rows, or orders, that do not fit."""
     refunds: int = 0
-    """Refunds beside them."""
+    """Refunds, which are not counted among them."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many rows the mapping leaves out, for each of its conditions."""
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
