@@ -1,4 +1,4 @@
-"""The embedded ClickHouse engine: one data directory, one process, many statements side by side.
+"""The embedded ClickHouse engine: one data directory, one process, many concurrent statements.
 
 Rules
 -----

@@ -1,8 +1,9 @@
 """The warehouse on one machine: ClickHouse's HTTP protocol on loopback over the embedded engine.
 
-The sink, ``curl``, analysts' clients and Grafana speak to it as to a server. What embedded mode cannot do (users,
-quotas, replication) is left out, not imitated: credentials are accepted and ignored, so it must stay on loopback.
-A web page in the user's browser is kept out by checking ``Host`` and ``Origin``.
+The sink, ``curl`` and the clients of analysts use it like a server. What embedded mode cannot do (users, quotas,
+replication, ClickHouse's own compression, newer versions of the Native format) is left out, not imitated: credentials
+are accepted and ignored, so it must stay on loopback. A web page in the user's browser is kept out by checking ``Host``
+and ``Origin``.
 """
 
 import asyncio
