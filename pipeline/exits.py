@@ -1,4 +1,4 @@
-"""How a process of ours ends: every exit code, with the one thing it means.
+"""Exit codes: how a process ends, each code with one meaning.
 
 Whoever supervises restarts what ends; a code tells the supervisor whether another start helps, and a person where to
 look. Only :func:`leave` and :func:`end_process` end a process of ours. The table in `deploy/README.md` is held to this
