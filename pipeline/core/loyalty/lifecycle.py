@@ -62,7 +62,7 @@ def occasions_until(customer: Customer, now: int) -> int:
 
 
 def incentive_days(customer: Customer) -> int:
-    """The days with a voluntary purchase that had an incentive, as bits in the places of those of the occasions."""
+    """The days with a voluntary purchase that had an incentive, as bits in the places of the occasions."""
     stated = customer.stated
     if stated is None or not stated.incentives:
         return 0
