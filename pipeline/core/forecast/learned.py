@@ -62,7 +62,7 @@ class SpendFit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     frequency_spend_correlation: Annotated[float, Meta(ge=-1, le=1)] | None
 
 
-class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ForecastByRepeats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Customers with as many repeat occasions, and their average occasions in the hold-out."""
 
     repeat_occasions: Text
@@ -79,7 +79,7 @@ class HoldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     until: date
     buyers: Count
     occasions: Count
-    rows: list[Row]
+    rows: list[ForecastByRepeats]
     auc: dict[str, Share]
     auc_difference_95: tuple[float, float]
     """Interval of the AUC of expected purchases minus that of recency."""
