@@ -14,7 +14,7 @@ from pipeline.core.loyalty.attachment import Attachment, Captivity, InForce, att
 from pipeline.core.loyalty.consent import may_survey
 from pipeline.core.loyalty.lifecycle import Lifecycle, Rhythm, lifecycle, rhythm
 from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
-from pipeline.core.loyalty.promises import Promises, promises
+from pipeline.core.loyalty.promises import PromiseCounts, promises
 from pipeline.core.loyalty.purchase_metrics import (
     Incentives,
     cross_sold,
@@ -63,7 +63,7 @@ class Loyalty(Struct, frozen=True, kw_only=True):
     cross_sold: int
     referred_by: str | None
     referrals: int
-    promises: Promises
+    promises: PromiseCounts
     bindings: list[InForce]
     attachment: Attachment
     captivity: Captivity

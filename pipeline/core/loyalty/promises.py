@@ -12,7 +12,7 @@ from pipeline.core.state.customer import Contact, Customer
 Verdict = Literal["kept", "late", "missed", "open", "needless"]
 
 
-class Promises(Struct, frozen=True):
+class PromiseCounts(Struct, frozen=True):
     """Promises to one customer: about contacts that are remembered, and deliveries ever."""
 
     promises_kept: int
@@ -26,11 +26,11 @@ class Promises(Struct, frozen=True):
         return self.promises_late + self.promises_missed
 
 
-def promises(customer: Customer, now: int) -> Promises:
+def promises(customer: Customer, now: int) -> PromiseCounts:
     """The promises made to a customer, as they stand at ``now``."""
     verdicts = [judged(*made, now) for contact in customer.contacts for made in promised(contact)]
     stated = customer.stated
-    return Promises(
+    return PromiseCounts(
         verdicts.count("kept") + (stated.deliveries_on_time if stated else 0),
         verdicts.count("late") + (stated.deliveries_late if stated else 0),
         verdicts.count("missed"),
