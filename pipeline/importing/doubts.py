@@ -60,7 +60,7 @@ class Columns:
         ]
 
 
-class Customers:
+class CustomerSpellings:
     """Looks at the ids of customers: placeholders, whole numbers written as floats, one id in several spellings."""
 
     def __init__(self) -> None:
