@@ -80,15 +80,15 @@ def view_of(statement: str) -> View | None:
     """
     if not re.match(r"CREATE MATERIALIZED VIEW\b", statement):
         return None
-    found = _VIEW.match(statement)
-    sources = re.findall(r"\b(?:FROM|(?<!ARRAY )JOIN)\s+(\(|[\w.]+)", found["query"]) if found else []
-    if found is None or len(sources) != 1 or sources[0] == "(":
+    match = _VIEW.match(statement)
+    sources = re.findall(r"\b(?:FROM|(?<!ARRAY )JOIN)\s+(\(|[\w.]+)", match["query"]) if match else []
+    if match is None or len(sources) != 1 or sources[0] == "(":
         begin = " ".join(statement.split())[:60]
         raise Refused(
             f"a migration holds a materialized view that cannot be filled: {begin!r}. Nothing was changed; write it "
             "as CREATE MATERIALIZED VIEW name TO table AS a query that reads one table"
         )
-    return View(found["view"], found["target"], sources[0], found["query"])
+    return View(match["view"], match["target"], sources[0], match["query"])
 
 
 def plan(warehouse: Warehouse, view: View, quiet: Callable[[], None]) -> None:

@@ -113,10 +113,10 @@ def _unreachable(address: str) -> Unreachable:
 
 
 def _code(message: str) -> int:
-    found = re.search(r"Code: (\d+)", message)
-    return int(found.group(1)) if found else 0
+    match = re.search(r"Code: (\d+)", message)
+    return int(match.group(1)) if match else 0
 
 
 def _one_line(message: str) -> str:
-    found = re.search(r"Code: \d+\. DB::Exception: (.*?)(?: \(for url .*)?$", message, re.DOTALL)
-    return " ".join((found.group(1) if found else message).split())
+    match = re.search(r"Code: \d+\. DB::Exception: (.*?)(?: \(for url .*)?$", message, re.DOTALL)
+    return " ".join((match.group(1) if match else message).split())

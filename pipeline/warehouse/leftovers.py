@@ -50,8 +50,8 @@ def removed(warehouse: Warehouse, tables: Collection[str], seconds: float = SECO
         left = _gone(warehouse, asked, seconds)
     finally:
         for table, before in changed.items():
-            said = f"MODIFY SETTING old_parts_lifetime = {before}" if before else "RESET SETTING old_parts_lifetime"
-            warehouse.command(f"ALTER TABLE {quoted(table)} {said}")
+            change = f"MODIFY SETTING old_parts_lifetime = {before}" if before else "RESET SETTING old_parts_lifetime"
+            warehouse.command(f"ALTER TABLE {quoted(table)} {change}")
     return OnDisk(len(left), int(warehouse.value(_DETACHED, asked)))
 
 

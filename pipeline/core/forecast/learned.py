@@ -107,15 +107,15 @@ class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def purchase_model(self, leaving: Leaving) -> PurchaseModel:
         """One of the two purchase models."""
-        found = next(fit.parameters for fit in self.purchases if fit.model is leaving)
-        return PurchaseModel(leaving=leaving, r=found.r, alpha=found.alpha, a=found.a, b=found.b)
+        fitted = next(fit.parameters for fit in self.purchases if fit.model is leaving)
+        return PurchaseModel(leaving=leaving, r=fitted.r, alpha=fitted.alpha, a=fitted.a, b=fitted.b)
 
     def spend_model(self) -> SpendModel | None:
         """The spend model, if spend was looked at."""
         if self.spend is None:
             return None
-        found = self.spend.parameters
-        return SpendModel(p=found.p, q=found.q, gamma=found.gamma)
+        fitted = self.spend.parameters
+        return SpendModel(p=fitted.p, q=fitted.q, gamma=fitted.gamma)
 
 
 def encode(learned: Learned) -> bytes:

@@ -97,7 +97,7 @@ def _reach(own: float, other: float, edge: float) -> float:
 @lru_cache
 def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
     """Nodes in -1..1 and their weights, by Newton's method on the Legendre polynomial."""
-    found = []
+    nodes = []
     for i in range(count):
         x, slope = cos(pi * (i + 0.75) / (count + 0.5)), 1.0
         for _ in range(8):
@@ -106,5 +106,5 @@ def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
                 before, here = here, ((2 * n - 1) * x * here - (n - 1) * before) / n
             slope = count * (x * here - before) / (x * x - 1)
             x -= here / slope
-        found.append((x, 2 / ((1 - x * x) * slope * slope)))
-    return tuple(found)
+        nodes.append((x, 2 / ((1 - x * x) * slope * slope)))
+    return tuple(nodes)

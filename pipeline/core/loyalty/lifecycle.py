@@ -41,17 +41,17 @@ def rhythm(customer: Customer, now: int, norms: Norms = PRIORS) -> Rhythm | None
     return Rhythm(repeats, recency, now // DAY_MS - last, gap)
 
 
-def lifecycle(found: Rhythm | None, under_contract: bool = False, norms: Norms = PRIORS) -> Lifecycle:
+def lifecycle(own_rhythm: Rhythm | None, under_contract: bool = False, norms: Norms = PRIORS) -> Lifecycle:
     """Where in their life with us a customer is; under a contract in force, silence says nothing."""
-    if found is None:
+    if own_rhythm is None:
         return "prospect"
-    if found.repeat_occasions == 0 and found.silence_in_gaps < norms.rest_at_gaps:
+    if own_rhythm.repeat_occasions == 0 and own_rhythm.silence_in_gaps < norms.rest_at_gaps:
         return "new"
     if under_contract:
         return "active"
-    if found.silence_in_gaps >= norms.lapse_at_gaps:
+    if own_rhythm.silence_in_gaps >= norms.lapse_at_gaps:
         return "lapsed"
-    if found.silence_in_gaps >= norms.rest_at_gaps:
+    if own_rhythm.silence_in_gaps >= norms.rest_at_gaps:
         return "at rest"
     return "active"
 

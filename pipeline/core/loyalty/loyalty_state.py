@@ -77,17 +77,17 @@ def loyalty(customer: Customer, now: int, norms: Norms = PRIORS, referrals: int 
 
     ``referrals`` is how many others name this customer as the one who recommended us.
     """
-    found = rhythm(customer, now, norms)
-    if found is None:
+    own_rhythm = rhythm(customer, now, norms)
+    if own_rhythm is None:
         return None
     kept, bindings, stated = promises(customer, now), in_force(customer, now), customer.stated
-    life = lifecycle(found, any(binding.kind == "contractual" for binding in bindings), norms)
+    life = lifecycle(own_rhythm, any(binding.kind == "contractual" for binding in bindings), norms)
     attached = attachment(customer, now, life, kept.broken, referrals, norms)
     bound = captivity(bindings, attached.attachment, now, norms)
     return Loyalty(
         norms_version=norms.version,
         lifecycle=life,
-        rhythm=found,
+        rhythm=own_rhythm,
         standing=_standing(customer, now, norms),
         days_since_last_purchase=days_since_last_purchase(customer, now),
         purchases=customer.purchases,
