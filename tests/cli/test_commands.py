@@ -74,7 +74,8 @@ PAGES = [page for page in ROOT.rglob("*.md") if ".venv" not in page.parts and pa
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
     for line in re.findall(r"`\s*loyalty ([^`]+?)`", page.read_text()):
-        words, command = line.split(), ROOT_COMMAND
+        words = line.split()
+        command: Any = ROOT_COMMAND
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
         assert command is not ROOT_COMMAND, f"loyalty {line}"
