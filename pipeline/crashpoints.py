@@ -1,4 +1,4 @@
-"""Places at which a test can end the process without a word, to see that the order of steps keeps its promises.
+"""Crash points: places where a test can kill the process, to prove that the order of steps keeps its guarantees.
 
 ``CRASH_AT=name:n`` in the environment kills the process (SIGKILL) when it comes through the place ``name`` for the
 ``n``-th time. Without the variable a place costs one comparison.

@@ -1,4 +1,4 @@
-"""Every failure this package raises on purpose, and whose fault it is.
+"""Errors that this package raises on purpose, sorted by whose fault they are.
 
 ::
 
@@ -10,7 +10,7 @@
     ├── NotFound      the caller's: there is no such customer, alert, or dead letter
     └── NobodyReads   nobody's: whoever read our answer has seen enough
 
-What the operating system refuses (:func:`of_system`) is Transient where space or time mends it, and else Refused.
+What the operating system refuses (:func:`of_system`) is Transient where space or time fixes it, and otherwise Refused.
 Anything else that is raised is a bug, and a bug stops the process.
 """
 

@@ -1,8 +1,8 @@
-"""How a process of ours ends: every exit code, with the one thing it means.
+"""Exit codes: how a process ends, each code with one meaning.
 
-Whoever supervises restarts what ends; a code tells the supervisor whether another start helps, and a person where to
-look. Only :func:`leave` and :func:`end_process` end a process of ours. The table in `deploy/README.md` is held to this
-one. A process that a signal ends has no code of its own.
+A supervisor restarts what ends; the code tells it whether another start helps, and tells a person where to look. Only
+:func:`leave` and :func:`end_process` end a process of ours. The table in `deploy/README.md` is held to this one. A
+process that a signal ends has no code of its own.
 """
 
 import os
@@ -19,20 +19,20 @@ class Exit(IntEnum):
 
     def __new__(cls, code: int, meaning: str) -> "Exit":
         """A code with its meaning."""
-        made = int.__new__(cls, code)
-        made._value_ = code
-        made.meaning = meaning
-        return made
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
 
     OK = 0, "done, or stopped when told to"
-    FAILED = 1, "what was asked is not so: a check found something, or there is no such thing"
-    USAGE = 2, "the command was written in a way that it does not know"
-    AWAY = 3, "a service is away, or somebody else goes first; the same again helps"
-    REFUSED = 4, "an operator is needed; the last line says what for"
-    CRASHED = 70, "something unforeseen; nothing that was not durable is committed, and another start reads it again"
+    FAILED = 1, "the answer is no: a check failed, or the thing asked for does not exist"
+    USAGE = 2, "wrong usage of the command"
+    AWAY = 3, "a service is unavailable, or another process must finish first; run the same again"
+    REFUSED = 4, "an operator is needed; the last log line says why"
+    CRASHED = 70, "an unexpected error; only durable work was committed, and another start repeats the rest"
     STUCK = 71, "a worker stood still and ended itself"
-    FROZEN = 72, "a worker was frozen so long that another may have its partitions"
-    UNREPLAYABLE = 73, "the records of customer-states cannot be put into a worker's store"
+    FROZEN = 72, "a worker was frozen for so long that another may hold its partitions"
+    UNREPLAYABLE = 73, "a worker cannot load the records of customer-states into its store"
     INTERRUPTED = 130, "Ctrl-C"
 
 
@@ -47,7 +47,7 @@ def leave(code: Exit | int | str | None) -> NoReturn:
 
 
 def end_process(code: Exit) -> NoReturn:
-    """End the process here, from any thread, without what Python does at an end; say the reason before."""
-    with suppress(OSError, ValueError):  # nobody may read what we said
+    """End the process here, from any thread, without Python's own shutdown; print the reason before."""
+    with suppress(OSError, ValueError):  # nobody may be reading our output any more
         sys.stderr.flush()
     os._exit(code)

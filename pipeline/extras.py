@@ -1,4 +1,4 @@
-"""What can be installed in addition, and the command that does, in a checkout as well as beside a wheel."""
+"""Optional libraries, and the command that installs them, for a checkout and for a wheel."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that only their owner can read unless they are meant for others."""
+"""Writes files whole or not at all, readable by their owner alone unless they are meant for others."""
 
 import os
 import tempfile

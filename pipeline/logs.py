@@ -84,7 +84,7 @@ def make_unfailing(*names: str) -> None:
             setattr(sys, name, Unfailing(lambda stream=stream: stream))  # type: ignore[misc]
 
 
-class Repeats:
+class RepeatedMessages:
     """Counts lines of a kind, a minute at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,7 +113,7 @@ class Repeats:
 def configure(process: str) -> None:
     """Set up logging for a process; library loggers below WARNING stay silent."""
     make_unfailing("stderr")
-    repeats = Repeats()
+    repeats = RepeatedMessages()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_AsJson())
     handler.addFilter(_Sparing(repeats))
@@ -141,7 +141,7 @@ def errors_only() -> None:
 Event = MutableMapping[str, Any]
 
 
-def _sparing(repeats: Repeats) -> Callable[[Any, str, Event], Event]:
+def _sparing(repeats: RepeatedMessages) -> Callable[[Any, str, Event], Event]:
     def spare(_logger: Any, level: str, event: Event) -> Event:
         said = repeats.admit((level, event.get("event"))) if level != "critical" else {}
         if said is None:
@@ -155,7 +155,7 @@ def _sparing(repeats: Repeats) -> Callable[[Any, str, Event], Event]:
 class _Sparing(logging.Filter):
     """The same for libraries. A kind is a logger, a level and the text without its numbers."""
 
-    def __init__(self, repeats: Repeats) -> None:
+    def __init__(self, repeats: RepeatedMessages) -> None:
         super().__init__()
         self._repeats = repeats
 

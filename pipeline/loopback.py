@@ -1,4 +1,4 @@
-"""Connections within this machine: straight, past every proxy, and never to themselves.
+"""Connections within this machine: direct, without any proxy, and never to themselves.
 
 A port from the range of outgoing connections (32768 and up on Linux) may be given to our own connection while nobody
 listens on it. TCP then connects it to itself: it looks as if somebody answered, and whoever wants to listen there finds

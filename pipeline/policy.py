@@ -1,4 +1,4 @@
-"""The file that carries a risk policy from where it was learned to where it is used.
+"""The risk policy file: written by the command that learned it, read by the worker that uses it.
 
 One JSON object: what it is, a version that follows from its numbers, every coefficient, every other number of the
 policy, and what it was learned from. It is read strictly: a number that is missing, unknown or senseless is refused

@@ -1,4 +1,4 @@
-"""The values that everybody passes around: records of the log, slices of them, dead letters, and their counts."""
+"""Types that all rooms share: records of the log, slices of records, dead letters, and results of folding."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

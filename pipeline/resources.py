@@ -1,6 +1,6 @@
 """Files that travel with the package: schemas, migrations, sample data, the jar lock.
 
-In a wheel the top-level ``schemas`` folder lies inside the package; in a checkout it lies beside it.
+In a wheel the top-level ``schemas`` folder lies inside the package; in a checkout it lies next to it.
 """
 
 from importlib.resources import files

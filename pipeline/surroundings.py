@@ -1,4 +1,4 @@
-"""What a process is started in, made harmless before anything else happens: variables, streams, terminals, limits.
+"""Makes the environment of a process harmless before anything else runs: variables, streams, terminals, limits.
 
 Rules
 -----

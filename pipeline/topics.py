@@ -82,7 +82,7 @@ DEAD_LETTERS = Topic(
 )
 SUPPRESSED = Topic(name="suppressed", role="list", schema="suppression.v1", compacted=True)
 """Who was erased, by the SHA-256 of the id. The list stands in every partition: a foreign producer may put a customer's
-events into any, and another customer's events may name them; so the worker of every partition has to heed it."""
+events into any, and another customer's events may name them; so the worker of every partition has to apply it."""
 
 INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)
 TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS, SUPPRESSED)

@@ -1,4 +1,4 @@
-"""Threads that must live as long as their process, all in one place.
+"""Threads that must live as long as their process: each ends it with a reason, or starts again.
 
 Rules
 -----

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import watched
 from pipeline.exits import Exit
-from pipeline.logs import PER_MINUTE, Repeats
+from pipeline.logs import PER_MINUTE, RepeatedMessages
 from tests.stacks import eventually, free_ports
 
 FAILURES: list[Callable[[], BaseException]] = [
@@ -143,7 +143,7 @@ def test_a_reader_that_stops_reading_holds_nobody_up() -> None:
 
 def test_of_one_kind_of_line_a_few_are_written_in_a_minute_and_the_rest_is_counted() -> None:
     now = [0.0]
-    repeats = Repeats(lambda: now[0])
+    repeats = RepeatedMessages(lambda: now[0])
     said = [repeats.admit("away") for _ in range(500)]
     assert said[: PER_MINUTE - 1] == [{}] * (PER_MINUTE - 1)
     assert "repeated" in (said[PER_MINUTE - 1] or {})

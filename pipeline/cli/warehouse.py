@@ -58,11 +58,17 @@ def status(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
 
 @commands.command("dictionary", epilog=example("loyalty warehouse dictionary > dictionary.md"))
-def dictionary(data_dir: DataDir = None) -> None:
+def dictionary(
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Print instead which table feeds which view, as text of 80 columns.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
     """Print every table, view and column with its meaning, as a page in Markdown."""
     from pipeline.operations import schema
 
-    typer.echo(schema.described(settings_of(data_dir, running=True)), nl=False)
+    settings = settings_of(data_dir, running=True)
+    typer.echo(schema.drawn(settings) if picture else schema.described(settings), nl=False)
 
 
 @commands.command("parameters", epilog=example("loyalty warehouse parameters fit/parameters.json"))

@@ -155,6 +155,6 @@ def remember_list(settings: Settings, id_: str) -> None:
 def skip(settings: Settings, gone: Iterable[Gone]) -> None:
     """Let the workers go on behind records that are gone.
 
-    The notes of the commits go too: then more alerts are compared with the states, and nothing else.
+    What the commits said besides the offset goes too: then more alerts are compared with the states, and nothing else.
     """
     commit(settings, "worker", [TopicPartition(settings.topic(g.topic), g.partition, g.below) for g in gone])

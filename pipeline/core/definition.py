@@ -1,4 +1,4 @@
-"""The product's words: every term the command line, the schemas and the dashboards use has one meaning, with a version.
+"""Definitions of the product's terms: each has one meaning, with a version, for commands, schemas and dashboards.
 
 A module that defines a term lists it in a tuple named ``DEFINITIONS``. When a meaning
 changes, its version goes up and the old one stays in the changelog, so that a figure can be compared with last year's.

@@ -1,4 +1,4 @@
-"""The fold: a customer and an event go in, the customer after it comes out.
+"""The fold: takes a customer and an event, and returns the customer after that event.
 
 ``step`` never changes what it is given. ``apply`` is its first half for who folds many events into a customer of their
 own: it changes that customer in place, and nothing where it raises.

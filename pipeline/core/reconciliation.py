@@ -1,4 +1,4 @@
-"""What the desk was told that the state may not know of, and how the two are brought together again.
+"""Reconciles alerts that were already sent with a state that is behind them.
 
 Alerts are told before the state that remembers them. After a crash between the two, or when everything is folded again
 from the start, the log of alerts is ahead of the state. Then:

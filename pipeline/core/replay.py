@@ -1,4 +1,4 @@
-"""A customer's history told again, event by event: what was known after each, and the churn risk after each contact.
+"""Replays a customer's history event by event: what was known after each, and the churn risk after each contact.
 
 The events are folded in the order of their own time, by the worker's own fold. Where they arrived in another order,
 this is what would have been known had they come in time; the last word is the same.

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import files
-from pipeline.core.forecast.learned import HoldOut, Learned, Money, PurchaseFit, Rates, Row, SpendFit, decode, encode
+from pipeline.core.forecast.learned import (
+    ForecastByRepeats,
+    HoldOut,
+    Learned,
+    Money,
+    PurchaseFit,
+    Rates,
+    SpendFit,
+    decode,
+    encode,
+)
 from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.core.forecast.spending import SpendModel
 from pipeline.errors import Refused
@@ -155,7 +165,7 @@ def _hold_out(cut: Split, assessment: Assessment) -> HoldOut:
         buyers=int((cut.later > 0).sum()),
         occasions=int(cut.later.sum()),
         rows=[
-            Row(
+            ForecastByRepeats(
                 repeat_occasions=group.repeat,
                 customers=group.customers,
                 actual=group.actual,

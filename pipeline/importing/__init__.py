@@ -1,5 +1,5 @@
-"""A firm's history, out of its files, into events.
+"""Imports a firm's history from files as events.
 
 Two passes: the first reads everything and sends nothing (``checking``), the second sends what fits (``sending``) and
-notes beside the file how far the broker has confirmed it (``note``).
+notes in a file next to the input how far the broker has confirmed it (``note``).
 """

@@ -1,4 +1,4 @@
-"""The first pass over a file: every row is read, nothing is sent, and what does not fit is written down.
+"""The first pass over a file: reads every row, sends nothing, and writes the rows that do not fit into a file.
 
 The same pass decides whether anything is sent at all, so a file that is cut off at its end costs nothing.
 """
@@ -16,7 +16,7 @@ import orjson
 from pipeline.core.contract.events import Event, Purchase
 from pipeline.errors import BadEvent, Refused
 from pipeline.files import Growing
-from pipeline.importing.doubts import Columns, Customers
+from pipeline.importing.doubts import Columns, CustomerSpellings
 from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats, content_key
 from pipeline.importing.plan import Plan
@@ -40,7 +40,7 @@ class Checked:
     rejected: int = 0
     """Rows, or orders, that do not fit."""
     refunds: int = 0
-    """Refunds beside them."""
+    """Refunds, which are not counted among them."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many rows the mapping leaves out, for each of its conditions."""
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -103,7 +103,7 @@ class _Pass:
     def __init__(self, plan: Plan, maker: Maker, repeats: Repeats, file_bytes: int) -> None:
         self.checked = Checked()
         self._plan, self._maker, self._repeats = plan, maker, repeats
-        self._columns, self._customers, self._apart = Columns(plan), Customers(), Apart(plan, file_bytes)
+        self._columns, self._customers, self._apart = Columns(plan), CustomerSpellings(), Apart(plan, file_bytes)
 
     def rows(self, file: File) -> Iterator[Row]:
         """The rows of the file, looked at on the way."""

@@ -1,4 +1,4 @@
-"""Rows out of CSV and TSV files as databases, shops and spreadsheets write them.
+"""Reads rows of CSV and TSV files as databases, shops and spreadsheets write them.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""What looks as if it were meant otherwise: said beside the result, never decided."""
+"""Warnings about a file whose mapping is probably wrong; they are printed with the result and change nothing."""
 
 import re
 import unicodedata
@@ -51,7 +51,7 @@ class Columns:
         return sorted(self._wanted)
 
     def warnings(self) -> list[str]:
-        """A column that looks like currencies beside a constant one."""
+        """Warnings about columns that look like currencies although the mapping names a constant one."""
         return [
             f"every amount is taken as {self._constant}, but the column {column} looks like currencies "
             f"({', '.join(sorted(values)[:5])}); write currency = {column!r} if it is"
@@ -60,7 +60,7 @@ class Columns:
         ]
 
 
-class Customers:
+class CustomerSpellings:
     """Looks at the ids of customers: placeholders, whole numbers written as floats, one id in several spellings."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Rows as the bytes of an event, through the same decoder that a worker uses, so with the same reasons."""
+"""Turns rows into the bytes of events, checked by the decoder of the worker, so with the same reasons for rejection."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""Which row is which event, when a file has no ids of its own.
+"""Event ids for files that have none.
 
-The id is made of what stands in the row, and of the how-manieth row with the same content it is. So two identical rows
-stay two events, the same file gives the same ids again, and rows may be sorted anew.
+The id is made of the content of the row, and of its number among the rows with the same content. So two identical rows
+stay two events, the same file gives the same ids again, and rows may be sorted again.
 
 Counting how often every content came would take memory without a bound. A first pass over the file therefore only
 marks contents in a table of bits (a Bloom filter); those that may have come before are counted in the second pass. Some

@@ -24,7 +24,7 @@ from pipeline.importing.plan import Condition, FileForm, Identity, Order, Plan, 
 T = TypeVar("T")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 EXAMPLES = ("shopify_orders", "zendesk_tickets")
-"""Mappings of files that widely used systems export; one for each kind of event stands beside them."""
+"""Mappings for exports of widely used systems; there is one for each kind of event as well."""
 
 
 def example(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a mapping can be meant: what contradicts itself, or would say nothing, is refused before any row is read."""
+"""Checks whether a mapping makes sense: contradictions and useless options are refused before any row is read."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Texts of moments, in UTC.
+"""Converts texts into moments in UTC.
 
 Rules
 -----

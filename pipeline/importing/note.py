@@ -1,4 +1,4 @@
-"""How far a file was imported: a note beside it, so that an import that was killed goes on where it was.
+"""The progress of an import, in a file next to the input: an import that was killed continues where it was.
 
 Rules
 -----

@@ -1,7 +1,7 @@
-"""Numbers as people and programs write them, exactly: 1.234,50 and 1 234,50 € and (49.90) and 49,90-.
+"""Parses numbers as people and programs write them, exactly: 1.234,50 and 1 234,50 € and (49.90) and 49,90-.
 
 Nothing is guessed: the mapping says the decimal mark, what may stand between thousands, and which mark of money may
-stand beside the number. A minus may stand before or behind, or be a pair of brackets: nothing else can be meant by it.
+stand next to the number. A minus may stand before or behind, or be a pair of brackets: nothing else can be meant by it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Rows out of files, one at a time: CSV, JSON lines, and Parquet as JSON lines made by the embedded engine.
+"""Reads rows of files one at a time: CSV, JSON lines, and Parquet as JSON lines made by the embedded engine.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""The second pass: what fits is sent, and what of it the log has already is not sent again.
+"""The second pass over a file: sends accepted rows, and does not send again what the log already has.
 
 1. what was sent after the last note is looked up in the log
 2. rows are sent in pieces, each record saying which import and which row it is

@@ -1,4 +1,4 @@
-"""Rows as what one event is made of: a row, or the rows of one order; without those that the mapping leaves out.
+"""Groups rows into units of one event: a row, or the rows of one order; without rows that the mapping excludes.
 
 Rules
 -----

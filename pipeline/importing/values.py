@@ -1,4 +1,4 @@
-"""What stands in a cell, as the value of a field. What cannot be read is left as it is: the decoder says what is wrong.
+"""Converts a cell into the value of a field. A cell that cannot be read stays as it is: the decoder reports the reason.
 
 Only a moment and an amount are rejected here: the decoder sees the one in UTC and the other with a decimal point.
 """

@@ -1,1 +1,1 @@
-"""Kafka and the warehouse as child processes: the one-command stack."""
+"""The one-command stack: Kafka, the warehouse, worker and sink as child processes on one machine."""

@@ -2,7 +2,7 @@
 
 No path of this machine stands in its configuration or its options. ``server.properties`` is Latin-1 with escapes,
 ``log.dirs`` ends at a comma, a class path at a colon. The broker runs in its data directory instead, and all its paths
-begin there; the folder of its jars is a link beside them.
+begin there; the folder of its jars is a link next to them.
 """
 
 import base64

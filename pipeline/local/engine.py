@@ -1,4 +1,4 @@
-"""The embedded ClickHouse engine: one data directory, one process, many statements side by side.
+"""The embedded ClickHouse engine: one data directory, one process, many concurrent statements.
 
 Rules
 -----
@@ -85,7 +85,7 @@ class Statement:
         return named.group(1) if named else self.default_format
 
 
-class Engine:
+class EmbeddedEngine:
     """Owns a data directory; runs statements on it.
 
     ``lost_tokens`` counts the inserts that a killed process before took for written although they were not; whoever

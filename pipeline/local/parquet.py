@@ -1,4 +1,4 @@
-"""Rows of a Parquet file as JSON lines, made by the embedded engine a row group after the other.
+"""Rows of a Parquet file as JSON lines, made by the embedded engine one row group after the other.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""An HTTP request as a statement, as ClickHouse reads it."""
+"""Parses an HTTP request into a statement, as ClickHouse does."""
 
 import re
 from typing import Any

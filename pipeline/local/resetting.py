@@ -1,4 +1,4 @@
-"""Removing what stacks put into a data directory, and nothing else."""
+"""Removes the files that a stack put into a data directory, and nothing else."""
 
 import shutil
 from pathlib import Path

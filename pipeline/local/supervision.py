@@ -1,4 +1,4 @@
-"""Whoever of the stack's processes ends is started again, for as long as the stack runs, or it is said why not.
+"""Supervises the stack's processes: restarts each that ends, for as long as the stack runs, or reports why it cannot.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""What an engine that was killed remembers wrongly.
+"""Removes insert tokens whose rows were lost when the embedded engine was killed.
 
 A plain ``MergeTree`` writes down that it knows an insert's token, and only then gives the new part its name, both under
 one lock. Killed in between, it knows a token whose rows it never had: the insert that is repeated after the next start

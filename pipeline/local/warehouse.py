@@ -1,8 +1,9 @@
 """The warehouse on one machine: ClickHouse's HTTP protocol on loopback over the embedded engine.
 
-The sink, ``curl``, analysts' clients and Grafana speak to it as to a server. What embedded mode cannot do (users,
-quotas, replication) is left out, not imitated: credentials are accepted and ignored, so it must stay on loopback.
-A web page in the user's browser is kept out by checking ``Host`` and ``Origin``.
+The sink, ``curl`` and the clients of analysts use it like a server. What embedded mode cannot do (users, quotas,
+replication, ClickHouse's own compression, newer versions of the Native format) is left out, not imitated: credentials
+are accepted and ignored, so it must stay on loopback. A web page in the user's browser is kept out by checking ``Host``
+and ``Origin``.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from pipeline import logs, metrics
 from pipeline.config import Settings
 from pipeline.errors import Refused, Transient
 from pipeline.exits import Exit, end_process
-from pipeline.local.engine import QUERY, Engine, EngineError, Statement
+from pipeline.local.engine import QUERY, EmbeddedEngine, EngineError, Statement
 from pipeline.local.requests import decompressed, parse
 
 LOOK_SECONDS = 0.25
@@ -48,7 +49,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class Server:
     """Answers requests with an engine's results."""
 
-    def __init__(self, engine: Engine, facts: metrics.WarehouseMetrics, host: str) -> None:
+    def __init__(self, engine: EmbeddedEngine, facts: metrics.WarehouseMetrics, host: str) -> None:
         self._engine = engine
         self._facts = facts
         self._hosts = _LOOPBACK | {host.strip("[]")}
@@ -195,7 +196,7 @@ async def serve(settings: Settings) -> None:
     host, port = address.hostname or "127.0.0.1", address.port or 8123
     made = metrics.registry("warehouse")
     metrics.serve(made, settings.listen, settings.warehouse_metrics_port)
-    engine = Engine(settings.directory / "warehouse")
+    engine = EmbeddedEngine(settings.directory / "warehouse")
     runner = web.AppRunner(Server(engine, metrics.WarehouseMetrics(made), host).application(), access_log=None)
     await runner.setup()
     try:

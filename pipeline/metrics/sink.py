@@ -116,7 +116,7 @@ class SinkMetrics:
         self._alive.set_to_current_time()
 
     def insert_retried(self) -> None:
-        """An insert failed in a way that waiting can mend."""
+        """An insert failed in a way that waiting can fix."""
         self._retries.inc()
 
     def waiting(self, paused: bool) -> None:

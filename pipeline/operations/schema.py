@@ -1,13 +1,18 @@
-"""The warehouse's schema: its migrations, applying them, and the data dictionary."""
+"""The warehouse's schema: its migrations, applying them, the data dictionary, and the picture of its tables."""
 
 from collections.abc import Callable
 
 from pipeline.config import Settings
-from pipeline.sink import start_checks
+from pipeline.sink import audit, start_checks
+from pipeline.topics import ALERTS
 from pipeline.warehouse import migrations
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.dictionary import dictionary
 from pipeline.warehouse.migrations import MigrationStatus
+from pipeline.warehouse.picture import picture
+
+TOPICS = {table: topic for topic, table in audit.TABLES.items()} | {"alert_states": ALERTS.name}
+"""The topic that fills each table."""
 
 
 def standing(settings: Settings) -> list[MigrationStatus]:
@@ -36,6 +41,11 @@ def migrate(settings: Settings, applying: Callable[[str], None]) -> list[str]:
 def described(settings: Settings) -> str:
     """The data dictionary."""
     return dictionary(connect(settings))
+
+
+def drawn(settings: Settings) -> str:
+    """The picture of the tables: which table feeds which view."""
+    return picture(connect(settings), TOPICS)
 
 
 def _looking(settings: Settings) -> Warehouse:

@@ -1,1 +1,1 @@
-"""Events to work with: replays of real purchases, and a seeded generator whose events are labelled synthetic."""
+"""Sources of trial events: replays of real purchases, and a seeded generator whose events are labelled synthetic."""

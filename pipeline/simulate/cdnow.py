@@ -9,7 +9,7 @@ MASTER_ROWS = 69_659
 SAMPLE_ROWS = 6_919
 
 
-class Row(NamedTuple):
+class CdnowPurchase(NamedTuple):
     """One purchase: its line in the file (from 1), customer, date ``YYYYMMDD``, CDs bought, dollars as written."""
 
     number: int
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     dollars: str
 
 
-def rows(*, sample: bool = False) -> Iterator[Row]:
+def rows(*, sample: bool = False) -> Iterator[CdnowPurchase]:
     """The purchases in the file's order; ``sample`` is the papers' 1/10 sample."""
     lines = (
         resources.data("cdnow", "CDNOW_sample.txt" if sample else "CDNOW_master.txt")
@@ -29,7 +29,7 @@ def rows(*, sample: bool = False) -> Iterator[Row]:
     fields = (line.split() for line in (lines if sample else lines[1:]) if line.strip())
     for number, parts in enumerate(fields, start=1):
         customer, date, cds, dollars = (parts[0], *parts[2:]) if sample else parts
-        yield Row(number, customer, date, int(cds), dollars)
+        yield CdnowPurchase(number, customer, date, int(cds), dollars)
 
 
 def purchases(*, sample: bool = False) -> Iterator[dict[str, object]]:

@@ -22,7 +22,7 @@ def send_events(
 ) -> int:
     """Send events; returns how many were sent."""
     with meter(title, "events") as progress:
-        return send(settings, events, lambda done: progress(done, total), rate)
+        return send(settings, events, lambda sent: progress(sent, total), rate)
 
 
 def cdnow_purchases(
@@ -71,15 +71,15 @@ def simulated(
     Refused
         The file cannot be written.
     """
-    made: list[Sent] = []
+    generated: list[Sent] = []
     with meter("simulating", "customers") as progress, _truth_file(truth) as write:
         for number, life in enumerate(people.lives(range(customers), days, seed, first_day), start=1):
             events, known = people.told(life)
-            made.extend(events)
+            generated.extend(events)
             write(known)
             if number % 500 == 0 or number == customers:
                 progress(number, customers)
-    return people.in_time_order(made)
+    return people.in_time_order(generated)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Sending events to their topics, as fast as the broker takes them or at a given rate."""
+"""Sends events to their topics, as fast as the broker takes them or at a given rate."""
 
 from collections.abc import Iterable, Sequence
 

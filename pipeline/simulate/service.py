@@ -1,4 +1,4 @@
-"""What follows a purchase: problems, contacts about them, and survey answers. Synthetic.
+"""Generates what follows a purchase: problems, contacts about them, and survey answers. Synthetic.
 
 The chain is that of the published figures (CEB; companies believe 76 % of issues solved, customers say 40 %): a problem
 costs much or little effort; much effort means repeat contacts, transfers and saying it again; it shows in low ease,

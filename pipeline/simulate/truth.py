@@ -1,4 +1,4 @@
-"""What is really the matter with the synthetic customers, written down so that an estimate can be held against it.
+"""The true churn model of the synthetic customers, on record so that an estimate can be compared with it.
 
 ::
 
@@ -11,7 +11,7 @@ say in surveys comes from the same effort and has no influence of its own: it is
 The desk of the simulation hears of issues whose hazard without a call reaches ``call_from`` and calls within that day;
 a share of these alerts, drawn from the alert's id as the product does it, is held out, and nobody calls.
 
-The terms are those of :mod:`pipeline.core.risk.terms` that bear the same names, counted here a second
+The terms are those of :mod:`pipeline.core.risk.terms` with the same names, counted here a second
 time and on their own. The coefficients are not its priors, so that finding them again says something. Synthetic, all
 of it.
 """

@@ -1,1 +1,1 @@
-"""ClickHouse: the client, the schema and its migrations, what was there before a view, versions on record."""
+"""ClickHouse: client, migrations, backfill of views, dictionary and picture of the tables, recorded model versions."""

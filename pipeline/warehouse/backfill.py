@@ -1,4 +1,4 @@
-"""What a new materialized view missed: the rows that were there before it.
+"""Backfill of a new materialized view with the rows that were inserted before it existed.
 
 A materialized view sees what is inserted from then on. The rows before are put through its own query, once each, also
 when that is interrupted or two processes do it:
@@ -8,7 +8,7 @@ when that is interrupted or two processes do it:
 3. fill its target range by range, every range under a token that names it
 
 Between 1 and 2 nobody may insert; whoever migrates makes sure that no sink runs. A plan without a view is an
-interrupted step 1, and is made anew.
+interrupted step 1, and is made again.
 """
 
 import re
@@ -80,15 +80,15 @@ def view_of(statement: str) -> View | None:
     """
     if not re.match(r"CREATE MATERIALIZED VIEW\b", statement):
         return None
-    found = _VIEW.match(statement)
-    sources = re.findall(r"\b(?:FROM|(?<!ARRAY )JOIN)\s+(\(|[\w.]+)", found["query"]) if found else []
-    if found is None or len(sources) != 1 or sources[0] == "(":
+    match = _VIEW.match(statement)
+    sources = re.findall(r"\b(?:FROM|(?<!ARRAY )JOIN)\s+(\(|[\w.]+)", match["query"]) if match else []
+    if match is None or len(sources) != 1 or sources[0] == "(":
         begin = " ".join(statement.split())[:60]
         raise Refused(
             f"a migration holds a materialized view that cannot be filled: {begin!r}. Nothing was changed; write it "
             "as CREATE MATERIALIZED VIEW name TO table AS a query that reads one table"
         )
-    return View(found["view"], found["target"], sources[0], found["query"])
+    return View(match["view"], match["target"], sources[0], match["query"])
 
 
 def plan(warehouse: Warehouse, view: View, quiet: Callable[[], None]) -> None:
@@ -128,7 +128,7 @@ def take_out(warehouse: Warehouse, view: View, customer_id: str, token: str) -> 
 
     What they added is added once more with the opposite sign, so that a sink may go on; the same token again changes
     nothing. A set of customers cannot forget one of them: they stay counted as a customer of that day, as a hash,
-    until the target is filled anew.
+    until the target is filled again.
     """
     target = columns(warehouse, view.target)
     names = ", ".join(f"`{name}`" for name in target)

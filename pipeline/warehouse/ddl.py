@@ -1,4 +1,4 @@
-"""Statements of a migration: the same text for one plain engine and for replicas.
+"""Statements of a migration, from the same text for one server and for replicas.
 
 The files say what a table is, not where it lives. With a cluster's name a statement is expanded when it is applied:
 
@@ -56,12 +56,12 @@ def expanded(statement: str, cluster: str) -> str:
 def _outside_quotes(statement: str, change: Callable[[str], str]) -> str:
     kept: list[str] = []
 
-    def put_away(found: re.Match[str]) -> str:
-        kept.append(found[0])
+    def put_away(match: re.Match[str]) -> str:
+        kept.append(match[0])
         return f"'{len(kept) - 1}'"
 
     changed = change(_QUOTED.sub(put_away, statement))
-    return re.sub(r"'(\d+)'", lambda found: kept[int(found[1])], changed)
+    return re.sub(r"'(\d+)'", lambda match: kept[int(match[1])], changed)
 
 
 def _replicated(text: str, cluster: str) -> str:
@@ -89,8 +89,8 @@ def _replicated_engine(rest: str, text: str) -> str:
     (engine,) = engines
     own = (engine["arguments"] or "").strip().removeprefix("(").removesuffix(")").strip()
     arguments = ", ".join(filter(None, (_PATH_MARK, own)))
-    made = f"ENGINE = Replicated{engine['engine']}({arguments})"
-    return (rest[: engine.start()] + made + rest[engine.end() :]).replace(_PATH_MARK, _PATH)
+    clause = f"ENGINE = Replicated{engine['engine']}({arguments})"
+    return (rest[: engine.start()] + clause + rest[engine.end() :]).replace(_PATH_MARK, _PATH)
 
 
 _PATH_MARK = "\0path\0"

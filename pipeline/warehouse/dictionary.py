@@ -30,7 +30,7 @@ def dictionary(warehouse: Warehouse) -> str:
         parts.append(f"\n## {name}\n\n{'View. ' if is_view else ''}{comment}\n")
         held = columns.get(str(name), [])
         parts.append(TABLE if held else "")
-        parts.extend(f"| `{column}` | `{_cell(kind)}` | {_cell(said)} |\n" for column, kind, said in held)
+        parts.extend(f"| `{column}` | `{_cell(kind)}` | {_cell(meaning)} |\n" for column, kind, meaning in held)
     return "".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Rows as the bytes of a block: complete before the first is sent, and the same each time."""
+"""Encodes rows as the bytes of one block: complete before the first byte is sent, and the same each time."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

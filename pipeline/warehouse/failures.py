@@ -1,4 +1,4 @@
-"""What ClickHouse answers when it refuses, as our errors: what helps to be tried again, and what does not."""
+"""Translates errors of ClickHouse into ours: those that a retry helps, and those that it does not."""
 
 import contextlib
 import re
@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import (
 from pipeline.errors import LoyaltyError, Refused, Transient, Unreachable
 
 RETRYABLE = frozenset({3, 107, 159, 164, 202, 203, 209, 210, 241, 242, 252, 285, 319, 425, 999})
-"""ClickHouse error codes that waiting can mend."""
+"""ClickHouse error codes that waiting can fix."""
 
 
 ROW_ERRORS = {
@@ -87,7 +87,7 @@ def our_errors(address: str = "", *, read_only: bool = False) -> Iterator[None]:
 def row_errors(table: str) -> Iterator[None]:
     """Tell rows that the engine refuses from every other failure of an insert.
 
-    Code 252 has two meanings: too many parts, which a pause mends, and too many partitions in one insert, which a
+    Code 252 has two meanings: too many parts, which a pause fixes, and too many partitions in one insert, which a
     smaller range does.
     """
     try:
@@ -113,10 +113,10 @@ def _unreachable(address: str) -> Unreachable:
 
 
 def _code(message: str) -> int:
-    found = re.search(r"Code: (\d+)", message)
-    return int(found.group(1)) if found else 0
+    match = re.search(r"Code: (\d+)", message)
+    return int(match.group(1)) if match else 0
 
 
 def _one_line(message: str) -> str:
-    found = re.search(r"Code: \d+\. DB::Exception: (.*?)(?: \(for url .*)?$", message, re.DOTALL)
-    return " ".join((found.group(1) if found else message).split())
+    match = re.search(r"Code: \d+\. DB::Exception: (.*?)(?: \(for url .*)?$", message, re.DOTALL)
+    return " ".join((match.group(1) if match else message).split())

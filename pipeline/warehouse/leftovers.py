@@ -1,4 +1,4 @@
-"""What lies on the warehouse's disk behind its rows: parts that were written again, and parts that were detached.
+"""Finds old parts on the warehouse's disk that queries no longer see: rewritten parts and detached parts.
 
 A deletion writes a part again without the rows. The old part is inactive then, and the engine removes it when its
 cleaning comes round: after minutes in an idle server, for it sleeps longer the less there is to do. An erasure does not
@@ -50,8 +50,8 @@ def removed(warehouse: Warehouse, tables: Collection[str], seconds: float = SECO
         left = _gone(warehouse, asked, seconds)
     finally:
         for table, before in changed.items():
-            said = f"MODIFY SETTING old_parts_lifetime = {before}" if before else "RESET SETTING old_parts_lifetime"
-            warehouse.command(f"ALTER TABLE {quoted(table)} {said}")
+            change = f"MODIFY SETTING old_parts_lifetime = {before}" if before else "RESET SETTING old_parts_lifetime"
+            warehouse.command(f"ALTER TABLE {quoted(table)} {change}")
     return OnDisk(len(left), int(warehouse.value(_DETACHED, asked)))
 
 

@@ -100,17 +100,17 @@ def pending(warehouse: Warehouse, migrations: Sequence[Migration] | None = None)
         A file was changed after it was applied, or the warehouse is newer than this program.
     """
     known = list(shipped() if migrations is None else migrations)
-    found = standing(warehouse, known)
-    unknown = [one.number for one in found if one.state == "unknown"]
+    statuses = standing(warehouse, known)
+    unknown = [one.number for one in statuses if one.state == "unknown"]
     if unknown:
         newest = max((migration.number for migration in known), default=0)
         raise Refused(f"the warehouse has migration {unknown[-1]}, this program knows up to {newest}; "
                       "run the newer version")  # fmt: skip
-    changed = [one.name for one in found if one.state == "changed"]
+    changed = [one.name for one in statuses if one.state == "changed"]
     if changed:
         raise Refused(f"{changed[0]} was changed after it was applied. Restore the file, and put the change into a "
                       "new migration.")  # fmt: skip
-    due = {one.number for one in found if one.state == "pending"}
+    due = {one.number for one in statuses if one.state == "pending"}
     return [migration for migration in known if migration.number in due]
 
 
@@ -157,8 +157,8 @@ def _views(migration: Migration) -> Mapping[int, backfill.View]:
 
     One that does not group keeps rows as they come: a history, which begins when it is created.
     """
-    found = {place: backfill.view_of(statement) for place, statement in enumerate(split(migration.sql))}
-    return {place: view for place, view in found.items() if view is not None and view.groups}
+    views_by_place = {place: backfill.view_of(statement) for place, statement in enumerate(split(migration.sql))}
+    return {place: view for place, view in views_by_place.items() if view is not None and view.groups}
 
 
 def _apply(
@@ -182,13 +182,13 @@ def check_version(warehouse: Warehouse) -> str:
     Refused
         It is older than :data:`LEAST_VERSION`.
     """
-    said = str(warehouse.value("SELECT version()"))
-    version = tuple(int(part) for part in re.findall(r"\d+", said)[:2])
+    answer = str(warehouse.value("SELECT version()"))
+    version = tuple(int(part) for part in re.findall(r"\d+", answer)[:2])
     if version < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
-        raise Refused(f"ClickHouse {said} is too old: this schema needs {least} or newer. Nothing was changed; "
+        raise Refused(f"ClickHouse {answer} is too old: this schema needs {least} or newer. Nothing was changed; "
                       "upgrade the server")  # fmt: skip
-    return said
+    return answer
 
 
 def _check_rights(warehouse: Warehouse, statements: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Versions of parameters on record: whatever carries a version, an analyst finds its numbers in the warehouse.
+"""The registry of model versions: for every version that a row names, the warehouse holds its parameters.
 
 Rules
 -----
@@ -56,14 +56,14 @@ class Parameters(NamedTuple):
         return hashlib.sha256(self.numbers.encode()).hexdigest()
 
 
-def of_purchases(found: learned.Learned) -> Parameters:
+def of_purchases(fit: learned.Learned) -> Parameters:
     """What ``loyalty fit purchases`` learned."""
-    file = msgspec.to_builtins(found)
+    file = msgspec.to_builtins(fit)
     numbers = {fit["model"]: fit["parameters"] for fit in file.pop("purchases")}
     spend = file.pop("spend")
     if spend is not None:
         numbers["gamma_gamma"] = spend["parameters"] | {"currency": spend["currency"]}
-    return _parameters("purchase_model", found.version, numbers, file)
+    return _parameters("purchase_model", fit.version, numbers, file)
 
 
 def of_policy(policy: RiskPolicy, learned_from: Mapping[str, Any]) -> Parameters:
@@ -76,9 +76,9 @@ def of_policy(policy: RiskPolicy, learned_from: Mapping[str, Any]) -> Parameters
 
 def priors() -> list[Parameters]:
     """What is used until something else is recorded."""
-    told = {"priors": "assumed; signs and order follow the literature"}
+    learned_from = {"priors": "assumed; signs and order follow the literature"}
     figures = asdict(loyalty_policy.PRIORS)
-    return [of_policy(PRIORS, told), _parameters("norms", figures.pop("version"), figures, told)]
+    return [of_policy(PRIORS, learned_from), _parameters("norms", figures.pop("version"), figures, learned_from)]
 
 
 def _parameters(kind: Kind, version: str, numbers: Any, origin: Any) -> Parameters:
@@ -112,7 +112,7 @@ def read_file(path: Path) -> Parameters:
     )
 
 
-def record(warehouse: Warehouse, made: Parameters, now: datetime, *, supersede: bool = True) -> bool:
+def record(warehouse: Warehouse, parameters: Parameters, now: datetime, *, supersede: bool = True) -> bool:
     """Put a version on record and make it current; without ``supersede`` one that is known stays as it is.
 
     Returns whether it was unknown.
@@ -125,17 +125,18 @@ def record(warehouse: Warehouse, made: Parameters, now: datetime, *, supersede: 
     known = warehouse.query(
         "SELECT toString(content_hash), toString(recorded_at) FROM parameter_versions FINAL "
         "WHERE kind = {kind:String} AND version = {version:String}",
-        {"kind": made.kind, "version": made.version},
+        {"kind": parameters.kind, "version": parameters.version},
     ).rows
-    if known and known[0][0] != made.content_hash:
+    if known and known[0][0] != parameters.content_hash:
         raise Refused(
-            f"{made.kind} {made.version} is on record with other numbers: what mentions it would be ambiguous; "
+            f"{parameters.kind} {parameters.version} is on record with other numbers: "
+            "what mentions it would be ambiguous; "
             "give the file's version another name"
         )
     if known and not supersede:
         return False
     first = datetime.fromisoformat(known[0][1]).replace(tzinfo=UTC) if known else now
-    _insert(warehouse, made, first, now)
+    _insert(warehouse, parameters, first, now)
     return not known
 
 
@@ -143,14 +144,22 @@ def record_priors(warehouse: Warehouse, now: datetime) -> None:
     """Put the priors of this program on record, current from 1970 on."""
     rows = warehouse.query("SELECT kind, version, toString(content_hash) FROM parameter_versions FINAL").rows
     known = {tuple(row) for row in rows}
-    for made in priors():
-        if (made.kind, made.version, made.content_hash) not in known:
-            _insert(warehouse, made, now, LONG_AGO)
+    for parameters in priors():
+        if (parameters.kind, parameters.version, parameters.content_hash) not in known:
+            _insert(warehouse, parameters, now, LONG_AGO)
 
 
-def _insert(warehouse: Warehouse, made: Parameters, recorded_at: datetime, current_from: datetime) -> None:
-    row = (made.kind, made.version, made.content_hash, made.numbers, made.origin, recorded_at, current_from)
-    token = f"parameters|{made.kind}|{made.version}|{made.content_hash}|{current_from.isoformat()}"
+def _insert(warehouse: Warehouse, parameters: Parameters, recorded_at: datetime, current_from: datetime) -> None:
+    row = (
+        parameters.kind,
+        parameters.version,
+        parameters.content_hash,
+        parameters.numbers,
+        parameters.origin,
+        recorded_at,
+        current_from,
+    )
+    token = f"parameters|{parameters.kind}|{parameters.version}|{parameters.content_hash}|{current_from.isoformat()}"
     warehouse.insert("parameter_versions", _COLUMNS, [row], token)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of our tables are ours: those that a migration names. Whoever adds others keeps them.
+"""The columns of our tables that our migrations made. Columns that somebody else added are left alone.
 
 A row is inserted by the names of our columns, so a column that somebody added, wherever and of whatever kind, has its
 default there.
@@ -24,16 +24,16 @@ _ADDED = re.compile(r"ADD COLUMN IF NOT EXISTS `?(\w+)`?")
 @cache
 def own_columns() -> Mapping[str, frozenset[str]]:
     """The columns of every table that migrations create, by table."""
-    found: dict[str, set[str]] = {}
+    by_table: dict[str, set[str]] = {}
     for file in sorted((resources.schemas() / "clickhouse").iterdir(), key=lambda entry: entry.name):
         if not re.match(r"\d{4}_.+\.sql$", file.name):
             continue
         for statement in split(file.read_text(encoding="utf-8")):
             if created := _CREATED.match(statement):
-                found.setdefault(created[1], set()).update(_COLUMN.findall(created[2]))
+                by_table.setdefault(created[1], set()).update(_COLUMN.findall(created[2]))
             elif altered := _ALTERED.match(statement):
-                found.setdefault(altered[1], set()).update(_ADDED.findall(statement))
-    return {table: frozenset(names) for table, names in found.items()}
+                by_table.setdefault(altered[1], set()).update(_ADDED.findall(statement))
+    return {table: frozenset(names) for table, names in by_table.items()}
 
 
 def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
@@ -51,13 +51,13 @@ def columns(warehouse: Warehouse, table: str) -> dict[str, str]:
         "ORDER BY position",
         {"d": warehouse.database, "t": table},
     ).rows
-    found = {str(name): str(type_) for name, type_, kind in rows if kind not in COMPUTED}
+    types = {str(name): str(type_) for name, type_, kind in rows if kind not in COMPUTED}
     ours = own_columns().get(table)
     if ours is None:
-        return found
+        return types
     if absent := ours - {str(name) for name, *_ in rows}:
         raise Refused(
             f"table {warehouse.database}.{table} lacks {', '.join(sorted(absent))}: nothing can be written to it; "
             "add the column again as its migration says"
         )
-    return {name: type_ for name, type_ in found.items() if name in ours}
+    return {name: type_ for name, type_ in types.items() if name in ours}

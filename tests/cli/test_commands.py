@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import pipeline.cli
 from pipeline.cli import cli
+from tests.conftest import ROOT
 
 ROOT_COMMAND = typer.main.get_command(cli)
 
@@ -65,6 +66,21 @@ def test_every_option_says_what_it_means(path: tuple[str, ...]) -> None:
     for parameter in COMMANDS[path].params:
         if parameter.param_type_name == "option" and not parameter.hidden:
             assert parameter.help, parameter.name
+
+
+PAGES = [page for page in ROOT.rglob("*.md") if ".venv" not in page.parts and page.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
+    for line in re.findall(r"`\s*loyalty ([^`]+?)`", page.read_text()):
+        words = line.split()
+        command: Any = ROOT_COMMAND
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert command is not ROOT_COMMAND, f"loyalty {line}"
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, f"loyalty {line}"
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.forecast import purchasing, spending
-from pipeline.core.forecast.purchasing import History, Leaving, PurchaseModel
+from pipeline.core.forecast.purchasing import Leaving, PurchaseHistory, PurchaseModel
 from pipeline.core.forecast.spending import SpendModel
 from pipeline.fitting import vectors
 from pipeline.fitting.history import Floats
@@ -22,14 +22,14 @@ MODELS = [
 ]
 
 
-def population() -> list[History]:
+def population() -> list[PurchaseHistory]:
     chance = random.Random(11)
-    found = [History(x=0, t_x=0.0, T=0.0), History(x=10_000, t_x=1_500.0, T=1_500.0)]
+    found = [PurchaseHistory(x=0, t_x=0.0, T=0.0), PurchaseHistory(x=10_000, t_x=1_500.0, T=1_500.0)]
     for _ in range(200):
         days = chance.randint(1, 7_300)
         last = chance.randint(1, days)
         x = min(last, int(10 ** chance.uniform(-1, 4)))
-        found.append(History(x=x, t_x=last / 7 if x else 0.0, T=days / 7))
+        found.append(PurchaseHistory(x=x, t_x=last / 7 if x else 0.0, T=days / 7))
     return found
 
 
@@ -37,7 +37,7 @@ PEOPLE = population()
 X, T_X, T = (np.array([float(getattr(h, name)) for h in PEOPLE]) for name in ("x", "t_x", "T"))
 
 
-def same(found: Floats, one: Callable[[History], float]) -> None:
+def same(found: Floats, one: Callable[[PurchaseHistory], float]) -> None:
     wanted = [one(history) for history in PEOPLE]
     assert found.tolist() == pytest.approx(wanted, rel=TOLERANCE, abs=1e-300)
 

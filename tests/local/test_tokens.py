@@ -20,9 +20,9 @@ AGGREGATES = "SELECT aggregate, counted, difference FROM audit_aggregates ORDER 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.local.engine import Engine, Statement
+from pipeline.local.engine import EmbeddedEngine, Statement
 
-engine = Engine(Path(sys.argv[1]))
+engine = EmbeddedEngine(Path(sys.argv[1]))
 def run(sql):
     return b"".join(engine.stream(Statement(sql)))
 def insert(table, token):

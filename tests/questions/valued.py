@@ -5,7 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.forecast.purchasing import History, Leaving, expected_purchases
+from pipeline.core.forecast.purchasing import Leaving, PurchaseHistory, expected_purchases
 from pipeline.core.forecast.spending import expected_spend
 from pipeline.core.state.customer import DAY_MS
 from tests.core.forecast.test_learned import LEARNED
@@ -38,7 +38,7 @@ def customer_value(known: Known, at: int) -> list[Row]:
         expected = dict.fromkeys(YEARS)
         worth: dict[str, float | None] = dict.fromkeys(YEARS)
         if days and not bound:
-            history = History(x=len(days) - 1, t_x=(days[-1] - days[0]) / 7, T=(today - days[0]) / 7)
+            history = PurchaseHistory(x=len(days) - 1, t_x=(days[-1] - days[0]) / 7, T=(today - days[0]) / 7)
             expected = {name: expected_purchases(model, history, length / 7) for name, length in YEARS.items()}
         if not note:
             baskets = [float(paid[customer][day]) for day in days[1:] if paid[customer][day] > 0]

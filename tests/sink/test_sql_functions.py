@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.core.forecast.purchasing import (
-    History,
     Leaving,
+    PurchaseHistory,
     PurchaseModel,
     chance_to_buy,
     expected_purchases,
@@ -55,8 +55,8 @@ class Case(NamedTuple):
         return PurchaseModel(leaving=leaving, r=self.r, alpha=self.alpha, a=self.a, b=self.b)
 
     @property
-    def history(self) -> History:
-        return History(x=self.x, t_x=self.t_x, T=self.T)
+    def history(self) -> PurchaseHistory:
+        return PurchaseHistory(x=self.x, t_x=self.t_x, T=self.T)
 
 
 def cases() -> Iterator[Case]:
@@ -139,7 +139,7 @@ def test_the_published_customer(warehouse: Warehouse) -> None:
     ).rows[0]
     assert (round(alive, 4), round(bought, 3)) == (0.7266, 1.226)
     model = PurchaseModel(leaving=Leaving.AFTER_REPEAT_PURCHASES, r=0.243, alpha=4.414, a=0.793, b=2.426)
-    right = expected_value(model, SPEND, History(x=2, t_x=30.43, T=38.86), 2, 30.0, 39.0)
+    right = expected_value(model, SPEND, PurchaseHistory(x=2, t_x=30.43, T=38.86), 2, 30.0, 39.0)
     assert isclose(value, right, rel_tol=CLOSE)
 
 

@@ -54,6 +54,16 @@ def test_the_engine_reads_every_statement(warehouse: Warehouse) -> None:
         parse(warehouse, "CREATE SETTINGS PROFILE p SETTINGS readonly = 2 CONSTANT TO r")
 
 
+def test_the_engine_reads_the_statements_that_the_readme_gives_an_administrator(warehouse: Warehouse) -> None:
+    block = (ROOT / "schemas/clickhouse/README.md").read_text().split("```sql\n")[1].split("```")[0]
+    statements = split(block)
+    assert len(statements) == 3
+    for statement in statements:
+        parse(warehouse, statement)
+    known = {str(name) for (name,) in warehouse.query("SELECT name FROM system.settings").rows}
+    assert set(re.findall(r"^    (\w+) = ", block, re.MULTILINE)) <= known
+
+
 def test_the_engine_knows_every_setting_and_right(warehouse: Warehouse) -> None:
     profiles = " ".join(s for s in STATEMENTS if "SETTINGS PROFILE" in s)
     named = set(re.findall(r"(\w+) = ", profiles))

@@ -1,1 +1,1 @@
-"""What comes in: the four events, how bytes become one of them, and what is refused."""
+"""The contract of input events: the four events, their decoding from bytes, and the reasons for rejection."""

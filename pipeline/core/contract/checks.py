@@ -1,4 +1,4 @@
-"""What an event must hold beyond the types of its fields: times that can be, and fields that do not contradict.
+"""Checks of an event beyond the types of its fields: plausible times, and fields that do not contradict each other.
 
 Details of a rejection name the field and the rule, never the value.
 """

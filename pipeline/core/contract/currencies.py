@@ -1,4 +1,4 @@
-"""The ISO 4217 codes that money may come in, and the unit in which the state counts it."""
+"""The accepted ISO 4217 currency codes, and the unit in which the state counts money."""
 
 from decimal import Decimal
 from typing import Final, Literal

@@ -1,4 +1,4 @@
-"""Bytes to events, in one pass, with a reason from a closed list where they cannot be used.
+"""Decodes bytes into events in one pass; bytes that cannot be used get a reason from a closed list.
 
 Rules
 -----

@@ -1,4 +1,4 @@
-"""The four events that come in: their fields, their closed sets of values, their limits.
+"""The four input events: their fields, closed sets of values, and limits.
 
 The JSON Schemas under ``schemas/events`` say the same in the language of producers; a test runs every example and
 every broken example through both. Fields that are declared are strict; unknown fields are tolerated and counted.

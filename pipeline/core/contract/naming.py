@@ -1,4 +1,4 @@
-"""Whom a record names: the one place that knows every way in which a customer's id can be written.
+"""Finds the customers whom a record names: the one place that knows every way to write a customer's id.
 
 What :mod:`~.decode` accepts names its customer in one way. What it rejects may still name somebody, and names
 them for erasure, export, receipt and replay alike:
@@ -58,13 +58,13 @@ _CONTROLS: Final = "".join(map(chr, range(32))) + "\x7f\ufeff"
 
 def named(key: bytes | None, value: bytes | None, headers: Headers = ()) -> set[bytes]:
     """The ids, in UTF-8, of all customers that a record names."""
-    found = _in_value(value) if value else set()
+    ids = _in_value(value) if value else set()
     if key:
-        found |= {key} if key in found else _in_key(key)
+        ids |= {key} if key in ids else _in_key(key)
     for name, content in headers:
         if content and not name.startswith(_OWN_HEADERS):
-            found |= _in_header(name, content)
-    return found
+            ids |= _in_header(name, content)
+    return ids
 
 
 def names(customer_id: bytes, key: bytes | None, value: bytes | None, headers: Headers = ()) -> bool:
@@ -102,18 +102,18 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _in_value(value: bytes, depth: int = 0) -> set[bytes]:
-    found: set[bytes] = set()
+    ids: set[bytes] = set()
     for data in _encodings(value):
         for field in _FIELD.finditer(data):
-            found |= _in_field(data, field)
+            ids |= _in_field(data, field)
         if b'\\"' in data and depth < _DEEPEST:
             for string in _ANY_STRING.finditer(data):
                 if b'\\"' in string[1]:
-                    found |= _in_value(_unescaped(string[1]).encode("utf-8", "replace"), depth + 1)
+                    ids |= _in_value(_unescaped(string[1]).encode("utf-8", "replace"), depth + 1)
         if not _is_json(data):
             for loose in _LOOSE.finditer(data):
-                found |= _ids(_unescaped(unquote_to_bytes(loose[1] or loose[2] or loose[3] or b"")))
-    return found
+                ids |= _ids(_unescaped(unquote_to_bytes(loose[1] or loose[2] or loose[3] or b"")))
+    return ids
 
 
 def _encodings(data: bytes) -> Iterator[bytes]:
@@ -146,14 +146,14 @@ def _in_field(data: bytes, field: re.Match[bytes]) -> set[bytes]:
 def _in_part(data: bytes, start: int, *, only_id: bool) -> set[bytes]:
     """What a list or an object names that stands where an id should: its scalars, or its ``id`` alone."""
     inner = _INNER.match(data, start)
-    found: set[bytes] = set()
+    ids: set[bytes] = set()
     name = ""
     for scalar in _SCALAR.finditer(inner[0] if inner else b""):
         if scalar[2]:
             name = _squeezed(_unescaped(scalar[1]))
         elif not only_id or name == "id":
-            found |= _numbers(scalar[3]) if scalar[1] is None else _ids(_unescaped(scalar[1]))
-    return found
+            ids |= _numbers(scalar[3]) if scalar[1] is None else _ids(_unescaped(scalar[1]))
+    return ids
 
 
 def _squeezed(name: str) -> str:
@@ -206,17 +206,17 @@ def _numbers(raw: bytes) -> set[bytes]:
 
 def _in_key(key: bytes) -> set[bytes]:
     """The ids that a key, or what stands alone like one, can be."""
-    found = {key} | _binary(key)
+    ids = {key} | _binary(key)
     if b"{" in key:
-        found |= _in_value(key)
+        ids |= _in_value(key)
     for part in (*_encodings(key), *((key[5:], key[6:]) if key[0] == 0 else ())):
         text = _text(part).strip(_CONTROLS + " \u00a0")
-        found |= _ids(text)
+        ids |= _ids(text)
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            found |= _ids(text[1:-1].strip()) | _ids(_unescaped(text[1:-1].encode("utf-8", "replace")))
+            ids |= _ids(text[1:-1].strip()) | _ids(_unescaped(text[1:-1].encode("utf-8", "replace")))
         elif _BARE_NUMBER.fullmatch(data := text.encode("utf-8", "replace")):
-            found |= _numbers(data)
-    return found
+            ids |= _numbers(data)
+    return ids
 
 
 def _binary(key: bytes) -> set[bytes]:
@@ -227,6 +227,6 @@ def _binary(key: bytes) -> set[bytes]:
 
 
 def _in_header(name: str, content: bytes) -> set[bytes]:
-    found = _in_value(content)
+    ids = _in_value(content)
     says_whom = re.search("customer|referred", _squeezed(name)) is not None
-    return found | {one for one in _in_key(content) if says_whom or not _BARE_NUMBER.fullmatch(one)}
+    return ids | {one for one in _in_key(content) if says_whom or not _BARE_NUMBER.fullmatch(one)}

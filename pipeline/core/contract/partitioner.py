@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: Kafka's own rule, so that a foreign producer can be told from ours."""
+"""Computes the partition of a key by Kafka's own rule, to recognise producers that use another one."""
 
 from struct import Struct
 from typing import Final

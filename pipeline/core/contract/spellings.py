@@ -53,10 +53,10 @@ def _whole(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    found = _SECOND_60.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    leap = _SECOND_60.fullmatch(value) if isinstance(value, str) else None
+    if leap is None:
         return value
-    before = "59".join(found.groups())
+    before = "59".join(leap.groups())
     try:
         return msgspec.convert(before, datetime) + timedelta(seconds=1)
     except msgspec.ValidationError:

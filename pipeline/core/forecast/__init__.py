@@ -1,1 +1,1 @@
-"""What a customer will buy and spend: published purchase models, evaluated with what was learned."""
+"""Forecasts of what a customer will buy and spend: published purchase models with learned parameters."""

@@ -1,4 +1,4 @@
-"""What ``loyalty fit purchases`` learned, as it stands in a file: parameters, how sure they are, and what they rest on.
+"""The parameter file of ``loyalty fit purchases``: parameters, their uncertainty, and the data they rest on.
 
 The file is read strictly: an unknown field, a missing one, a number that makes no sense, or another format is refused,
 never repaired. It holds everything needed to judge the parameters without the data they come from.
@@ -62,7 +62,7 @@ class SpendFit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     frequency_spend_correlation: Annotated[float, Meta(ge=-1, le=1)] | None
 
 
-class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ForecastByRepeats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Customers with as many repeat occasions, and their average occasions in the hold-out."""
 
     repeat_occasions: Text
@@ -79,7 +79,7 @@ class HoldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     until: date
     buyers: Count
     occasions: Count
-    rows: list[Row]
+    rows: list[ForecastByRepeats]
     auc: dict[str, Share]
     auc_difference_95: tuple[float, float]
     """Interval of the AUC of expected purchases minus that of recency."""
@@ -107,15 +107,15 @@ class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def purchase_model(self, leaving: Leaving) -> PurchaseModel:
         """One of the two purchase models."""
-        found = next(fit.parameters for fit in self.purchases if fit.model is leaving)
-        return PurchaseModel(leaving=leaving, r=found.r, alpha=found.alpha, a=found.a, b=found.b)
+        fitted = next(fit.parameters for fit in self.purchases if fit.model is leaving)
+        return PurchaseModel(leaving=leaving, r=fitted.r, alpha=fitted.alpha, a=fitted.a, b=fitted.b)
 
     def spend_model(self) -> SpendModel | None:
         """The spend model, if spend was looked at."""
         if self.spend is None:
             return None
-        found = self.spend.parameters
-        return SpendModel(p=found.p, q=found.q, gamma=found.gamma)
+        fitted = self.spend.parameters
+        return SpendModel(p=fitted.p, q=fitted.q, gamma=fitted.gamma)
 
 
 def encode(learned: Learned) -> bytes:

@@ -1,4 +1,4 @@
-"""Sums over customers who differ: the two functions in which BG/NBD and MBG/NBD lose their digits when written plainly.
+"""Means over differing customers: the two functions of BG/NBD and MBG/NBD whose plain formulas lose precision.
 
 The expected purchases of a living customer are printed with a 2F1 (Fader, Hardie & Lee 2005, equation 10)::
 
@@ -97,7 +97,7 @@ def _reach(own: float, other: float, edge: float) -> float:
 @lru_cache
 def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
     """Nodes in -1..1 and their weights, by Newton's method on the Legendre polynomial."""
-    found = []
+    nodes = []
     for i in range(count):
         x, slope = cos(pi * (i + 0.75) / (count + 0.5)), 1.0
         for _ in range(8):
@@ -106,5 +106,5 @@ def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
                 before, here = here, ((2 * n - 1) * x * here - (n - 1) * before) / n
             slope = count * (x * here - before) / (x * x - 1)
             x -= here / slope
-        found.append((x, 2 / ((1 - x * x) * slope * slope)))
-    return tuple(found)
+        nodes.append((x, 2 / ((1 - x * x) * slope * slope)))
+    return tuple(nodes)

@@ -1,4 +1,4 @@
-"""Will this customer buy again, and how often: BG/NBD and MBG/NBD, one customer at a time.
+"""Forecasts whether and how often one customer will buy again: the models BG/NBD and MBG/NBD.
 
 Both models say: a living customer buys at a rate of their own (gamma: r, alpha), and after a purchase may leave for
 good with a chance of their own (beta: a, b). BG/NBD (Fader, Hardie & Lee 2005, Marketing Science 24(2)) gives a
@@ -8,8 +8,8 @@ pass (x, or x + 1), the formulas of both are the same.
 
 Rules
 -----
-- Time is an argument. Silence changes the answers with no event, so a :class:`History` is made for the day of the
-  question, and nothing is stored.
+- Time is an argument. Silence changes the answers with no event, so a :class:`PurchaseHistory` is made for the day of
+  the question, and nothing is stored.
 - Never rank customers by BG/NBD's P(alive): it is 1 for everybody who bought once. Rank by :func:`expected_purchases`
   or :func:`chance_to_buy`; :func:`shown_alive` shows P(alive) only where it means something.
 - A customer bound by contract is no case for these models, and is refused.
@@ -91,7 +91,7 @@ class PurchaseModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class PurchaseHistory:
     """What the models know of a customer on the day of the question; times in weeks.
 
     Raises
@@ -122,14 +122,14 @@ class History:
             raise Refused(f"x = {self.x} repeat purchases and t_x = {self.t_x} weeks contradict each other")
 
 
-def history_of(customer: Customer, day: int, *, contractual: bool) -> History | None:
+def history_of(customer: Customer, day: int, *, contractual: bool) -> PurchaseHistory | None:
     """What was known of a customer at the end of a day (days since 1970); ``None``: no voluntary purchase by then."""
     seen = day - customer.occasions_from + 1
     bits = occasion_bits(customer) & ((1 << max(0, seen)) - 1)
     if not bits:
         return None
     first, last = (bits & -bits).bit_length() - 1, bits.bit_length() - 1
-    return History(
+    return PurchaseHistory(
         x=bits.bit_count() - 1,
         t_x=(last - first) / DAYS_PER_WEEK,
         T=(seen - 1 - first) / DAYS_PER_WEEK,
@@ -137,7 +137,7 @@ def history_of(customer: Customer, day: int, *, contractual: bool) -> History | 
     )
 
 
-def log_likelihood(model: PurchaseModel, history: History) -> float:
+def log_likelihood(model: PurchaseModel, history: PurchaseHistory) -> float:
     """How well the model explains one customer: the logarithm of L in equation 6 of the 2005 paper."""
     x, s = history.x, _survived(model, history)
     rate = log_rising(model.r, x) - model.r * log1p(history.T / model.alpha) - x * log(model.alpha + history.T)
@@ -145,25 +145,25 @@ def log_likelihood(model: PurchaseModel, history: History) -> float:
     return rate + stayed + _log_one_plus_exp(_log_odds_gone(model, history))
 
 
-def p_alive(model: PurchaseModel, history: History) -> float:
+def p_alive(model: PurchaseModel, history: PurchaseHistory) -> float:
     """Chance that the customer has not left for good. Never rank by it; to show it, ask :func:`shown_alive`."""
     return _sigmoid(-_log_odds_gone(model, history))
 
 
-def shown_alive(model: PurchaseModel, history: History) -> float | None:
+def shown_alive(model: PurchaseModel, history: PurchaseHistory) -> float | None:
     """P(alive) where it says something: from MBG/NBD, or after a repeat purchase; ``None`` otherwise."""
     alive = p_alive(model, history)
     return None if model.leaving is Leaving.AFTER_REPEAT_PURCHASES and history.x == 0 else alive
 
 
-def expected_purchases(model: PurchaseModel, history: History, weeks: float) -> float:
+def expected_purchases(model: PurchaseModel, history: PurchaseHistory, weeks: float) -> float:
     """E[Y(t)]: expected occasions in the next ``weeks`` (equation 10 of the 2005 paper). Ranks customers."""
     alive, w = p_alive(model, history), _horizon(weeks) / (model.alpha + history.T)
     stay = model.b + _survived(model, history)
     return alive * purchases_while_alive(model.a, stay, model.r + history.x, w)
 
 
-def chance_to_buy(model: PurchaseModel, history: History, weeks: float) -> float:
+def chance_to_buy(model: PurchaseModel, history: PurchaseHistory, weeks: float) -> float:
     """P(buy in t): chance of at least one occasion in the next ``weeks``. Ranks customers."""
     w = _horizon(weeks) / (model.alpha + history.T)
     return p_alive(model, history) * -expm1(-(model.r + history.x) * log1p(w))
@@ -171,7 +171,7 @@ def chance_to_buy(model: PurchaseModel, history: History, weeks: float) -> float
 
 def expected_from_new(model: PurchaseModel, weeks: float) -> float:
     """E[X(t)]: expected repeat occasions of a customer in the ``weeks`` after their first purchase (equation 9)."""
-    return expected_purchases(model, History(x=0, t_x=0.0, T=0.0), weeks)
+    return expected_purchases(model, PurchaseHistory(x=0, t_x=0.0, T=0.0), weeks)
 
 
 def _horizon(weeks: float) -> float:
@@ -180,12 +180,12 @@ def _horizon(weeks: float) -> float:
     return weeks
 
 
-def _survived(model: PurchaseModel, history: History) -> int:
+def _survived(model: PurchaseModel, history: PurchaseHistory) -> int:
     """Chances to leave that a living customer has let pass."""
     return history.x + (model.leaving is Leaving.AFTER_ANY_PURCHASE)
 
 
-def _log_odds_gone(model: PurchaseModel, history: History) -> float:
+def _log_odds_gone(model: PurchaseModel, history: PurchaseHistory) -> float:
     """ln(P(gone) / P(alive)); minus infinity where the model gives no chance to leave."""
     if history.contractual:
         raise Refused("customers bound by contract are no case for BG/NBD: look at the end of their contract instead")

@@ -1,4 +1,4 @@
-"""How much a purchase is worth: the Gamma-Gamma model (Fader & Hardie 2013, "The Gamma-Gamma Model of Monetary Value").
+"""The mean value of a purchase: the Gamma-Gamma model (Fader & Hardie 2013, "The Gamma-Gamma Model of Monetary Value").
 
 A customer's baskets vary around a mean of their own; means vary among customers. The observed mean of few purchases is
 therefore pulled towards the population's. Amounts are in the currency they were fitted in. Purchases of zero value do
@@ -10,7 +10,13 @@ from math import inf, lgamma, log, log1p
 
 from pipeline.core.definition import Definition
 from pipeline.core.forecast.mixture import log_rising
-from pipeline.core.forecast.purchasing import HIGHEST, History, PurchaseModel, expected_purchases, valid_parameter
+from pipeline.core.forecast.purchasing import (
+    HIGHEST,
+    PurchaseHistory,
+    PurchaseModel,
+    expected_purchases,
+    valid_parameter,
+)
 from pipeline.errors import Refused
 
 MOST_MONEY = 1e15
@@ -72,7 +78,7 @@ def expected_spend(model: SpendModel, x: int, mean: float) -> float:
 
 
 def expected_value(
-    model: PurchaseModel, spend: SpendModel, history: History, x: int, mean: float, weeks: float
+    model: PurchaseModel, spend: SpendModel, history: PurchaseHistory, x: int, mean: float, weeks: float
 ) -> float:
     """What a customer is expected to spend in the next ``weeks``; no discounting, no margin."""
     return expected_purchases(model, history, weeks) * expected_spend(spend, x, mean)

@@ -1,1 +1,1 @@
-"""The words of the product, each defined once."""
+"""The glossary: every term of the product, defined once."""

@@ -1,4 +1,4 @@
-"""The words of analysts' questions whose figures the warehouse computes; their formulas are its views.
+"""Glossary terms of analysts' questions: the views of the warehouse are their formulas.
 
 The RFM segments stand here as a table, because a segment is nothing but a name for a place in it.
 """

@@ -1,6 +1,6 @@
-"""The words in which a learned risk is judged.
+"""Glossary terms of the measures that judge a learned risk.
 
-They stand here and not beside their formulas (:mod:`pipeline.fitting.scoring`), because those need libraries that a
+They stand here and not next to their formulas (:mod:`pipeline.fitting.scoring`), because those need libraries that a
 glossary must do without.
 """
 

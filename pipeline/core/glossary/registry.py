@@ -47,9 +47,9 @@ def definitions() -> dict[str, Definition]:
     ValueError
         Two modules define the same term.
     """
-    found: dict[str, Definition] = {}
+    by_name: dict[str, Definition] = {}
     for definition in (definition for source in SOURCES for definition in source):
-        if definition.name in found:
+        if definition.name in by_name:
             raise ValueError(f"{definition.name!r} is defined twice")
-        found[definition.name] = definition
-    return found
+        by_name[definition.name] = definition
+    return by_name

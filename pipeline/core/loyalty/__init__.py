@@ -1,1 +1,1 @@
-"""How loyal a customer is at a moment: attachment, binding, segment, lifecycle, satisfaction."""
+"""The loyalty of a customer at a moment: attachment, binding, segment, lifecycle, satisfaction."""

@@ -1,4 +1,4 @@
-"""Attachment is voluntary, binding is not: two axes, and what it means to be bound without being attached.
+"""Attachment (voluntary), binding (not voluntary), and captive customers, who are bound without being attached.
 
 Only emotional binding counts as attachment, and only what the customer does and says freely is a sign of it: coming
 back unprompted, recommending us, paying the full price, finding it easy. Satisfaction has no part in it: it looks back.
@@ -53,9 +53,9 @@ def in_force(customer: Customer, now: int) -> list[InForce]:
     if customer.stated is None:
         return []
     return [
-        InForce(kind, said.ends_at, said.notice_by)
-        for kind, said in customer.stated.bindings.items()
-        if said.at <= now and (said.ends_at is None or now < said.ends_at)
+        InForce(kind, binding.ends_at, binding.notice_by)
+        for kind, binding in customer.stated.bindings.items()
+        if binding.at <= now and (binding.ends_at is None or now < binding.ends_at)
     ]
 
 
@@ -85,8 +85,8 @@ def _recommendation(customer: Customer, now: int, referrals: int) -> float | Non
 
 
 def _ease(customer: Customer, now: int) -> float | None:
-    said = [answer for name in ("ces1", "ces2") if (answer := said_by(customer, name, now)) is not None]
-    return ease(max(said, key=lambda answer: (answer.at, answer.event_id))) if said else None
+    answers = [answer for name in ("ces1", "ces2") if (answer := said_by(customer, name, now)) is not None]
+    return ease(max(answers, key=lambda answer: (answer.at, answer.event_id))) if answers else None
 
 
 def said_by(customer: Customer, instrument: str, now: int) -> Answer | None:

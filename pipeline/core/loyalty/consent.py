@@ -1,4 +1,4 @@
-"""May this customer be asked? Sending a survey is advertising (BGH, 10 July 2018, VI ZR 225/17): not unbidden."""
+"""Consent to surveys. Sending one is advertising (BGH, 10 July 2018, VI ZR 225/17), which needs consent."""
 
 from pipeline.core.definition import Definition
 from pipeline.core.state.customer import Customer
@@ -8,11 +8,11 @@ LAW = "§ 7(3) UWG; BGH VI ZR 225/17"
 
 def may_survey(customer: Customer, now: int) -> bool:
     """Whether a survey may be sent at ``now``: with consent, or to an existing customer by the exception."""
-    said = customer.stated.consent if customer.stated is not None else None
-    if said is None or said.at > now:
+    consent = customer.stated.consent if customer.stated is not None else None
+    if consent is None or consent.at > now:
         return False
     bought = customer.first_purchase_at is not None and customer.first_purchase_at <= now
-    return said.status == "granted" or (said.status == "existing_customer" and bought)
+    return consent.status == "granted" or (consent.status == "existing_customer" and bought)
 
 
 DEFINITIONS = (

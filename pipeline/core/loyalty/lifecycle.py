@@ -1,4 +1,4 @@
-"""How a customer buys, and whether they still do: measured by their own rhythm.
+"""The lifecycle of a customer: whether they still buy, measured by their own rhythm.
 
 A customer who comes every week is at rest after two weeks, one who comes every spring is not. With few gaps of their
 own the usual gap stands in: the mean of the gaps seen and of one usual gap (the posterior mean of a Poisson process
@@ -41,17 +41,17 @@ def rhythm(customer: Customer, now: int, norms: Norms = PRIORS) -> Rhythm | None
     return Rhythm(repeats, recency, now // DAY_MS - last, gap)
 
 
-def lifecycle(found: Rhythm | None, under_contract: bool = False, norms: Norms = PRIORS) -> Lifecycle:
+def lifecycle(own_rhythm: Rhythm | None, under_contract: bool = False, norms: Norms = PRIORS) -> Lifecycle:
     """Where in their life with us a customer is; under a contract in force, silence says nothing."""
-    if found is None:
+    if own_rhythm is None:
         return "prospect"
-    if found.repeat_occasions == 0 and found.silence_in_gaps < norms.rest_at_gaps:
+    if own_rhythm.repeat_occasions == 0 and own_rhythm.silence_in_gaps < norms.rest_at_gaps:
         return "new"
     if under_contract:
         return "active"
-    if found.silence_in_gaps >= norms.lapse_at_gaps:
+    if own_rhythm.silence_in_gaps >= norms.lapse_at_gaps:
         return "lapsed"
-    if found.silence_in_gaps >= norms.rest_at_gaps:
+    if own_rhythm.silence_in_gaps >= norms.rest_at_gaps:
         return "at rest"
     return "active"
 
@@ -62,7 +62,7 @@ def occasions_until(customer: Customer, now: int) -> int:
 
 
 def incentive_days(customer: Customer) -> int:
-    """The days with a voluntary purchase that had an incentive, as bits beside those of the occasions."""
+    """The days with a voluntary purchase that had an incentive, as bits in the places of the occasions."""
     stated = customer.stated
     if stated is None or not stated.incentives:
         return 0
@@ -70,7 +70,7 @@ def incentive_days(customer: Customer) -> int:
 
 
 def within_a_year(customer: Customer, days: int, now: int) -> int:
-    """Of bits of days beside those of the occasions, the ones within the last 365 days up to ``now``."""
+    """Of bits of days in the places of those of the occasions, the ones within the last 365 days up to ``now``."""
     oldest = now // DAY_MS - YEAR_DAYS + 1 - customer.occasions_from
     return days >> max(0, oldest) << max(0, oldest)
 

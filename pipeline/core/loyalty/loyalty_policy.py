@@ -1,4 +1,4 @@
-"""What is usual, and where lines are drawn: every figure the loyalty state rests on that is not the customer's own.
+"""The loyalty policy: usual values and thresholds, which are all figures that are not the customer's own.
 
 All are priors until they are measured from a firm's own history; one version for all of them.
 """

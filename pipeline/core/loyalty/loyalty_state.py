@@ -1,4 +1,4 @@
-"""The loyalty state of a customer at a moment: a pure function of what is known about them.
+"""The loyalty state of a customer at a moment: a pure function of their state and the policy.
 
 Loyalty starts with the first purchase: a prospect has no loyalty state. Silence changes it without an event, so it is
 not kept but asked: :func:`loyalty` says what holds at ``now``, as far as it is known by all events so far. Purchase
@@ -14,7 +14,7 @@ from pipeline.core.loyalty.attachment import Attachment, Captivity, InForce, att
 from pipeline.core.loyalty.consent import may_survey
 from pipeline.core.loyalty.lifecycle import Lifecycle, Rhythm, lifecycle, rhythm
 from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
-from pipeline.core.loyalty.promises import Promises, promises
+from pipeline.core.loyalty.promises import PromiseCounts, promises
 from pipeline.core.loyalty.purchase_metrics import (
     Incentives,
     cross_sold,
@@ -63,7 +63,7 @@ class Loyalty(Struct, frozen=True, kw_only=True):
     cross_sold: int
     referred_by: str | None
     referrals: int
-    promises: Promises
+    promises: PromiseCounts
     bindings: list[InForce]
     attachment: Attachment
     captivity: Captivity
@@ -77,17 +77,17 @@ def loyalty(customer: Customer, now: int, norms: Norms = PRIORS, referrals: int 
 
     ``referrals`` is how many others name this customer as the one who recommended us.
     """
-    found = rhythm(customer, now, norms)
-    if found is None:
+    own_rhythm = rhythm(customer, now, norms)
+    if own_rhythm is None:
         return None
     kept, bindings, stated = promises(customer, now), in_force(customer, now), customer.stated
-    life = lifecycle(found, any(binding.kind == "contractual" for binding in bindings), norms)
+    life = lifecycle(own_rhythm, any(binding.kind == "contractual" for binding in bindings), norms)
     attached = attachment(customer, now, life, kept.broken, referrals, norms)
     bound = captivity(bindings, attached.attachment, now, norms)
     return Loyalty(
         norms_version=norms.version,
         lifecycle=life,
-        rhythm=found,
+        rhythm=own_rhythm,
         standing=_standing(customer, now, norms),
         days_since_last_purchase=days_since_last_purchase(customer, now),
         purchases=customer.purchases,

@@ -1,4 +1,4 @@
-"""Promises kept: the brand owes loyalty first. Hygiene: a broken promise takes something, a kept one gives nothing."""
+"""Promises to the customer, kept and broken. A broken promise lowers attachment, a kept one does not raise it."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -12,7 +12,7 @@ from pipeline.core.state.customer import Contact, Customer
 Verdict = Literal["kept", "late", "missed", "open", "needless"]
 
 
-class Promises(Struct, frozen=True):
+class PromiseCounts(Struct, frozen=True):
     """Promises to one customer: about contacts that are remembered, and deliveries ever."""
 
     promises_kept: int
@@ -26,11 +26,11 @@ class Promises(Struct, frozen=True):
         return self.promises_late + self.promises_missed
 
 
-def promises(customer: Customer, now: int) -> Promises:
+def promises(customer: Customer, now: int) -> PromiseCounts:
     """The promises made to a customer, as they stand at ``now``."""
-    verdicts = [judged(*made, now) for contact in customer.contacts for made in promised(contact)]
+    verdicts = [judged(*promise, now) for contact in customer.contacts for promise in promised(contact)]
     stated = customer.stated
-    return Promises(
+    return PromiseCounts(
         verdicts.count("kept") + (stated.deliveries_on_time if stated else 0),
         verdicts.count("late") + (stated.deliveries_late if stated else 0),
         verdicts.count("missed"),
@@ -40,21 +40,21 @@ def promises(customer: Customer, now: int) -> Promises:
 
 def promised(contact: Contact) -> Iterator[tuple[int, int | None, int | None]]:
     """What was promised about a contact: the moment promised, when it was done, and when the matter was settled."""
-    said = contact.promises
-    if said is not None:
+    dates = contact.promises
+    if dates is not None:
         solved_at = contact.last_at if contact.resolved else None
-        for by, done in ((said.callback_by, said.called_back_at), (said.answer_by, said.answered_at)):
+        for by, kept_at in ((dates.callback_by, dates.called_back_at), (dates.answer_by, dates.answered_at)):
             if by is not None:
-                yield by, done, solved_at
+                yield by, kept_at, solved_at
 
 
-def judged(promised: int, done: int | None, solved_at: int | None, now: int) -> Verdict:
+def judged(promised: int, kept_at: int | None, solved_at: int | None, now: int) -> Verdict:
     """How a promise for the moment ``promised`` stands at ``now``.
 
     ``solved_at`` is when the matter was settled: a promise not due by then had become needless.
     """
-    if done is not None and done <= now:
-        return "kept" if done <= promised else "late"
+    if kept_at is not None and kept_at <= now:
+        return "kept" if kept_at <= promised else "late"
     if solved_at is not None and solved_at <= min(promised, now):
         return "needless"
     return "open" if now <= promised else "missed"

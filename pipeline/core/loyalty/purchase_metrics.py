@@ -1,4 +1,4 @@
-"""What the purchases say beyond their rhythm: incentives, programme, cross-selling, and the inputs of RFM."""
+"""Measures of purchases other than their rhythm: incentives, programme, cross-selling, and the inputs of RFM."""
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ def incentives(customer: Customer, now: int) -> Incentives:
 
 
 def full_price_repeats(customer: Customer, now: int) -> int:
-    """The repeat occasions on which nothing was bought with an incentive, as bits beside those of the occasions."""
+    """The repeat occasions on which nothing was bought with an incentive, as bits in the places of the occasions."""
     bits = occasions_until(customer, now)
     return bits & ~incentive_days(customer) & ~1
 

@@ -1,4 +1,4 @@
-"""Satisfaction looks back, loyalty looks forward: why a satisfied customer may leave all the same."""
+"""Satisfaction (which looks back, while loyalty looks forward), and reasons why a satisfied customer may leave."""
 
 from collections.abc import Iterator
 

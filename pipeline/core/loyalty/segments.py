@@ -1,4 +1,4 @@
-"""Regular is not long-standing: two questions, four answers.
+"""Loyalty segments: whether a customer is regular and whether they are long-standing, two questions with four answers.
 
 A regular (Stammkunde) is one who buys often and not only for small change, whether for two months or for twenty years.
 Frequency is counted in purchase days, not in lines or renewals. A basket is measured in typical ones of its currency,

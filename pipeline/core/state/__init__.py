@@ -1,1 +1,1 @@
-"""One customer as the pipeline remembers them, and how that is kept small, exact and erasable."""
+"""The state of one customer, kept small, exact and erasable."""

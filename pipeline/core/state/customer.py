@@ -1,4 +1,4 @@
-"""One customer as the pipeline remembers them, and how that is written to the changelog.
+"""The state of one customer, and its encoding in the changelog.
 
 Rules
 -----
@@ -272,10 +272,10 @@ def is_newer(value: bytes, before: bytes) -> bool:
 def _check_version(value: bytes) -> None:
     """Version 1 was an object, not an array."""
     try:
-        found = msgspec.msgpack.decode(value, type=dict[str, Any]).get("version", 1)
+        version = msgspec.msgpack.decode(value, type=dict[str, Any]).get("version", 1)
     except UNREADABLE:
         return
-    raise ValueError(f"customer state has version {found}; this program reads version {STATE_VERSION}")
+    raise ValueError(f"customer state has version {version}; this program reads version {STATE_VERSION}")
 
 
 def encode_named(customer: Customer) -> bytes:

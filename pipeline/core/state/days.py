@@ -1,4 +1,4 @@
-"""Days as a bitmap: bit ``n`` of little-endian bytes, the last of which is not 0, is the day ``start + n``."""
+"""A set of days as a bitmap: bit ``n`` of little-endian bytes, the last of which is not 0, is the day ``start + n``."""
 
 
 def with_day(start: int, days: bytes, day: int) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Which events a customer's state has counted: the same event twice counts once, however long ago.
+"""Marks of the events that a customer's state has counted: a repeated event counts once, however long ago.
 
 An event is its topic and its id. Of each, 64 bits are kept: a *mark*, which begins with the code of the topic. The
 newest marks stand in the state. When there are :data:`RECENT_IDS`, the older half moves out into *pieces*: records of
@@ -69,10 +69,10 @@ def _mark_without_topic(event: Event) -> bytes:
 
 def is_recent(marked: bytes, recent: bytes) -> bool:
     """Whether a mark is among the recent ones; bytes that only look like it across two marks do not count."""
-    found = recent.find(marked)
-    while found >= 0 and found % MARK_BYTES:
-        found = recent.find(marked, found + 1)
-    return found >= 0
+    place = recent.find(marked)
+    while place >= 0 and place % MARK_BYTES:
+        place = recent.find(marked, place + 1)
+    return place >= 0
 
 
 def moved_of(customer: Customer) -> int:
@@ -199,10 +199,10 @@ class Marks(NamedTuple):
 def marks_of(customer: Customer, pieces: Iterable[bytes]) -> Marks:
     """The marks in a customer's state and in their ``pieces``."""
     recent = customer.recent
-    found = {recent[at : at + MARK_BYTES] for at in range(0, len(recent), MARK_BYTES)}
+    counted = {recent[at : at + MARK_BYTES] for at in range(0, len(recent), MARK_BYTES)}
     for piece in pieces:
-        found.update(marked for marked, _ in entries(piece))
-    return Marks(found, customer.moved >= 0)
+        counted.update(marked for marked, _ in entries(piece))
+    return Marks(counted, customer.moved >= 0)
 
 
 def _find(marked: bytes, piece: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What only some sources know about a customer and their contacts; the state keeps these, or nothing at all.
+"""The profile of a customer: optional facts that only some sources know; the state keeps these, or nothing at all.
 
 Times are integer milliseconds since 1970 UTC, days are days since 1970.
 """

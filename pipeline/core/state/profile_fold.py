@@ -1,4 +1,4 @@
-"""Folds what only some sources know: bindings, consent, a programme, who referred them, promises, incentives.
+"""Folds events into the profile of a customer: bindings, consent, a programme, who referred them, promises, incentives.
 
 Everything works with none of it. Each function folds one event into a customer that is being built; which of two
 statements counts is decided by a total order of the statements, so the order of arrival cannot show.
@@ -24,9 +24,9 @@ def consented(after: Customer, event: Event) -> None:
         return
     stated = _own(after)
     at = milliseconds(event.survey_consent_at or event.occurred_at)
-    said = ConsentState(at, event.event_id, event.survey_consent)
-    if stated.consent is None or _weight(stated.consent) < _weight(said):
-        stated.consent = said
+    consent = ConsentState(at, event.event_id, event.survey_consent)
+    if stated.consent is None or _weight(stated.consent) < _weight(consent):
+        stated.consent = consent
 
 
 def _weight(consent: ConsentState) -> tuple[bool, int, bool, str]:
@@ -63,16 +63,16 @@ def attributed(after: Customer, event: Purchase, at: int) -> None:
         stated.deliveries_on_time += not late
 
 
-def _joined(stated: Stated, said: MembershipState) -> None:
+def _joined(stated: Stated, membership: MembershipState) -> None:
     known = stated.membership
-    if known is None or (known.at, known.event_id) < (said.at, said.event_id):
-        stated.membership = said
+    if known is None or (known.at, known.event_id) < (membership.at, membership.event_id):
+        stated.membership = membership
 
 
-def _referred(stated: Stated, said: ReferralState) -> None:
+def _referred(stated: Stated, referral: ReferralState) -> None:
     known = stated.referred_by
-    if known is None or (said.at, said.event_id) < (known.at, known.event_id):
-        stated.referred_by = said
+    if known is None or (referral.at, referral.event_id) < (known.at, known.event_id):
+        stated.referred_by = referral
 
 
 def prompted(after: Customer, at: int) -> None:
@@ -89,8 +89,8 @@ def _own(after: Customer) -> Stated:
 
 def promises_of(event: ServiceContact) -> Promises | None:
     """What a stage of a contact says about promises to call back or to answer, and about keeping them."""
-    said = (event.promised_callback_at, event.called_back_at, event.promised_answer_at, event.answered_at)
-    return None if said == _NOTHING else Promises(*map(_at, said))
+    moments = (event.promised_callback_at, event.called_back_at, event.promised_answer_at, event.answered_at)
+    return None if moments == _NOTHING else Promises(*map(_at, moments))
 
 
 _NOTHING = (None, None, None, None)

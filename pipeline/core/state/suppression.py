@@ -1,4 +1,4 @@
-"""Customers who were erased: how the rest of what names them is recognised, without keeping their id.
+"""Recognises records of erased customers by a digest, without keeping their ids.
 
 The list of erased customers holds the SHA-256 of each id. It keeps nobody from trying out an id that is known already,
 which is what the list is for; it cannot be read backwards into a list of customers.

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from pipeline.core.forecast.learned import HoldOut, Learned, Money, PurchaseFit, Rates, Row, SpendFit, decode, encode
+from pipeline.core.forecast.learned import (
+    ForecastByRepeats,
+    HoldOut,
+    Learned,
+    Money,
+    PurchaseFit,
+    Rates,
+    SpendFit,
+    decode,
+    encode,
+)
 from pipeline.core.forecast.purchasing import Leaving, PurchaseModel
 from pipeline.core.forecast.spending import SpendModel
 from pipeline.errors import Refused
@@ -43,7 +53,7 @@ LEARNED = Learned(
         until=date(1998, 6, 30),
         buyers=684,
         occasions=1882,
-        rows=[Row(repeat_occasions="0", customers=1411, actual=0.24, bg_nbd=0.23, mbg_nbd=0.19)],
+        rows=[ForecastByRepeats(repeat_occasions="0", customers=1411, actual=0.24, bg_nbd=0.23, mbg_nbd=0.19)],
         auc={"recency": 0.771, "bg_nbd expected purchases": 0.773},
         auc_difference_95=(-0.007, 0.009),
         beats_baseline=True,

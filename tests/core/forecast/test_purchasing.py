@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.core.forecast import spending
 from pipeline.core.forecast.purchasing import (
-    History,
     Leaving,
+    PurchaseHistory,
     PurchaseModel,
     chance_to_buy,
     expected_from_new,
@@ -34,9 +34,9 @@ MBG = PurchaseModel(leaving=Leaving.AFTER_ANY_PURCHASE, r=0.525, alpha=6.183, a=
 """Batislam, Denizel & Filiztekin 2007, on the same sample."""
 SPEND = SpendModel(p=6.25, q=3.74, gamma=15.44)
 """Fader & Hardie 2013."""
-FIRST = History(x=2, t_x=30.43, T=38.86)
+FIRST = PurchaseHistory(x=2, t_x=30.43, T=38.86)
 """Customer 0001 of the 1/10 sample at the end of its 39 weeks."""
-ONCE = History(x=0, t_x=0.0, T=38.86)
+ONCE = PurchaseHistory(x=0, t_x=0.0, T=38.86)
 
 parameters = st.floats(-4, 4).map(lambda e: 10**e)
 models = st.builds(
@@ -45,11 +45,11 @@ models = st.builds(
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn) -> PurchaseHistory:
     days = draw(st.integers(1, 7_300))
     last = draw(st.integers(1, days))
     x = draw(st.integers(0, min(last, 10_000)))
-    return History(x=x, t_x=last / 7 if x else 0.0, T=days / 7)
+    return PurchaseHistory(x=x, t_x=last / 7 if x else 0.0, T=days / 7)
 
 
 def test_customer_0001_is_expected_to_buy_1_226_times_in_39_weeks() -> None:
@@ -62,7 +62,7 @@ def test_customer_0001_is_alive_with_0_7266() -> None:
     assert p_alive(BG, FIRST) == pytest.approx(0.7266, abs=5e-5)
 
 
-def written_out(model: PurchaseModel, history: History) -> tuple[float, float, float]:
+def written_out(model: PurchaseModel, history: PurchaseHistory) -> tuple[float, float, float]:
     """ln L, P(alive), E[Y(39)] as the papers print them, in 60 digits."""
     with mpmath.workdps(60):
         r, alpha, a, b, t_x, now = (
@@ -82,14 +82,14 @@ def written_out(model: PurchaseModel, history: History) -> tuple[float, float, f
         )  # fmt: skip
 
 
-CUSTOMERS = (ONCE, FIRST, History(x=26, t_x=38.0, T=38.86), History(x=400, t_x=500.0, T=1043.0),
-             History(x=7_000, t_x=1_040.0, T=1_043.0), History(x=10_000, t_x=1_430.0, T=1_430.0),
-             History(x=1, t_x=1 / 7, T=1_043.0))  # fmt: skip
+CUSTOMERS = (ONCE, FIRST, PurchaseHistory(x=26, t_x=38.0, T=38.86), PurchaseHistory(x=400, t_x=500.0, T=1043.0),
+             PurchaseHistory(x=7_000, t_x=1_040.0, T=1_043.0), PurchaseHistory(x=10_000, t_x=1_430.0, T=1_430.0),
+             PurchaseHistory(x=1, t_x=1 / 7, T=1_043.0))  # fmt: skip
 
 
 @pytest.mark.parametrize("history", CUSTOMERS, ids=lambda h: f"x={h.x}")
 @pytest.mark.parametrize("model", [BG, MBG, replace(BG, a=40.0, b=9e3), replace(MBG, r=80.0, a=0.02)], ids=str)
-def test_the_formulas_are_those_of_the_papers(model: PurchaseModel, history: History) -> None:
+def test_the_formulas_are_those_of_the_papers(model: PurchaseModel, history: PurchaseHistory) -> None:
     found = (log_likelihood(model, history), p_alive(model, history), expected_purchases(model, history, 39))
     assert found == pytest.approx(written_out(model, history), rel=1e-9)
 
@@ -101,7 +101,9 @@ def test_the_printed_formula_has_no_value_where_this_one_is_smooth() -> None:
 
 @settings(deadline=None)
 @given(models, histories(), st.just(0.0) | st.floats(1e-6, 1043))
-def test_chances_are_chances_and_a_buyer_buys_at_least_once(model: PurchaseModel, history: History, t: float) -> None:
+def test_chances_are_chances_and_a_buyer_buys_at_least_once(
+    model: PurchaseModel, history: PurchaseHistory, t: float
+) -> None:
     alive, buys = p_alive(model, history), chance_to_buy(model, history, t)
     assert 0 <= buys <= alive <= 1
     expected = expected_purchases(model, history, t)
@@ -112,7 +114,7 @@ def test_chances_are_chances_and_a_buyer_buys_at_least_once(model: PurchaseModel
 
 @settings(deadline=None)
 @given(models, histories(), st.floats(0, 500))
-def test_silence_lowers_every_answer(model: PurchaseModel, history: History, weeks: float) -> None:
+def test_silence_lowers_every_answer(model: PurchaseModel, history: PurchaseHistory, weeks: float) -> None:
     later = replace(history, T=history.T + weeks)
     assert p_alive(model, later) <= p_alive(model, history) * (1 + 1e-12)
     assert chance_to_buy(model, later, 12) <= chance_to_buy(model, history, 12) * (1 + 1e-9)
@@ -168,7 +170,7 @@ def test_a_spend_parameter_that_makes_no_sense_is_named(name: str, value: float)
 )
 def test_an_impossible_history_is_refused(x: int, t_x: float, T: float) -> None:  # noqa: N803 - the papers' name
     with pytest.raises(Refused):
-        History(x=x, t_x=t_x, T=T)
+        PurchaseHistory(x=x, t_x=t_x, T=T)
 
 
 @pytest.mark.parametrize("weeks", [-1, nan, inf])
@@ -182,9 +184,9 @@ def test_a_history_is_read_from_the_state_for_any_day() -> None:
     """Days 10, 11 and 31 bought; asked before, between and after."""
     customer = Customer(customer_id="c", occasions_from=10, occasions=(1 | 1 << 1 | 1 << 21).to_bytes(3, "little"))
     assert history_of(customer, 9, contractual=False) is None
-    assert history_of(customer, 10, contractual=False) == History(x=0, t_x=0.0, T=0.0)
-    assert history_of(customer, 24, contractual=False) == History(x=1, t_x=1 / 7, T=2.0)
-    assert history_of(customer, 45, contractual=True) == History(x=2, t_x=3.0, T=5.0, contractual=True)
+    assert history_of(customer, 10, contractual=False) == PurchaseHistory(x=0, t_x=0.0, T=0.0)
+    assert history_of(customer, 24, contractual=False) == PurchaseHistory(x=1, t_x=1 / 7, T=2.0)
+    assert history_of(customer, 45, contractual=True) == PurchaseHistory(x=2, t_x=3.0, T=5.0, contractual=True)
     assert history_of(Customer(customer_id="new"), 45, contractual=False) is None
 
 
@@ -217,6 +219,6 @@ def test_an_impossible_mean_is_refused(x: int, mean: float) -> None:
 
 
 def test_ten_thousand_purchases_in_twenty_years_neither_overflow_nor_vanish() -> None:
-    history = History(x=7_000, t_x=1_043.0, T=1_043.0)
+    history = PurchaseHistory(x=7_000, t_x=1_043.0, T=1_043.0)
     assert expected_purchases(BG, history, 52) == pytest.approx(7_000 / 1_043 * 52, rel=0.03)
     assert log_likelihood(BG, history) > log(sys.float_info.max)  # a density: as a plain number it would overflow
