@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-Answer = TypeVar("Answer")
+Awaited = TypeVar("Awaited")
 
 
 class Clock(Protocol):
@@ -20,13 +20,13 @@ class Clock(Protocol):
 
 
 def wait_until(
-    ask: Callable[[], Answer],
-    is_enough: Callable[[Answer], object] = bool,
+    ask: Callable[[], Awaited],
+    is_enough: Callable[[Awaited], object] = bool,
     *,
     seconds: float | None,
     pause: float,
     clock: Clock = time,
-) -> Answer:
+) -> Awaited:
     """Ask again and again, until an answer is enough or time is up; returns the last answer.
 
     It is asked at least once. Whatever ``ask`` raises ends the wait.

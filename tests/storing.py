@@ -13,7 +13,7 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.records import Record
-from pipeline.sink.rows import Place, by_topic
+from pipeline.sink.rows import RowPlace, by_topic
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
 from pipeline.warehouse.own_columns import columns
@@ -74,7 +74,7 @@ def _write(warehouse: Warehouse, topic: str, values: Sequence[tuple[str, bytes]]
     rows_of, made = by_topic()[topic], dict[str, list[Any]]()
     for offset, (customer_id, value) in enumerate(values, start=first):
         key = customer_id.encode()
-        place = Place(topic, partition_of(key, 1), 1)
+        place = RowPlace(topic, partition_of(key, 1), 1)
         found = rows_of(place, Record(offset, ARRIVED, key, value, []))
         assert found, value
         for table, row in found:

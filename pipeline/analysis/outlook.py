@@ -25,7 +25,7 @@ class Outlook(NamedTuple):
     """By MBG/NBD."""
 
 
-def read_learned(path: str) -> learned.Learned:
+def read_learned(path: str) -> learned.LearnedPurchases:
     """The parameter file that ``loyalty fit purchases`` wrote.
 
     Raises

@@ -14,7 +14,7 @@ from pipeline.fitting.coefficients import day
 from pipeline.fitting.learned_terms import LearnedTerm
 from pipeline.fitting.observations import Per, Silence, gather
 from pipeline.fitting.reliability import draw
-from pipeline.fitting.risk import Learned, learn
+from pipeline.fitting.risk import LearnedRisk, learn
 from pipeline.fitting.scoring import BINS
 from pipeline.policy import write_policy
 from pipeline.progress import Meter, silent
@@ -30,7 +30,7 @@ SIMULATED_SEED = 1
 
 def learn_risk(
     source: Settings | int, silence: tuple[float, float, float], per: Per, per_day: int, meter: Meter = silent
-) -> Learned:
+) -> LearnedRisk:
     """Learn from the warehouse, or from so many simulated customers.
 
     ``silence`` holds the fields of :class:`~pipeline.fitting.observations.Silence` in their order, ``per_day`` how many
@@ -46,7 +46,7 @@ def learn_risk(
     return learn(gather(_customers(source, meter)), long, per=per, per_day=per_day)
 
 
-def write(learned: Learned, policy_file: Path, picture: Path, *, force: bool) -> bool:
+def write(learned: LearnedRisk, policy_file: Path, picture: Path, *, force: bool) -> bool:
     """Write the picture, and the policy when it deserves it or by force; returns whether there is a policy."""
     draw(learned, picture)
     ships = learned.beats_recency or force
@@ -73,7 +73,7 @@ def _simulated(customers: int, meter: Meter) -> Iterator[list[Event]]:
                 progress(number, customers)
 
 
-def summary(learned: Learned) -> dict[str, Any]:
+def summary(learned: LearnedRisk) -> dict[str, Any]:
     """What the policy file says about its origin."""
     return {
         "contacts": learned.counts["contacts"],
@@ -97,7 +97,7 @@ def summary(learned: Learned) -> dict[str, Any]:
     }
 
 
-def as_data(learned: Learned) -> dict[str, Any]:
+def as_data(learned: LearnedRisk) -> dict[str, Any]:
     """Everything, for a program; what does not exist is null."""
     return summary(learned) | {
         "version": learned.policy.version,

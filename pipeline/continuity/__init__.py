@@ -11,7 +11,7 @@ Rules
 """
 
 from pipeline.continuity.agreement import (
-    Found,
+    TopicsFound,
     agreed,
     check,
     go_on_with,
@@ -25,6 +25,20 @@ from pipeline.continuity.ids import Ids, Topics, ids
 from pipeline.continuity.positions import READERS, Place, Reach, commit
 
 __all__ = [
-    "READERS", "Found", "Ids", "Place", "Reach", "Topics", "agreed", "check", "commit", "go_on_with", "ids", "look",
-    "remember", "remember_list", "remembered_list", "skip",
+    "READERS",
+    "Ids",
+    "Place",
+    "Reach",
+    "Topics",
+    "TopicsFound",
+    "agreed",
+    "check",
+    "commit",
+    "go_on_with",
+    "ids",
+    "look",
+    "remember",
+    "remember_list",
+    "remembered_list",
+    "skip",
 ]  # fmt: skip

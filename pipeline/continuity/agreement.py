@@ -19,7 +19,7 @@ from pipeline.kafka.topic_refusals import Gone, again, lost
 from pipeline.topics import BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS
 
 
-class Found(NamedTuple):
+class TopicsFound(NamedTuple):
     """The remembered ids of the topics, and the broker's answers about them now."""
 
     known: Incarnations
@@ -46,7 +46,7 @@ class Found(NamedTuple):
         return gone
 
 
-def look(settings: Settings, suppressions: Suppressions, readers: Iterable[str] = READERS) -> Found:
+def look(settings: Settings, suppressions: Suppressions, readers: Iterable[str] = READERS) -> TopicsFound:
     """Ask the broker, and read the list to its end.
 
     Raises
@@ -55,7 +55,7 @@ def look(settings: Settings, suppressions: Suppressions, readers: Iterable[str] 
         The broker does not answer.
     """
     known = [reach for reader in readers for reach in reaches(settings, reader)]
-    return Found(suppressions.read().incarnations, ids(settings), remembered_list(settings), known)
+    return TopicsFound(suppressions.read().incarnations, ids(settings), remembered_list(settings), known)
 
 
 def agreed(settings: Settings, suppressions: Suppressions, process: str, passed: Mapping[Place, int]) -> Topics:
@@ -78,7 +78,7 @@ def agreed(settings: Settings, suppressions: Suppressions, process: str, passed:
 
 
 def check(
-    settings: Settings, topics: Found, process: str, passed: Mapping[Place, int], excepted: Collection[str] = ()
+    settings: Settings, topics: TopicsFound, process: str, passed: Mapping[Place, int], excepted: Collection[str] = ()
 ) -> None:
     """Refuse what keeps a process from going on; topics in ``excepted`` may be others."""
     for topic in topics.others():
@@ -88,7 +88,7 @@ def check(
         raise lost(settings, one)
 
 
-def go_on_with(settings: Settings, topics: Found, topic: str, crash: CrashPoints, after: int = -1) -> None:
+def go_on_with(settings: Settings, topics: TopicsFound, topic: str, crash: CrashPoints, after: int = -1) -> None:
     """Go on with a topic as it is now, from its beginning: everything in it is new.
 
     First the groups go to its beginning, then it is remembered; killed in between, it is done again. Where only the

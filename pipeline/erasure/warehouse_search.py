@@ -47,7 +47,7 @@ class AsItCame(NamedTuple):
     """A condition that leaves out rows that are taken out in another way."""
 
 
-class Place(NamedTuple):
+class ErasurePlace(NamedTuple):
     """Where a customer can be named, how that is counted, and what takes it out.
 
     ``takes_out`` holds ``{digest}``; where ``record`` is given, it is followed by which records.
@@ -60,23 +60,25 @@ class Place(NamedTuple):
     record: AsItCame | None = None
 
 
-def places(warehouse: Warehouse) -> list[Place]:
+def places(warehouse: Warehouse) -> list[ErasurePlace]:
     """Every place of the warehouse, by its schema."""
     rows = warehouse.query(_COLUMNS, {"d": warehouse.database}).rows
     return [place for table, names in rows for place in _of_table(str(table), set(names))]
 
 
-def _of_table(table: str, columns: set[str]) -> Iterator[Place]:
+def _of_table(table: str, columns: set[str]) -> Iterator[ErasurePlace]:
     if "customer_id" in columns:
-        yield Place(table, table, "customer_id = {c:String}", "DELETE WHERE SHA256(customer_id) = unhex('{digest}')")
+        yield ErasurePlace(
+            table, table, "customer_id = {c:String}", "DELETE WHERE SHA256(customer_id) = unhex('{digest}')"
+        )
     if "referred_by" in columns:
         raw = f"raw = replaceRegexpAll(raw, {_literal(RAW_REFERRAL)}, '\\\\1\"\"'), " if "raw" in columns else ""
-        yield Place(
+        yield ErasurePlace(
             f"{table}.referred_by", table, "referred_by = {c:String}",
             f"UPDATE {raw}referred_by = '' WHERE SHA256(referred_by) = unhex('{{digest}}')",
         )  # fmt: skip
     if "state" in columns:
-        yield Place(
+        yield ErasurePlace(
             f"{table}.state", table, f"{_REFERRER} = {{c:String}}",
             f"UPDATE state = replaceRegexpOne(state, {_literal(REFERRAL)}, '\\\\1null') "
             f"WHERE SHA256({_REFERRER}) = unhex('{{digest}}')",
@@ -84,11 +86,11 @@ def _of_table(table: str, columns: set[str]) -> Iterator[Place]:
     if columns >= _LETTER:
         headers = "headers" if "headers" in columns else "[]"
         record = AsItCame(("source_topic", "source_partition", "source_offset"), "key", "value", headers, "1")
-        yield Place(table, table, "", "DELETE", record)
+        yield ErasurePlace(table, table, "", "DELETE", record)
     if {"raw", "customer_id", "_topic", "_partition", "_offset"} <= columns:
         others = "customer_id != {c:String}" + (" AND referred_by != {c:String}" if "referred_by" in columns else "")
         record = AsItCame(("_topic", "_partition", "_offset"), "''", "raw", "[]", f"raw != '' AND {others}")
-        yield Place(f"{table}.raw", table, "", "UPDATE raw = ''", record)
+        yield ErasurePlace(f"{table}.raw", table, "", "UPDATE raw = ''", record)
 
 
 def _literal(text: str) -> str:
@@ -101,7 +103,7 @@ def count(warehouse: Warehouse, customer_id: str) -> dict[str, int]:
     return {place.name: _count(warehouse, place, customer_id) for place in places(warehouse)}
 
 
-def _count(warehouse: Warehouse, place: Place, customer_id: str) -> int:
+def _count(warehouse: Warehouse, place: ErasurePlace, customer_id: str) -> int:
     if place.record is not None:
         return sum(1 for _ in letters(warehouse, place, customer_id))
     rows = warehouse.value(
@@ -122,7 +124,7 @@ class Letter(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-def letters(warehouse: Warehouse, place: Place, customer_id: str) -> Iterator[Letter]:
+def letters(warehouse: Warehouse, place: ErasurePlace, customer_id: str) -> Iterator[Letter]:
     """The records of a place that name the customer. ClickHouse finds those that may, what they say is read here."""
     record, name = place.record, customer_id.encode()
     if record is None:
@@ -184,7 +186,7 @@ def _take_out_of_sums(warehouse: Warehouse, customer_id: str, digest: str) -> No
             backfill.take_out(warehouse, view, customer_id, f"erase/{digest}/{view.name}/{rows}-{last}")
 
 
-def _statements(warehouse: Warehouse, place: Place, customer_id: str, digest: str) -> Iterator[str]:
+def _statements(warehouse: Warehouse, place: ErasurePlace, customer_id: str, digest: str) -> Iterator[str]:
     if place.record is None:
         yield place.takes_out.replace("{digest}", digest)
         return

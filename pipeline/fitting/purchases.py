@@ -15,7 +15,7 @@ from pipeline import files
 from pipeline.core.forecast.learned import (
     ForecastByRepeats,
     HoldOut,
-    Learned,
+    LearnedPurchases,
     Money,
     PurchaseFit,
     Rates,
@@ -47,7 +47,7 @@ class Learning:
     """A fit with everything that speaks for and against it."""
 
     cut: Split
-    learned: Learned
+    learned: LearnedPurchases
     assessment: Assessment
     value: Value | None
     objections: list[str]
@@ -72,7 +72,7 @@ def learn(cut: Split, source: str, step: Step, *, force: bool = False) -> Learni
     models = {leaving: fit.model for leaving, fit in fits.items()}
     assessment = assess(models, cut)
     objections = _objections(fits, spend, assessment)
-    learned = Learned(
+    learned = LearnedPurchases(
         version=f"purchases-{as_date(cut.until)}-{cut.log.digest[:8]}",
         source=source,
         data_sha256=cut.log.digest,

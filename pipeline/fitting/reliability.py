@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from pipeline.errors import Refused
 from pipeline.fitting.coefficients import day
-from pipeline.fitting.risk import Learned
+from pipeline.fitting.risk import LearnedRisk
 from pipeline.fitting.scoring import BINS, Class
 
 STYLES = {
@@ -16,7 +16,7 @@ STYLES = {
 }
 
 
-def draw(learned: Learned, path: Path) -> None:
+def draw(learned: LearnedRisk, path: Path) -> None:
     """Draw how reliable the risks are on the contacts that were not learned from.
 
     Raises

@@ -5,7 +5,7 @@ from datetime import date
 from textwrap import wrap
 from typing import Any
 
-from pipeline.core.forecast.learned import Learned, PurchaseFit, SpendFit
+from pipeline.core.forecast.learned import LearnedPurchases, PurchaseFit, SpendFit
 from pipeline.fitting.assessment import BASELINE, Assessment
 from pipeline.fitting.purchases import Learning
 
@@ -68,7 +68,7 @@ def as_lines(learning: Learning) -> list[str]:
     ]
 
 
-def _heading(learned: Learned, bound: int) -> list[str]:
+def _heading(learned: LearnedPurchases, bound: int) -> list[str]:
     hold_out = learned.hold_out
     lines = [
         f"Purchases of {learned.customers:,} customers ({learned.source}).",
@@ -86,7 +86,7 @@ def _period(first: date, last: date) -> str:
     return f"{((last - first).days + 1) / 7:.4g} weeks, {first} to {last}"
 
 
-def _parameters(learned: Learned) -> list[str]:
+def _parameters(learned: LearnedPurchases) -> list[str]:
     lines = ["What was learned (+/- is the standard error)"]
     for fit in learned.purchases:
         lines += [*_fit("BG/NBD, how often" if fit.model == "bg_nbd" else "MBG/NBD, how often", fit), _in_words(fit)]
@@ -121,7 +121,7 @@ def _fit(title: str, fit: PurchaseFit | SpendFit) -> list[str]:
     return lines
 
 
-def _counts(learned: Learned, found: Assessment) -> list[str]:
+def _counts(learned: LearnedPurchases, found: Assessment) -> list[str]:
     hold_out = learned.hold_out
     rows = [
         (row.repeat_occasions, f"{row.customers:,}", f"{row.actual:.2f}", f"{row.bg_nbd:.2f}", f"{row.mbg_nbd:.2f}")
@@ -137,7 +137,7 @@ def _counts(learned: Learned, found: Assessment) -> list[str]:
     ]
 
 
-def _rankings(learned: Learned, found: Assessment) -> list[str]:
+def _rankings(learned: LearnedPurchases, found: Assessment) -> list[str]:
     rows = [
         (RANKINGS[name], f"{value:.3f}") for name, value in sorted(learned.hold_out.auc.items(), key=lambda i: -i[1])
     ]

@@ -36,7 +36,7 @@ FEWEST = {"to learn from": (300, 30), "to test on": (100, 20)}
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedRisk:
     """A policy, and everything a reader needs to trust it or not."""
 
     policy: RiskPolicy
@@ -76,7 +76,7 @@ def learn(
     per: Per = "contact",
     per_day: int = 10,
     base: RiskPolicy = PRIORS,
-) -> Learned:
+) -> LearnedRisk:
     """Learn a policy; ``per_day`` is how many contacts the desk can act on in a day.
 
     Raises
@@ -95,7 +95,7 @@ def learn(
     ways = {"learned": risk_of(policy, later), "priors": risk_of(base, later), "recency": _recency(earlier, later)}
     days = (later.at // DAY_MS).astype(np.int64)
     length = float(days.max() - days.min() + 1)
-    return Learned(
+    return LearnedRisk(
         policy=policy,
         terms=learned_terms(part, policy, free, errors, base),
         acting=effect_of_acting(part, free, errors),

@@ -16,7 +16,7 @@ import orjson
 from pipeline.core.contract.events import Event, Purchase
 from pipeline.errors import BadEvent, Refused
 from pipeline.files import Growing
-from pipeline.importing.doubts import Columns, CustomerSpellings
+from pipeline.importing.doubts import ColumnsSeen, CustomerSpellings
 from pipeline.importing.events import Maker
 from pipeline.importing.identity import Repeats, content_key
 from pipeline.importing.plan import Plan
@@ -103,7 +103,7 @@ class _Pass:
     def __init__(self, plan: Plan, maker: Maker, repeats: Repeats, file_bytes: int) -> None:
         self.checked = Checked()
         self._plan, self._maker, self._repeats = plan, maker, repeats
-        self._columns, self._customers, self._apart = Columns(plan), CustomerSpellings(), Apart(plan, file_bytes)
+        self._columns, self._customers, self._apart = ColumnsSeen(plan), CustomerSpellings(), Apart(plan, file_bytes)
 
     def rows(self, file: File) -> Iterator[Row]:
         """The rows of the file, looked at on the way."""

@@ -25,7 +25,7 @@ _SHORTENED = re.compile(r"\d(\.\d+)?e\+\d+", re.ASCII)
 _FLOATING = re.compile(r"\d+\.0", re.ASCII)
 
 
-class Columns:
+class ColumnsSeen:
     """Looks at what the mapping leaves out, and at what it names and the file has not."""
 
     def __init__(self, plan: Plan) -> None:
@@ -47,7 +47,7 @@ class Columns:
                     self._seen[column].add(value.strip().upper())
 
     def never(self) -> list[str]:
-        """Columns that the mapping names and no row had."""
+        """ColumnsSeen that the mapping names and no row had."""
         return sorted(self._wanted)
 
     def warnings(self) -> list[str]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pipeline import continuity, kafka
 from pipeline.config import Settings
-from pipeline.continuity import READERS, Found
+from pipeline.continuity import READERS, TopicsFound
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppression, Suppressions, put
 from pipeline.errors import Refused
@@ -73,7 +73,7 @@ def accept(settings: Settings, topic: str) -> TopicAcceptance:
 
 
 def _accept(
-    settings: Settings, warehouse: Warehouse, positions: Found, topic: str, strange: bool, gone: Sequence[Gone]
+    settings: Settings, warehouse: Warehouse, positions: TopicsFound, topic: str, strange: bool, gone: Sequence[Gone]
 ) -> TopicAcceptance:
     crash = CrashPoints.from_env(os.environ)
     stored = lineage.incarnations(warehouse)
@@ -91,7 +91,7 @@ def _accept(
     return TopicAcceptance(strange, gone, restored)
 
 
-def _gone(positions: Found, warehouse: Warehouse, topic: str) -> Iterator[Gone]:
+def _gone(positions: TopicsFound, warehouse: Warehouse, topic: str) -> Iterator[Gone]:
     """What was lost and not given up yet: a sink goes by what the warehouse says, a worker by its commits."""
     passed = {"worker": {}, "sink": lineage.passed(warehouse, "sink")}
     for reader in READERS:
@@ -104,7 +104,7 @@ def _check_alone(settings: Settings) -> None:
             raise Refused(f"{running} {process}(s) run. Stop workers and sinks, and run this again")
 
 
-def _restore(settings: Settings, warehouse: Warehouse, positions: Found, stored: dict[str, Incarnation]) -> int:
+def _restore(settings: Settings, warehouse: Warehouse, positions: TopicsFound, stored: dict[str, Incarnation]) -> int:
     """Fill the list from the warehouse: who was erased, and the ids of the other topics."""
     rows = warehouse.query(_SUPPRESSIONS).rows
     put(settings, {str(digest): Suppression(at, str(why), str(receipt)) for digest, at, why, receipt in rows})

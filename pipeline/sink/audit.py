@@ -18,7 +18,7 @@ from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.kafka.incarnations import Bases, shifted
-from pipeline.sink.audited_log import NEWEST_ONLY, AuditedLog, Range
+from pipeline.sink.audited_log import NEWEST_ONLY, AuditedLog, LogRange
 from pipeline.topics import (
     ALERTS,
     CONTACTS,
@@ -110,13 +110,13 @@ def examine(settings: Settings, warehouse: Warehouse, newest: int | None = None,
         log.close()
 
 
-def _ranges(settings: Settings, bases: Bases, newest: int | None, group: str) -> Iterator[Range]:
+def _ranges(settings: Settings, bases: Bases, newest: int | None, group: str) -> Iterator[LogRange]:
     bounds = kafka.end_offsets(settings, TOPICS)
     committed = kafka.committed(settings, settings.group(group), TOPICS)
     for (topic, partition), (low, _) in bounds.items():
         base, end = bases.get(topic, 0), committed.get((topic, partition), 0)
         if end > low:
-            yield Range(topic, partition, base + (low if newest is None else max(low, end - newest)), base + end)
+            yield LogRange(topic, partition, base + (low if newest is None else max(low, end - newest)), base + end)
 
 
 def disagreements(
@@ -138,11 +138,11 @@ def disagreements(
         erased.close()
 
 
-def _of(ranges: Sequence[Range], topic: str) -> list[Range]:
+def _of(ranges: Sequence[LogRange], topic: str) -> list[LogRange]:
     return [range_ for range_ in ranges if range_.topic == topic]
 
 
-def _first(warehouse: Warehouse, table: str, range_: Range) -> int:
+def _first(warehouse: Warehouse, table: str, range_: LogRange) -> int:
     """The first offset in a range of which a table has a row; the end of the range when there is none."""
     return int(warehouse.value(_FIRST, range_._asdict() | {"table": table}))
 
@@ -181,7 +181,7 @@ def _contradict(pairs: Sequence[tuple[int, int]]) -> bool:
     return stuck or (0 not in differences and (last_counted < first_rows or first_counted > last_rows))
 
 
-def _finding(warehouse: Warehouse, log: "AuditedLog", topic: str, table: str, ranges: Sequence[Range]) -> Finding:
+def _finding(warehouse: Warehouse, log: "AuditedLog", topic: str, table: str, ranges: Sequence[LogRange]) -> Finding:
     rows = repeated = without = 0
     missing: list[tuple[int, int]] = []
     for range_ in ranges:
@@ -193,7 +193,7 @@ def _finding(warehouse: Warehouse, log: "AuditedLog", topic: str, table: str, ra
     return Finding(table, topic, records, rows, without, repeated, missing)
 
 
-def _absent(warehouse: Warehouse, table: str, range_: Range) -> Iterator[int]:
+def _absent(warehouse: Warehouse, table: str, range_: LogRange) -> Iterator[int]:
     """Offsets without a row, of those that must have one unless the log explains it."""
     low = range_.end - 1 if table in NEWEST_ONLY else range_.low
     for start in range(low, range_.end, CHUNK):

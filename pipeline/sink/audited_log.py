@@ -12,7 +12,7 @@ from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason
 from pipeline.kafka.dead_letters import errors_of
 from pipeline.records import Record
-from pipeline.sink.rows import FOREIGN, Place, by_topic
+from pipeline.sink.rows import FOREIGN, RowPlace, by_topic
 from pipeline.sink.rows import TABLES as ROWS
 from pipeline.topics import (
     DEAD_LETTERS,
@@ -32,7 +32,7 @@ NEAR = 2_000
 """An offset up to this far ahead is reached by reading on, a farther one by a look-up."""
 
 
-class Range(NamedTuple):
+class LogRange(NamedTuple):
     """The offsets of a topic partition that are looked at: from ``low`` to before ``end``."""
 
     topic: str
@@ -61,13 +61,13 @@ class AuditedLog:
             settings, "audit", settings.group("audit"), **{"enable.partition.eof": True}
         )
 
-    def that_make_rows(self, range_: Range, offsets: Sequence[int], table: str) -> list[int]:
+    def that_make_rows(self, range_: LogRange, offsets: Sequence[int], table: str) -> list[int]:
         """Those of the offsets whose record should have a row in a table, and was not refused by ClickHouse."""
         if not offsets:
             return []
         self._suppressions.read()  # whoever was erased meanwhile is on it
         wanted = set(offsets)
-        place = Place(range_.topic, range_.partition, self._settings.partitions)
+        place = RowPlace(range_.topic, range_.partition, self._settings.partitions)
         suspect = [
             record.offset
             for record in self._read(range_, offsets)
@@ -75,7 +75,7 @@ class AuditedLog:
         ]
         return [offset for offset in suspect if (range_.topic, range_.partition, offset) not in self._refusals()]
 
-    def _makes_row(self, place: Place, record: Record, table: str) -> bool:
+    def _makes_row(self, place: RowPlace, record: Record, table: str) -> bool:
         try:
             rows = self._rows[place.topic](place, record)
         except FOREIGN:
@@ -93,7 +93,7 @@ class AuditedLog:
         newer = f"SELECT 1 FROM {table} WHERE _offset > {{place:UInt64}} AND {same} LIMIT 1"  # noqa: S608 - our own names
         return bool(self._warehouse.query(newer, key | {"place": offset}).rows)
 
-    def _read(self, range_: Range, offsets: Sequence[int]) -> Iterator[Record]:
+    def _read(self, range_: LogRange, offsets: Sequence[int]) -> Iterator[Record]:
         """The records at ascending offsets, and others that lie between them."""
         start = 0
         while start < len(offsets):
@@ -103,7 +103,7 @@ class AuditedLog:
             yield from self._between(range_, offsets[start], offsets[last])
             start = last + 1
 
-    def _between(self, range_: Range, first: int, last: int) -> Iterator[Record]:
+    def _between(self, range_: LogRange, first: int, last: int) -> Iterator[Record]:
         topic, base = self._settings.topic(range_.topic), self.bases.get(range_.topic, 0)
         for message in kafka.read_range(self._reader, topic, range_.partition, first - base, last + 1 - base):
             yield kafka.record_of(message, base)
@@ -115,7 +115,7 @@ class AuditedLog:
             for (topic, partition), (low, end) in kafka.end_offsets(self._settings, [DEAD_LETTERS]).items():
                 if low < end:
                     base = self.bases.get(topic, 0)
-                    letters = self._between(Range(topic, partition, low, end), base + low, base + end - 1)
+                    letters = self._between(LogRange(topic, partition, low, end), base + low, base + end - 1)
                     self._refused.update(place for letter in letters if (place := self._refusal(letter)) is not None)
         return self._refused
 

@@ -31,7 +31,7 @@ MOST_KNOWN: Final = 200_000
 """Of how many customers the partition is remembered."""
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """Where a record lies, with the number of partitions of its topic."""
 
     topic: str
@@ -44,7 +44,7 @@ def moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _log(place: Place, record: Record) -> Row:
+def _log(place: RowPlace, record: Record) -> Row:
     return moment(record.appended_at_ms), place.topic, place.partition, record.offset
 
 
@@ -72,11 +72,11 @@ class EventRows:
         self._columns = columns
         self._belongs = belongs or Belongs()
 
-    def __call__(self, place: Place, record: Record) -> list[tuple[str, Row]]:
+    def __call__(self, place: RowPlace, record: Record) -> list[tuple[str, Row]]:
         """The row of a record, or nothing when it is no valid event of this partition."""
         return [(self.table, row) for row in self.all_of(place, (record,))]
 
-    def all_of(self, place: Place, records: Sequence[Record]) -> list[Row]:
+    def all_of(self, place: RowPlace, records: Sequence[Record]) -> list[Row]:
         """The rows of those records that are valid events of this partition."""
         rows: list[Row] = []
         topic, partition, partitions = place
@@ -181,7 +181,7 @@ def outcome(event: AlertOutcome) -> Row:
 _alerts = msgspec.json.Decoder(ChurnAlert)
 
 
-def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
+def alert(place: RowPlace, record: Record) -> list[tuple[str, Row]]:
     """A message to the desk: one row in the log of messages, one as the alert's newest state."""
     alert = _alerts.decode(record.value or b"")
     row = (
@@ -213,7 +213,7 @@ def alert(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("alert_messages", row), ("alert_states", row)]
 
 
-def state(place: Place, record: Record) -> list[tuple[str, Row]]:
+def state(place: RowPlace, record: Record) -> list[tuple[str, Row]]:
     """The newest state of a customer, or their erasure; pieces of states are for workers alone and make no row."""
     if record.key is not None and is_piece(record.key):
         return []
@@ -225,7 +225,7 @@ def state(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("customer_states", row)]
 
 
-def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
+def dead_letter(place: RowPlace, record: Record) -> list[tuple[str, Row]]:
     """A rejected record with where it came from; records without our headers are not ours and make no row."""
     errors = errors_of(record.headers)
     if not {"topic", "partition", "offset", "reason"} <= errors.keys():
@@ -249,7 +249,7 @@ def dead_letter(place: Place, record: Record) -> list[tuple[str, Row]]:
     return [("dead_letters", row)]
 
 
-def suppression(place: Place, record: Record) -> list[tuple[str, Row]]:
+def suppression(place: RowPlace, record: Record) -> list[tuple[str, Row]]:
     """An entry in the list of erased customers; nobody's where the key is no digest, or a topic's."""
     if is_ours(record.key):
         return []
@@ -279,7 +279,7 @@ TABLES = (
 FOREIGN = (ValueError, TypeError, AttributeError, OverflowError, *UNREADABLE)
 """The exceptions that a record of one of our own topics raises when somebody else wrote it; it makes no row."""
 
-RowsOf = Callable[[Place, Record], Sequence[tuple[str, Row]]]
+RowsOf = Callable[[RowPlace, Record], Sequence[tuple[str, Row]]]
 
 
 def by_topic() -> dict[str, RowsOf]:

@@ -23,7 +23,7 @@ from pipeline.records import Record
 from pipeline.retries import retry
 from pipeline.sink.batches import Batch
 from pipeline.sink.intake import PartitionsRevoked
-from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Place, Row, RowsOf, by_topic
+from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Row, RowPlace, RowsOf, by_topic
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.encoding import Encoded, Encoder
 from pipeline.warehouse.failures import QueryFailed, RowsRejected
@@ -121,7 +121,7 @@ class Writer:
 
     def _blocks_of(self, batch: Batch, rows_of: RowsOf, warehouse: Warehouse) -> list[Encoded]:
         """The blocks of a batch that are not in their tables yet."""
-        place = Place(batch.topic, batch.partition, self._partitions)
+        place = RowPlace(batch.topic, batch.partition, self._partitions)
         encoders: dict[str, Encoder] = {}
         for first in range(0, len(batch.records), PIECE):
             for table, rows in self._rows_of(place, batch.records[first : first + PIECE], rows_of).items():
@@ -131,7 +131,7 @@ class Writer:
                     encoders[table].add(rows)
         return [encoder.block() for encoder in encoders.values()]
 
-    def _rows_of(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
+    def _rows_of(self, place: RowPlace, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
         """Rows by table, without those of erased customers."""
         rows: dict[str, list[Row]] = {}
         for table, all_rows in self._made(place, records, rows_of).items():
@@ -139,7 +139,7 @@ class Writer:
             self._facts.rows_suppressed(table, len(all_rows) - len(rows[table]))
         return rows
 
-    def _made(self, place: Place, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
+    def _made(self, place: RowPlace, records: Sequence[Record], rows_of: RowsOf) -> dict[str, list[Row]]:
         if isinstance(rows_of, EventRows):
             with contextlib.suppress(*FOREIGN):  # then one by one, to say which
                 return {rows_of.table: rows_of.all_of(place, records)}

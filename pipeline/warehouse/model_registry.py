@@ -56,7 +56,7 @@ class Parameters(NamedTuple):
         return hashlib.sha256(self.numbers.encode()).hexdigest()
 
 
-def of_purchases(fit: learned.Learned) -> Parameters:
+def of_purchases(fit: learned.LearnedPurchases) -> Parameters:
     """What ``loyalty fit purchases`` learned."""
     file = msgspec.to_builtins(fit)
     numbers = {fit["model"]: fit["parameters"] for fit in file.pop("purchases")}

@@ -14,7 +14,7 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Binding, Event, Purchase
 from pipeline.core.contract.moments import milliseconds
-from pipeline.core.forecast.learned import Learned, encode
+from pipeline.core.forecast.learned import LearnedPurchases, encode
 from pipeline.core.forecast.spending import expected_spend
 from pipeline.core.loyalty.loyalty_state import loyalty
 from pipeline.core.replay import retold
@@ -94,7 +94,7 @@ def rows(warehouse: Warehouse, source: str = "customer_outlook_at(at = '1998-03-
     return {row["customer_id"]: row for row in found}
 
 
-def with_weeks(found: Learned, weeks: float) -> Settings:
+def with_weeks(found: LearnedPurchases, weeks: float) -> Settings:
     """Settings under which ``loyalty customer`` looks as far ahead as this."""
     changed = msgspec.structs.replace(found, hold_out=msgspec.structs.replace(found.hold_out, weeks=weeks))
     return Settings().with_changes(purchase_model=_file(encode(changed)))

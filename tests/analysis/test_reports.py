@@ -16,7 +16,7 @@ from pipeline.core.measures.shift import Ratio
 from pipeline.core.state.customer import DAY_MS, Answer, Contact, Customer, encode_state, with_occasion
 from pipeline.errors import NotFound
 from pipeline.records import Record
-from pipeline.sink.rows import Place, state
+from pipeline.sink.rows import RowPlace, state
 from pipeline.warehouse.client import Warehouse, connect
 from tests.storing import emptied, migrated
 
@@ -74,7 +74,7 @@ def store(warehouse: Warehouse, customers: list[Customer], version: int = 1, *, 
     for number, customer in enumerate(customers):
         value = None if erased else encode_state(customer)
         record = Record(version * 100_000 + number, 0, customer.customer_id.encode(), value, [])
-        rows += [row for _, row in state(Place("customer-states", 0, 1), record)]
+        rows += [row for _, row in state(RowPlace("customer-states", 0, 1), record)]
     warehouse.insert("customer_states", columns, rows, f"{version}-{erased}")
 
 

@@ -21,7 +21,7 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.sink.app import WRITERS
 from pipeline.sink.batches import BatchPolicy
-from pipeline.sink.rows import Place, Row, by_topic
+from pipeline.sink.rows import Row, RowPlace, by_topic
 from pipeline.topics import INPUTS
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
@@ -39,7 +39,7 @@ def blocks(settings: Settings) -> list[Block]:
     with reader as consumer:
         for topic in INPUTS:
             for partition in range(settings.partitions):
-                place = Place(topic.name, partition, settings.partitions)
+                place = RowPlace(topic.name, partition, settings.partitions)
                 rows: dict[str, list[Row]] = {}
                 for message in kafka.read_range(consumer, settings.topic(topic.name), partition, 0):
                     for table, row in made[topic.name](place, kafka.record_of(message)):

@@ -19,7 +19,7 @@ from pipeline.core.state.customer import Customer
 from pipeline.records import Record
 from pipeline.simulate.population import lives
 from pipeline.sink import duplicates
-from pipeline.sink.rows import TABLES, Place, Row, by_topic
+from pipeline.sink.rows import TABLES, Row, RowPlace, by_topic
 from pipeline.topics import ALERTS, STATES
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
@@ -99,7 +99,7 @@ def _population(customers: int, days: int) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {}
 
     def add(topic: str, key: str, offset: int, value: bytes) -> None:
-        place = Place(topic, partition_of(key.encode(), PARTITIONS), PARTITIONS)
+        place = RowPlace(topic, partition_of(key.encode(), PARTITIONS), PARTITIONS)
         for table, row in makers[topic](place, Record(offset, now, key.encode(), value, ())):
             rows.setdefault(table, []).append(row)
 

@@ -16,7 +16,7 @@ from pipeline.erasure import warehouse_search
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import NotFound, Refused
 from pipeline.records import Record
-from pipeline.sink.rows import TABLES, Place, by_topic
+from pipeline.sink.rows import TABLES, RowPlace, by_topic
 from pipeline.topics import ERROR_HEADERS
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate
@@ -91,7 +91,7 @@ def fill(warehouse: Warehouse) -> None:
     rows_of = by_topic()
     for customer, friend in ((GONE, OTHER), (OTHER, GONE)):
         for number, (topic, record) in enumerate(records(customer, friend)):
-            place = Place(topic, partition_of(customer.encode(), 4), 4)
+            place = RowPlace(topic, partition_of(customer.encode(), 4), 4)
             for table, row in rows_of[topic](place, record):
                 warehouse.insert(table, columns(warehouse, table), [row], f"{customer}-{number}-{table}")
         warehouse.command(f"INSERT INTO tomorrow VALUES (1, '{customer}', '{friend}')")
@@ -182,7 +182,7 @@ def test_letters_go_however_they_name_the_customer_and_those_of_others_stay(ware
         rows: list[Any] = []
         for number, record in enumerate((*mine.values(), *OTHERS.values())):
             topic, made = letter(number, record)
-            rows += [row for _, row in by_topic()[topic](Place(topic, 0, 4), made)]
+            rows += [row for _, row in by_topic()[topic](RowPlace(topic, 0, 4), made)]
         warehouse.insert("dead_letters", columns(warehouse, "dead_letters"), rows, f"letters-{customer}")
         assert warehouse_search.count(warehouse, customer)["dead_letters"] == len(mine)
         list(warehouse_search.erase(warehouse, customer))
@@ -199,7 +199,7 @@ def test_what_others_events_carry_of_the_customer_beside_the_contract_goes_too(w
         value = example("purchases", OTHER)[:-1] + b"," + more + b"}"
         record = Record(number, AT, OTHER.encode(), value, [])
         rows += [
-            row for _, row in by_topic()["purchases"](Place("purchases", partition_of(OTHER.encode(), 4), 4), record)
+            row for _, row in by_topic()["purchases"](RowPlace("purchases", partition_of(OTHER.encode(), 4), 4), record)
         ]
     fields = columns(warehouse, "raw_purchases")
     warehouse.insert("raw_purchases", fields, rows, "raw")
@@ -226,7 +226,7 @@ def test_rows_that_come_back_behind_our_back_are_found(warehouse: Warehouse) -> 
     key = digest_of(GONE.encode()).hex().encode()
     record = Record(0, AT, key, orjson.dumps({"suppressed_at": "2026-01-02T03:04:05Z", "reason": "test-data",
                                               "receipt_id": "r"}), [])  # fmt: skip
-    ((table, row),) = by_topic()["suppressed"](Place("suppressed", 0, 4), record)
+    ((table, row),) = by_topic()["suppressed"](RowPlace("suppressed", 0, 4), record)
     warehouse.insert(table, columns(warehouse, table), [row], "s")
     assert warehouse_search.left_over(warehouse)["raw_purchases"] == 1
     list(warehouse_search.erase(warehouse, GONE))

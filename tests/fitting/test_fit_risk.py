@@ -21,7 +21,7 @@ from pipeline.fitting.risk import learn
 from pipeline.policy import read_policy
 from pipeline.records import Record
 from pipeline.sink import rows
-from pipeline.sink.rows import EventRows, Place
+from pipeline.sink.rows import EventRows, RowPlace
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 from tests.fitting.histories import simulated
@@ -115,7 +115,7 @@ def store(warehouse: Warehouse, lives: list[list[Event]]) -> None:
             row
             for offset, event in enumerate(events)
             for _, row in make(
-                Place(table, partition_of(event.customer_id.encode(), 1), 1),
+                RowPlace(table, partition_of(event.customer_id.encode(), 1), 1),
                 Record(offset, 4_000_000_000_000, event.customer_id.encode(), msgspec.json.encode(event), []),
             )
         ]

@@ -14,7 +14,7 @@ from pipeline.fitting import logistic
 from pipeline.fitting.coefficients import Part, columns
 from pipeline.fitting.logistic import Pull
 from pipeline.fitting.observations import History, Observations, Seen, Silence, gather, observations, typical_gap_days
-from pipeline.fitting.risk import STRENGTHS, Learned, apart, learn
+from pipeline.fitting.risk import STRENGTHS, LearnedRisk, apart, learn
 from pipeline.simulate import population
 from pipeline.simulate.truth import HIDDEN
 from tests.fitting.histories import FIRST_DAY, bought, contacted, other, simulated
@@ -32,11 +32,11 @@ def history() -> History:
 
 
 @pytest.fixture(scope="module")
-def learned(history: History) -> Learned:
+def learned(history: History) -> LearnedRisk:
     return learn(history, WIDE, per="issue")
 
 
-def intervals(found: Learned) -> dict[str, tuple[float, float]]:
+def intervals(found: LearnedRisk) -> dict[str, tuple[float, float]]:
     return {term.term: (term.low, term.high) for term in found.terms}
 
 
@@ -105,14 +105,14 @@ def test_with_who_really_left_the_estimated_risk_is_the_true_hazard(history: His
     assert np.corrcoef(risk, hazard)[0, 1] > 0.99
 
 
-def test_from_purchases_alone_the_planted_coefficients_lie_in_their_intervals(learned: Learned) -> None:
+def test_from_purchases_alone_the_planted_coefficients_lie_in_their_intervals(learned: LearnedRisk) -> None:
     found = intervals(learned)
     within = [term for term in PLANTED if found[term][0] <= getattr(HIDDEN, term) <= found[term][1]]
     assert len(within) >= len(PLANTED) - 1, found
     assert all(low > 0 for low, _ in (found[term] for term in ("transfer", "information_repeated", "cancellation")))
 
 
-def test_from_purchases_alone_the_effect_of_the_call_lies_in_its_interval(learned: Learned) -> None:
+def test_from_purchases_alone_the_effect_of_the_call_lies_in_its_interval(learned: LearnedRisk) -> None:
     assert learned.acting is not None
     assert learned.acting.low <= HIDDEN.call <= learned.acting.high < 0
 
@@ -124,7 +124,7 @@ def test_a_call_without_an_effect_shows_none() -> None:
     assert found.acting.low <= 0 <= found.acting.high
 
 
-def test_what_is_learned_beats_the_priors_and_the_days_since_the_last_purchase(learned: Learned) -> None:
+def test_what_is_learned_beats_the_priors_and_the_days_since_the_last_purchase(learned: LearnedRisk) -> None:
     assert learned.beats_recency
     one, priors, recency = (learned.compared[way] for way in ("learned", "priors", "recency"))
     assert one.auc > priors.auc > recency.auc
@@ -132,7 +132,7 @@ def test_what_is_learned_beats_the_priors_and_the_days_since_the_last_purchase(l
     assert one.ece < min(0.05, priors.ece)
 
 
-def test_what_no_contact_varies_in_keeps_its_prior(learned: Learned) -> None:
+def test_what_no_contact_varies_in_keeps_its_prior(learned: LearnedRisk) -> None:
     contact = next(term for term in learned.terms if term.term == "contact")
     assert contact.used == learned.policy.named()["contact"] == PRIORS.named()["contact"]
     assert "never varies" in contact.note
@@ -213,7 +213,7 @@ def test_a_sign_that_the_data_contradict_is_held_at_zero_and_said(small: History
     assert "contradict the sign" in reopened.note
 
 
-def test_every_coefficient_that_is_used_has_the_sign_of_the_literature(learned: Learned) -> None:
+def test_every_coefficient_that_is_used_has_the_sign_of_the_literature(learned: LearnedRisk) -> None:
     for term in learned.terms[1:]:
         assert term.used * term.prior >= 0
 
@@ -230,7 +230,7 @@ def test_a_history_where_only_time_tells_does_not_beat_the_baseline(small: Histo
     assert not only_time_tells(small).beats_recency
 
 
-def only_time_tells(history: History) -> Learned:
+def only_time_tells(history: History) -> LearnedRisk:
     """Who falls silent depends on the days since the last purchase alone, and the terms are those of somebody else."""
     random = np.random.default_rng(8)
     places = random.permutation(len(history.seen))

@@ -10,7 +10,7 @@ from pipeline import kafka
 from pipeline.importing.note import Note
 from pipeline.importing.sending import row_of
 from pipeline.records import Record
-from pipeline.sink.rows import FOREIGN, Place, by_topic
+from pipeline.sink.rows import FOREIGN, RowPlace, by_topic
 from pipeline.topics import IMPORT_HEADER
 from pipeline.worker.reading import is_message
 
@@ -66,4 +66,4 @@ def test_what_is_no_record_of_ours_makes_no_row_and_stops_no_sink(topic: str, va
     headers = [(f"__loyalty.errors.{name}", value) for name in ("topic", "partition", "offset", "reason")]
     record = Record(0, 0, b"\xff", value, cast(Any, headers))
     with contextlib.suppress(*FOREIGN):
-        assert by_topic()[topic](Place("t", 0, 4), record) == []
+        assert by_topic()[topic](RowPlace("t", 0, 4), record) == []

@@ -22,7 +22,7 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.errors import Refused, Unreachable
 from pipeline.records import Record
 from pipeline.sink.duplicates import KINDS
-from pipeline.sink.rows import TABLES, Place, by_topic
+from pipeline.sink.rows import TABLES, RowPlace, by_topic
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.failures import QueryFailed
 from pipeline.warehouse.migrations import Migration, migrate, shipped
@@ -233,7 +233,7 @@ def stored(warehouse: Warehouse, topic: str, example: str, offset: int) -> None:
     value = (ROOT / "schemas/examples" / example).read_bytes()
     key = json.loads(value)["customer_id"].encode()
     record = Record(offset, 1_780_000_000_000, key, value, [])
-    ((table, row),) = by_topic()[topic](Place(topic, partition_of(key, 4), 4), record)
+    ((table, row),) = by_topic()[topic](RowPlace(topic, partition_of(key, 4), 4), record)
     warehouse.insert(table, columns(warehouse, table), [row], f"{topic}-{offset}")
 
 

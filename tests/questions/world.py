@@ -24,7 +24,7 @@ from pipeline.core.state.customer import Customer, encode_state
 from pipeline.records import Record
 from pipeline.simulate import population
 from pipeline.simulate.service import Sent
-from pipeline.sink.rows import Place, by_topic
+from pipeline.sink.rows import RowPlace, by_topic
 from pipeline.topics import BY_NAME
 from pipeline.warehouse import model_registry
 from pipeline.warehouse.client import Warehouse
@@ -276,7 +276,7 @@ def load(warehouse: Warehouse, records: dict[str, list[Record]]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {}
     for topic, rows_of in by_topic().items():
         for record in records[topic]:
-            for table, row in rows_of(Place(topic, 0, 1), record):
+            for table, row in rows_of(RowPlace(topic, 0, 1), record):
                 rows.setdefault(table, []).append(row)
     for table, found in rows.items():
         warehouse.insert(table, columns(warehouse, table), found, f"world-{table}")

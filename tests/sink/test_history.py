@@ -13,7 +13,7 @@ from pipeline.core.state.customer import Contact, Customer, encode_named, encode
 from pipeline.errors import NotFound, Refused
 from pipeline.records import Record
 from pipeline.sink import start_checks
-from pipeline.sink.rows import Place, Row, state
+from pipeline.sink.rows import Row, RowPlace, state
 from pipeline.warehouse.client import Warehouse, connect
 from pipeline.warehouse.migrations import migrate, shipped
 from pipeline.warehouse.own_columns import columns
@@ -22,7 +22,7 @@ from tests.warehouses import embedded
 
 pytestmark = pytest.mark.xdist_group("warehouse")
 
-PLACE = Place("customer-states", 0, 1)
+PLACE = RowPlace("customer-states", 0, 1)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from pipeline.core.loyalty.loyalty_policy import PRIORS, YEAR_DAYS, Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.records import Record
-from pipeline.sink.rows import Place, by_topic, state
+from pipeline.sink.rows import RowPlace, by_topic, state
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.own_columns import columns
 from tests.core.histories import histories, replay
@@ -64,7 +64,7 @@ def store(warehouse: Warehouse, customers: Sequence[Customer]) -> None:
         row
         for customer in customers
         for _, row in state(
-            Place("customer-states", 0, 1),
+            RowPlace("customer-states", 0, 1),
             Record(next(_offsets), FIRST, customer.customer_id.encode(), encode_state(customer), []),
         )
     ]
@@ -81,7 +81,7 @@ def _purchases(warehouse: Warehouse) -> None:
             "referred_by": named,
         }  # fmt: skip
         record = Record(number, at, customer.encode(), json.dumps(purchase).encode(), [])
-        rows += [row for _, row in by_topic()["purchases"](Place("purchases", 0, 1), record)]
+        rows += [row for _, row in by_topic()["purchases"](RowPlace("purchases", 0, 1), record)]
     warehouse.insert("raw_purchases", columns(warehouse, "raw_purchases"), rows, "purchases")
 
 

@@ -9,7 +9,7 @@ from pipeline.core.state.customer import Customer, encode_state
 from pipeline.errors import Refused, Unreachable
 from pipeline.records import Record
 from pipeline.sink import start_checks
-from pipeline.sink.rows import TABLES, Place, by_topic
+from pipeline.sink.rows import TABLES, RowPlace, by_topic
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.failures import QueryFailed, RowsRejected
 from pipeline.warehouse.own_columns import COMPUTED, columns, own_columns
@@ -65,7 +65,7 @@ def test_a_state_is_written_and_kept_in_its_history_when_its_table_has_more_colu
     for name, kind in ADDED.items():
         warehouse.command(f"ALTER TABLE customer_states ADD COLUMN {name} {kind} FIRST")
     state = encode_state(Customer(customer_id="42", applied={"purchases": 7}, purchases=1, events=1))
-    rows = by_topic()["customer-states"](Place("customer-states", 0, 4), Record(0, 1, b"42", state, ()))
+    rows = by_topic()["customer-states"](RowPlace("customer-states", 0, 4), Record(0, 1, b"42", state, ()))
     warehouse.insert("customer_states", columns(warehouse, "customer_states"), [row for _, row in rows], "t")
     assert warehouse.value("SELECT count() FROM customer_states WHERE customer_id = '42' AND purchases = 1") == 1
     assert warehouse.value("SELECT count() FROM customer_state_history WHERE customer_id = '42'") == 1

@@ -10,13 +10,13 @@ from pipeline.cli.printing.tables import Column, prose
 from pipeline.errors import Refused
 from pipeline.fitting.coefficients import day
 from pipeline.fitting.learned_terms import LearnedTerm
-from pipeline.fitting.risk import STRENGTHS, Learned
+from pipeline.fitting.risk import STRENGTHS, LearnedRisk
 from pipeline.fitting.scoring import BINS
 from pipeline.simulate.truth import HIDDEN
 
 
 def conclude(
-    learned: Learned, policy_file: Path, picture: Path, *, force: bool, as_json: bool, simulated: bool
+    learned: LearnedRisk, policy_file: Path, picture: Path, *, force: bool, as_json: bool, simulated: bool
 ) -> None:
     """Report what was learned; the picture is written in any case, the policy only when it deserves it, or by force.
 
@@ -42,7 +42,7 @@ def conclude(
         output.say(f"Policy {learned.policy.version} is written to {policy_file}. No process uses it by itself.")
 
 
-def show(learned: Learned, *, simulated: bool) -> None:
+def show(learned: LearnedRisk, *, simulated: bool) -> None:
     """For a person who is not a statistician: what was learned from, what was learned, how good it is."""
     for line in _story(learned):
         output.say(line)
@@ -59,7 +59,7 @@ def show(learned: Learned, *, simulated: bool) -> None:
     output.say(_verdict(learned))
 
 
-def _story(learned: Learned) -> Iterator[str]:
+def _story(learned: LearnedRisk) -> Iterator[str]:
     counts, silence = learned.counts, learned.silence
     synthetic = {0: "", counts["contacts"]: " All of it is synthetic: a demonstration, not evidence."}.get(
         counts["synthetic"], f" {counts['synthetic']:,} of the contacts are synthetic."
@@ -83,7 +83,7 @@ def _story(learned: Learned) -> Iterator[str]:
     )
 
 
-def _coefficients(learned: Learned, *, planted: bool) -> tuple[list[str | Column], list[list[str]]]:
+def _coefficients(learned: LearnedRisk, *, planted: bool) -> tuple[list[str | Column], list[list[str]]]:
     names: list[str | Column] = ["term", "prior", "learned", "95 % interval", "in the policy", prose("note")]
     rows = [
         [t.term, f"{t.prior:+.2f}", _number(t.learned), _interval(t), f"{t.used:+.2f}", t.note] for t in learned.terms
@@ -126,7 +126,7 @@ _FIGURES = (
 )
 
 
-def _comparison(learned: Learned) -> tuple[list[str | Column], list[list[str]]]:
+def _comparison(learned: LearnedRisk) -> tuple[list[str | Column], list[list[str]]]:
     ways = ("learned", "priors", "recency")
     return (
         [prose("tested on what came later"), "learned", "priors", "days since last purchase"],
@@ -135,7 +135,7 @@ def _comparison(learned: Learned) -> tuple[list[str | Column], list[list[str]]]:
     )  # fmt: skip
 
 
-def _load(learned: Learned) -> str:
+def _load(learned: LearnedRisk) -> str:
     all_ = learned.per_day >= learned.busiest_day
     reached = "all of them" if all_ else f"the {learned.per_day} highest of each day"
     return (
@@ -145,7 +145,7 @@ def _load(learned: Learned) -> str:
     )
 
 
-def _verdict(learned: Learned) -> str:
+def _verdict(learned: LearnedRisk) -> str:
     if learned.beats_recency:
         return "What was learned ranks and predicts better than the days since the last purchase, beyond chance."
     return (

@@ -86,7 +86,7 @@ class HoldOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     beats_baseline: bool
 
 
-class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LearnedPurchases(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     format: Literal[1] = FORMAT
@@ -118,12 +118,12 @@ class Learned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return SpendModel(p=fitted.p, q=fitted.q, gamma=fitted.gamma)
 
 
-def encode(learned: Learned) -> bytes:
+def encode(learned: LearnedPurchases) -> bytes:
     """The file's bytes: readable JSON."""
     return msgspec.json.format(msgspec.json.encode(learned), indent=2) + b"\n"
 
 
-def decode(content: bytes) -> Learned:
+def decode(content: bytes) -> LearnedPurchases:
     """The inverse.
 
     Raises
@@ -132,7 +132,7 @@ def decode(content: bytes) -> Learned:
         It is not such a file, or holds what makes no sense; the message names the place.
     """
     try:
-        learned = msgspec.json.decode(content, type=Learned)
+        learned = msgspec.json.decode(content, type=LearnedPurchases)
     except msgspec.DecodeError as broken:
         raise Refused(f"the parameter file cannot be used: {broken}; {AGAIN}") from None
     if tuple(fit.model for fit in learned.purchases) != tuple(Leaving):

@@ -7,7 +7,7 @@ term: the first purchase, before which there is none, and an outcome, which can 
 from typing import Final
 
 from pipeline.core.contract.events import AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
-from pipeline.core.risk.event_routes import ALL, Change, Route
+from pipeline.core.risk.event_routes import ALL, EventChange, Route
 from pipeline.core.risk.inputs import ChangedIssues
 from pipeline.core.risk.terms import TABLE
 from pipeline.core.state.customer import Customer
@@ -39,7 +39,7 @@ def affected(before: Customer, after: Customer, event: Event, at: int) -> Change
     is_outcome = isinstance(event, AlertOutcome)
     if is_outcome or not before.contacts or before.first_purchase_at != after.first_purchase_at:
         return ALL
-    change = Change(before, after, event, at)
+    change = EventChange(before, after, event, at)
     changed: ChangedIssues | None = None
     for route in _ROUTES[event.topic_code]:
         by_route = route.changed(change)

@@ -17,7 +17,7 @@ ALL: Final = ChangedIssues()
 
 
 @final
-class Change:
+class EventChange:
     """One event, and the customer before and after it."""
 
     def __init__(self, before: Customer, after: Customer, event: Event, at: int) -> None:
@@ -40,15 +40,15 @@ class Route:
     """One way in which events of a kind can change issues."""
 
     kind: type[Event]
-    changed: Callable[[Change], ChangedIssues | None]
+    changed: Callable[[EventChange], ChangedIssues | None]
     """The issues that can have changed; ``None`` for none."""
 
 
-def _binding(change: Change) -> ChangedIssues | None:
+def _binding(change: EventChange) -> ChangedIssues | None:
     return ALL if isinstance(change.event, Purchase) and change.event.bindings else None
 
 
-def _voluntary_purchase(change: Change) -> ChangedIssues | None:
+def _voluntary_purchase(change: EventChange) -> ChangedIssues | None:
     """It shows from its day on, as experience and as a return to issues from which nobody had returned."""
     before = change.before
     if before.occasions == change.after.occasions:
@@ -60,7 +60,7 @@ def _voluntary_purchase(change: Change) -> ChangedIssues | None:
     return _some(frozenset([c.issue_id for c in change.after.contacts if c.last_at // DAY_MS >= returned]), since)
 
 
-def _answer(change: Change) -> ChangedIssues | None:
+def _answer(change: EventChange) -> ChangedIssues | None:
     """It shows from its moment on, and adds a moment to the issue it is about."""
     before, event, at = change.before, change.event, change.at
     if at <= change.newest or len(before.answers) >= ANSWERS_KEPT or not isinstance(event, SurveyResponse):
@@ -75,7 +75,7 @@ def _answer(change: Change) -> ChangedIssues | None:
     return _some(issues, at)
 
 
-def _own_contact(change: Change) -> ChangedIssues | None:
+def _own_contact(change: EventChange) -> ChangedIssues | None:
     """It changes its own issue, the past of it too; all where it changes which contacts an issue has."""
     known, now, event = change.contact_before, change.contact_after, change.event
     if now is None or not isinstance(event, ServiceContact) or now.issue_id != event.issue_id:
@@ -84,7 +84,7 @@ def _own_contact(change: Change) -> ChangedIssues | None:
     return ALL if moved else ChangedIssues(frozenset((event.issue_id,)))
 
 
-def _other_complaint(change: Change) -> ChangedIssues | None:
+def _other_complaint(change: EventChange) -> ChangedIssues | None:
     """A complaint shows in other issues from the moment it was opened."""
     known, now = change.contact_before, change.contact_after
     if now is None:

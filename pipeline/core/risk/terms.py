@@ -19,7 +19,7 @@ from pipeline.core.risk import wording
 from pipeline.core.risk.event_routes import ANSWER, BINDING, OTHER_COMPLAINT, OWN_CONTACT, VOLUNTARY_PURCHASE, Route
 from pipeline.core.risk.issue_events import IssueEvents, first_stages, longest_wait, newest_effort_answer, own_contacts
 from pipeline.core.risk.issue_facts import MONTH_MS, IssueSnapshot
-from pipeline.core.risk.wording import Action
+from pipeline.core.risk.wording import RecommendedAction
 from pipeline.core.state.customer import DAY_MS
 
 MOST_SILENCE: Final = 3.0
@@ -44,7 +44,7 @@ class Term:
     """The plain number in words, for a person; empty where there is nothing to say."""
     placement: Placement = "by sign"
     """Where the desk reads the sentence: against or for the customer, between the two, or nowhere."""
-    action: Action | None = None
+    action: RecommendedAction | None = None
     """What the desk is advised to do when the term has a value."""
     evidence: Callable[[IssueEvents], Sequence[Event]] | None
     """The events behind the value; ``None``: it rests on no single event."""

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 
-class Action(NamedTuple):
+class RecommendedAction(NamedTuple):
     """What the desk is advised to do; of several the most urgent counts."""
 
     rank: int
@@ -11,14 +11,14 @@ class Action(NamedTuple):
     advice: str
 
 
-CALL_TODAY: Final = Action(
+CALL_TODAY: Final = RecommendedAction(
     1, "Call today: ask what would have to change, and solve that before talking about the contract."
 )
-SOLVE: Final = Action(
+SOLVE: Final = RecommendedAction(
     2, "Take it over and solve it in one go; tell them when. The history below is all you need to ask."
 )
-CALL_BACK: Final = Action(3, "Call back: say what was changed, ask whether it now works. No discount.")
-CHECK: Final = Action(4, "Check that the solution holds; write one line to the customer.")
+CALL_BACK: Final = RecommendedAction(3, "Call back: say what was changed, ask whether it now works. No discount.")
+CHECK: Final = RecommendedAction(4, "Check that the solution holds; write one line to the customer.")
 """When no term of the risk calls for more."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.core.forecast.learned import (
     ForecastByRepeats,
     HoldOut,
-    Learned,
+    LearnedPurchases,
     Money,
     PurchaseFit,
     Rates,
@@ -28,7 +28,7 @@ def fit(model: Leaving, *parameters: float) -> PurchaseFit:
     return PurchaseFit(model=model, parameters=rates, standard_errors=rates, log_likelihood=-9582.43, customers=2357)
 
 
-LEARNED = Learned(
+LEARNED = LearnedPurchases(
     version="purchases-1997-09-30-0a1b2c3d",
     source="cdnow-sample",
     data_sha256="0a1b2c3d" * 8,
@@ -105,7 +105,7 @@ def test_what_makes_no_sense_is_refused_by_its_place(place: tuple[str | int, ...
         decode(json.dumps(content).encode())
 
 
-@pytest.mark.parametrize("field", [name for name in Learned.__struct_fields__ if name != "format"])
+@pytest.mark.parametrize("field", [name for name in LearnedPurchases.__struct_fields__ if name != "format"])
 def test_a_missing_field_is_refused(field: str) -> None:
     content = json.loads(encode(LEARNED))
     del content[field]
