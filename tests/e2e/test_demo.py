@@ -1,6 +1,7 @@
 """The demo, from the built wheel in an empty environment: exact to the cent, and equal to a reference fold."""
 
 from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pipeline import resources
 from pipeline.core.contract.decode import EVENTS
-from pipeline.core.fold import Where, step
+from pipeline.core.fold import Where, step, tick
 from pipeline.core.state.customer import Customer, decode_named
 from pipeline.simulate import cdnow, population
 from pipeline.topics import BY_NAME
@@ -37,6 +38,19 @@ def reference(*, service: bool = True) -> tuple[dict[str, Customer], dict[str, s
         customers[event.customer_id] = result.customer
         alerts.update({alert.alert_id: alert.status for alert in result.alerts})
     return customers, alerts
+
+
+def at_rest(demo: Demo, customers: Collection[str]) -> tuple[dict[str, Customer], dict[str, str]]:
+    """The states of some customers, and how every alert stands: both of one moment between two looks of the worker."""
+    while True:
+        states, alerts = (
+            demo.rows(f"SELECT {columns} FROM {table} FINAL ORDER BY ALL")
+            for columns, table in (("customer_id, state", "customer_states"), ("alert_id, status", "alert_states"))
+        )
+        if states == demo.rows("SELECT customer_id, state FROM customer_states FINAL ORDER BY ALL"):
+            break
+    stored = {row["customer_id"]: decode_named(row["state"]) for row in states if row["customer_id"] in customers}
+    return stored, {row["alert_id"]: row["status"] for row in alerts}
 
 
 def test_the_real_purchases_came_through_to_the_cent(demo: Demo) -> None:
@@ -74,18 +88,19 @@ def test_everything_sent_was_folded_and_stored(demo: Demo) -> None:
 
 def test_every_state_and_every_alert_equal_a_reference_fold(demo: Demo) -> None:
     customers, alerts = reference()
-    stored = {
-        row["customer_id"]: decode_named(row["state"])
-        for row in demo.rows("SELECT customer_id, state FROM customer_states FINAL")
-        if row["customer_id"] in customers
-    }
+    open_before_time_passed = sum(status == "open" for status in alerts.values())
+    stored, standing = at_rest(demo, customers)
     assert stored.keys() == customers.keys()
+    for name, customer in customers.items():  # on a slow machine the worker has looked again at open alerts by now
+        later = tick(customer, stored[name].looked_at)
+        customers[name] = later.customer
+        alerts.update({alert.alert_id: alert.status for alert in later.alerts})
     different = [name for name, customer in customers.items() if facts(stored[name]) != facts(customer)]
     assert not different
-    standing = {row["alert_id"]: row["status"] for row in demo.rows("SELECT alert_id, status FROM alert_states FINAL")}
     expected = {identity: status for identity, status in alerts.items() if status != "withdrawn"}
     assert {i: s for i, s in standing.items() if s != "withdrawn"} == expected
-    assert demo.report["open_alerts"] == sum(status == "open" for status in expected.values())
+    still_open = sum(status == "open" for status in expected.values())
+    assert still_open <= demo.report["open_alerts"] <= open_before_time_passed
 
 
 def test_the_wheel_carries_what_a_run_needs(demo: Demo) -> None:
