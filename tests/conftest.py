@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples import register_quick
+from tests.examples import register
 from tests.faults.brokers import Brokers
 from tests.faults.field import Field
 from tests.faults.volume import Volume, grow, kept
@@ -32,7 +32,7 @@ LONG_FIRST = (
 )
 """Folders whose tests take long: begun last, one of their groups would run alone while the other cores wait."""
 
-register_quick()
+register()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,7 +66,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        check=True, capture_output=True, timeout=240,
+        check=True, capture_output=True, timeout=1_200,
     )  # fmt: skip
     return next(folder.glob("*.whl"))
 
@@ -78,7 +78,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     subprocess.run(
         [str(folder / "bin/pip"), "install", "-q", "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]"],
-        check=True, timeout=240, cwd=folder,
+        check=True, timeout=1_200, cwd=folder,
     )  # fmt: skip
     return folder / "bin/loyalty"
 

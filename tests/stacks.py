@@ -1,23 +1,31 @@
 """Stacks for tests: the installed command on free ports and a directory of its own, always ended with the test."""
 
+import fcntl
 import json
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 READY = "Running. Try"
+QUIET = {"LOYALTY_TICK_SECONDS": "86400"}
+"""A worker that does nothing by itself when a day passes: what it says is a function of events alone."""
 PATIENCE = 4
 """How many times as long as on an ordinary machine a test waits: none fails because a machine is slow."""
+
+
+_taken: list[IO[bytes]] = []
+"""Locks on the ports that this process gave to its tests: another process of the run gets others."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -30,6 +38,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def _is_free(port: int) -> bool:
+    folder = Path(tempfile.gettempdir()) / "loyalty-test-ports"
+    folder.mkdir(exist_ok=True)
+    lock = (folder / str(port)).open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _taken.append(lock)
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

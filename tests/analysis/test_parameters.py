@@ -60,8 +60,8 @@ def policy(tmp_path: Path) -> Path:
 
 
 def run(place: Place, *words: str) -> Any:
-    """The command, in a group as it is wired."""
-    environment = {"LOYALTY_CLICKHOUSE": place.settings.clickhouse}
+    """A command of ``loyalty warehouse``."""
+    environment = {"LOYALTY_CLICKHOUSE": place.settings.clickhouse, "LOYALTY_DATABASE": place.settings.database}
     return CliRunner().invoke(cli, ["warehouse", *words], env=environment)
 
 

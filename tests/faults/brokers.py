@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.kafka import MAX_BYTES
 from pipeline.local.broker import _LOG4J, java
 from pipeline.local.jars import classpath, ensure
+from pipeline.retries import GROUP, retry
 from tests.faults.guard import Guard
 from tests.stacks import PATIENCE, eventually, free_ports
 
@@ -195,7 +196,8 @@ class Brokers:
     def coordinator(self, group: str) -> Node:
         """The node that coordinates a consumer group."""
         client = self.admin()  # must outlive its future
-        number = client.describe_consumer_groups([group])[group].result(10).coordinator.id
+        group_now = retry(GROUP, KafkaException, lambda: client.describe_consumer_groups([group])[group].result(10))
+        number = group_now.coordinator.id
         return next(node for node in self.nodes if node.number == number)
 
     def until_in_sync(self, topics: list[str], seconds: float = 60) -> None:

@@ -31,7 +31,7 @@ from pipeline.errors import LoyaltyError
 from pipeline.exits import Exit
 from pipeline.operations.lag import wait_until_done
 from pipeline.simulate.population import FIRST_DAY, simulated
-from tests.stacks import PATIENCE, eventually, free_ports
+from tests.stacks import PATIENCE, QUIET, eventually, free_ports
 
 Sent = tuple[str, bytes, bytes]
 """Logical topic, key and value of a record."""
@@ -173,8 +173,11 @@ class Field:
         kafka.create_topics(self.settings)
 
     def worker(self, instance: str = "", program: Sequence[str] = (), **more: str) -> Running:
-        """A worker; ``more`` goes into its environment, ``program`` runs another than the product's."""
-        return self._run("worker", "loyalty_ready", instance, more, program)
+        """A worker; ``more`` goes into its environment, ``program`` runs another than the product's.
+
+        It does nothing by itself when a day passes, unless ``more`` says so: states are compared with events alone.
+        """
+        return self._run("worker", "loyalty_ready", instance, QUIET | more, program)
 
     def sink(self, instance: str = "", program: Sequence[str] = (), clickhouse: str = "", **more: str) -> Running:
         """A sink; ``program`` runs another than the product's, ``clickhouse`` is an address of its own."""

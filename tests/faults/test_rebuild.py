@@ -19,7 +19,6 @@ from pipeline.topics import ALERTS, STATES
 from pipeline.worker.maintenance import SwapAnnouncement
 from tests.faults.field import Field, Running, rebuilt, supervised, traffic
 from tests.faults.oracle import check_kafka, plain, read_log, stored_states
-from tests.faults.volume import QUIET
 from tests.stacks import eventually
 
 pytestmark = pytest.mark.xdist_group("faults-worker")
@@ -48,7 +47,7 @@ def broken(field: Field) -> None:
 def worked(field: Field) -> Running:
     """A worker that has done everything and was stopped; nothing happens by itself."""
     field.send(traffic(400))
-    worker = field.worker(**QUIET).wait_ready()
+    worker = field.worker().wait_ready()
     field.wait_done()
     assert worker.stop() == 0
     return worker

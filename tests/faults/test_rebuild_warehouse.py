@@ -39,7 +39,7 @@ def filled(
     try:
         grow(made, volume)
         made.send(traffic(60))
-        made.worker(LOYALTY_TICK_SECONDS="86400").wait_ready()  # nothing happens by itself
+        made.worker().wait_ready()
         made.sink().wait_ready()
         settle(made)
         yield made

@@ -42,7 +42,6 @@ REGULARS, OFTEN = 12, 300
 FIRST_DAY = date(2023, 1, 1)
 """What tests send is later."""
 SOURCE = f"sim-{SEED}-".encode()
-QUIET = {"LOYALTY_TICK_SECONDS": "86400"}
 """Time does not pass while the log is made: when a worker looks at its clock is no matter of the log."""
 
 
@@ -145,7 +144,7 @@ def _made(directory: Path, bootstrap: str) -> Volume:
     field = Field(directory, bootstrap)
     try:
         field.send(population())
-        worker = field.worker(**QUIET).wait_ready()
+        worker = field.worker().wait_ready()
         field.wait_done()
         assert worker.stop() == 0
         expected = check_kafka(field.settings)

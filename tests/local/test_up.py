@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.volume import QUIET, Volume, live_through
-from tests.stacks import Stack, children_of, eventually
+from tests.faults.volume import Volume, live_through
+from tests.stacks import QUIET, Stack, children_of, eventually
 
 
 def refused(stack: Stack, *more: str) -> str:
