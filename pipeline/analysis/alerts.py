@@ -1,13 +1,16 @@
 """Alerts for the service desk: a list, one in full, the messages as they come, and outcomes that name no alert."""
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import TopicPartition
 
 from pipeline import kafka
+from pipeline.analysis import answer_moments
 from pipeline.config import Settings
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.errors import NotFound, Unreachable
@@ -20,18 +23,62 @@ _COLUMNS = (
     "raised_at, occurred_at, told_at, reasons, recommended_action, history, held_out, synthetic"
 )
 
+_MESSAGES = """
+    SELECT transition, severity, churn_risk_0_1, occurred_at, _appended_at AS told_at, caused_by_event
+    FROM alert_messages
+    WHERE alert_id = {a:String} AND ({all:Bool} OR occurred_at <= {at:DateTime64(3, 'UTC')})
+    ORDER BY _offset
+"""
+
+
+class ListedAlerts(NamedTuple):
+    """Alerts, and the moment as of which they stood so."""
+
+    moment: AnswerMoment
+    alerts: list[dict[str, Any]]
+
+    def as_data(self) -> list[dict[str, Any]]:
+        """For a program."""
+        return [alert | answer_moments.as_data(self.moment) for alert in self.alerts]
+
+
+class AlertHistory(NamedTuple):
+    """An alert, the moment as of which it stood so, and everything the desk had been told about it, oldest first."""
+
+    moment: AnswerMoment
+    alert: dict[str, Any]
+    told: list[dict[str, Any]]
+
+    def as_data(self) -> dict[str, Any]:
+        """For a program."""
+        return self.alert | answer_moments.as_data(self.moment) | {"told": self.told}
+
+
+def _source(at: datetime | None) -> str:
+    """Alerts as they stand: the last word about each; or as they stood at a moment."""
+    return "alerts" if at is None else "alerts_at(at = {at:DateTime64(3, 'UTC')})"
+
 
 def listed(
-    settings: Settings, status: str, severity: str | None, limit: int, *, held_out: bool = False
-) -> list[dict[str, Any]]:
-    """Alerts as they stand, newest first: those for the desk, or those that are held out; none of imported history."""
-    answer = connect(settings, seconds=30).query(
-        f"SELECT {_COLUMNS} FROM alerts WHERE ({{s:String}} = 'all' OR status = {{s:String}}) "  # noqa: S608 - constants
+    settings: Settings,
+    status: str,
+    severity: str | None,
+    limit: int,
+    *,
+    held_out: bool = False,
+    at: datetime | None = None,
+) -> ListedAlerts:
+    """Alerts, newest first: those for the desk, or those that are held out; none of imported history."""
+    warehouse = connect(settings, seconds=30)
+    moment = answer_moments.moment_of_answer(warehouse, at)
+    answer = warehouse.query(
+        f"SELECT {_COLUMNS} FROM {_source(at)} "  # noqa: S608 - constants
+        "WHERE ({s:String} = 'all' OR status = {s:String}) "
         "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} AND NOT backfill "
         "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
-        {"s": status, "v": severity or "", "n": limit, "h": held_out},
+        {"s": status, "v": severity or "", "n": limit, "h": held_out, "at": answer_moments.in_sql(moment.at)},
     )
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return ListedAlerts(moment, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
 
 
 _ASTRAY = """
@@ -55,8 +102,8 @@ def astray(settings: Settings) -> list[dict[str, Any]]:
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
-def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """An alert by its id or the beginning of it, and everything the desk was told about it, oldest first.
+def one(settings: Settings, identity: str, at: datetime | None = None) -> AlertHistory:
+    """An alert by its id or the beginning of it.
 
     Raises
     ------
@@ -64,23 +111,22 @@ def one(settings: Settings, identity: str) -> tuple[dict[str, Any], list[dict[st
         No alert begins like this, or more than one does.
     """
     warehouse = connect(settings, seconds=30)
+    moment = answer_moments.moment_of_answer(warehouse, at)
+    known = {"at": answer_moments.in_sql(moment.at)}
     answer = warehouse.query(
-        f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM alerts "  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM {_source(at)} "  # noqa: S608 - constants
         "WHERE startsWith(alert_id, {a:String}) LIMIT 2",
-        {"a": identity},
+        known | {"a": identity},
     )
     if len(answer.rows) != 1:
         raise NotFound(
-            f"{'no' if not answer.rows else 'more than one'} alert has an id that begins with {identity!r}; "
-            "`loyalty alerts list` shows them"
+            f"{'no' if not answer.rows else 'more than one'} alert{'' if at is None else ' of that moment'} has an id "
+            f"that begins with {identity!r}; `loyalty alerts list` shows them"
         )
     alert = dict(zip(answer.columns, answer.rows[0], strict=True))
-    messages = warehouse.query(
-        "SELECT transition, severity, churn_risk_0_1, occurred_at, _appended_at AS told_at, caused_by_event FROM "
-        "alert_messages WHERE alert_id = {a:String} ORDER BY _offset",
-        {"a": alert["alert_id"]},
-    )
-    return alert, [dict(zip(messages.columns, row, strict=True)) for row in messages.rows]
+    messages = warehouse.query(_MESSAGES, known | {"a": alert["alert_id"], "all": at is None})
+    told = [dict(zip(messages.columns, row, strict=True)) for row in messages.rows]
+    return AlertHistory(moment, alert, told)
 
 
 def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:

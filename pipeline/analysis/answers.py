@@ -1,11 +1,11 @@
 """Answers to the questions of the cookbook."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from pipeline.analysis import cookbook, reports
+from pipeline.analysis import answer_moments, cookbook, reports
 from pipeline.analysis.cookbook import CookbookQuestion
 from pipeline.config import Settings
 from pipeline.core.measures.shift import PUBLISHED, Ratio
@@ -55,7 +55,8 @@ class AskedQuestion:
     def __init__(self, settings: Settings, question: CookbookQuestion, given: Mapping[str, str]) -> None:
         self.question = question
         self.warehouse = connect(settings)
-        self.values = question.values(self.warehouse, given)
+        self.moment = question.moment(self.warehouse, given)
+        self.values = question.values(given, self.moment)
         answer = {cookbook.ANSWER: _REPORTS[question.report](settings, self.values)} if question.report else {}
         self._bound = self.values | answer
 
@@ -74,6 +75,7 @@ def as_data(asked: AskedQuestion, limit: int | None) -> dict[str, Any]:
     return {
         "name": asked.question.name,
         "question": asked.question.text,
+        **({} if asked.moment is None else answer_moments.as_data(asked.moment)),
         "parameters": asked.values,
         "rows": [dict(zip(answer.columns, row, strict=True)) for row in answer.rows],
     }
@@ -94,7 +96,9 @@ def _why_nothing(warehouse: Warehouse, question: CookbookQuestion) -> str:
 
 
 def _shift(settings: Settings, values: Mapping[str, str]) -> str:
-    shift: Ratio = reports.shift(settings, datetime.fromisoformat(values["at"]), int(values["days"]))["shift"]
+    shift: Ratio = reports.shift(
+        settings, datetime.fromisoformat(values["at"]).replace(tzinfo=UTC), int(values["days"])
+    )["shift"]
     ratio = shift.ratio
     row = [
         shift.less,

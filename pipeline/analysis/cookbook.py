@@ -16,20 +16,24 @@ never in it.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from math import isfinite
 from typing import NamedTuple
 
 from pipeline import resources
+from pipeline.analysis.answer_moments import customers_known, in_sql, moment_of_answer
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.moments import as_written
-from pipeline.errors import NotFound, Refused
+from pipeline.errors import Refused
 from pipeline.warehouse.client import Result, Warehouse
 
-NEWEST = "newest event"
-"""The default of a moment: after the newest event nobody could have done anything."""
+AT = "at"
+"""The parameter that is the moment of the question."""
+ANSWER_MOMENT = "answer moment"
+"""The default of that parameter: :mod:`pipeline.core.answer_moment`."""
 _PARAMETER = re.compile(r"(\w+) = ([^:]+): (.+)")
 _NEEDS = re.compile(r"needs (\w+): (.+)")
 _TYPED = re.compile(r"\{(\w+):([^}]+)\}")
-_NEWEST_EVENT = "SELECT count(), max(last_event_at) FROM customer_states FINAL"
 
 
 class Parameter(NamedTuple):
@@ -69,10 +73,10 @@ def _number(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    moment = as_written(text).replace(tzinfo=None)
+    moment = as_written(text)
     if not 1970 <= moment.year < 2200:
         raise ValueError(text)
-    return moment.isoformat(sep=" ", timespec="milliseconds")
+    return in_sql(moment)
 
 
 _READERS: Mapping[str, Callable[[str], str]] = {
@@ -102,44 +106,47 @@ class CookbookQuestion(NamedTuple):
     needs: tuple[tuple[str, str], ...] = ()
     """Tables or views, and what an empty one means."""
 
-    def values(self, warehouse: Warehouse, given: Mapping[str, str]) -> dict[str, str]:
+    def moment(self, warehouse: Warehouse, given: Mapping[str, str]) -> AnswerMoment | None:
+        """The moment of the question; ``None``: the question has none, it is about everything that is known.
+
+        Raises
+        ------
+        Refused
+            The moment that was given is none.
+        NotFound
+            No moment was given, and there is no customer.
+        """
+        parameter = next((parameter for parameter in self.parameters if parameter.name == AT), None)
+        if parameter is None:
+            return None
+        if given.get(AT, ANSWER_MOMENT) == ANSWER_MOMENT:
+            customers_known(warehouse)
+            return moment_of_answer(warehouse, None)
+        return moment_of_answer(warehouse, datetime.fromisoformat(parameter.checked(given[AT])).replace(tzinfo=UTC))
+
+    def values(self, given: Mapping[str, str], moment: AnswerMoment | None) -> dict[str, str]:
         """The value of every parameter: those given, and the defaults of the others.
 
         Raises
         ------
         Refused
             A parameter is not one of this question, or its value is of another type.
-        NotFound
-            The newest event is asked for, and there is none.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given.keys() - known.keys():
             can = f"it has {', '.join(known)}" if known else "it has none"
             raise Refused(f"{self.name} has no parameter {name!r}; {can}")
         return {
-            name: newest_event(warehouse)
-            if given.get(name, parameter.default) == NEWEST
+            name: in_sql(moment.at)
+            if name == AT and moment is not None
             else parameter.checked(given.get(name, parameter.default))
             for name, parameter in known.items()
         }
 
     def ask(self, warehouse: Warehouse, given: Mapping[str, str] | None = None, limit: int | None = None) -> Result:
         """The answer, which can only be read; ``limit`` bounds its rows."""
-        return warehouse.query(self.sql, self.values(warehouse, given or {}), read_only=True, limit=limit)
-
-
-def newest_event(warehouse: Warehouse) -> str:
-    """When the newest event of all happened.
-
-    Raises
-    ------
-    NotFound
-        There is none.
-    """
-    customers, newest = warehouse.query(_NEWEST_EVENT).rows[0]
-    if not int(customers):
-        raise NotFound("there is no customer in the warehouse (yet); `loyalty status` shows how far behind it is")
-    return str(newest)
+        values = self.values(given or {}, self.moment(warehouse, given or {}))
+        return warehouse.query(self.sql, values, read_only=True, limit=limit)
 
 
 def shipped() -> list[CookbookQuestion]:

@@ -1,8 +1,12 @@
-"""Queries about one customer: their state, their alerts and the customers they referred, as known at a moment."""
+"""Queries about one customer at a moment: their state, their alerts and the customers they referred, as known then."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from pipeline.analysis import stored_events
+from pipeline.analysis.answer_moments import in_sql
+from pipeline.core.contract.moments import milliseconds
+from pipeline.core.replay import in_order, retold
 from pipeline.core.state.customer import Customer, decode_named
 from pipeline.errors import NotFound
 from pipeline.warehouse.client import Warehouse
@@ -30,6 +34,7 @@ _ALERTS = """
     (
         SELECT * FROM alert_messages
         WHERE customer_id = {customer:String} AND _appended_at <= {known_at:DateTime64(3, 'UTC')}
+          AND occurred_at <= {at:DateTime64(3, 'UTC')}
         ORDER BY _offset DESC
         LIMIT 1 BY alert_id
     )
@@ -44,14 +49,28 @@ _REFERRALS = """
 _BASKETS = "SELECT currency, typical_basket FROM typical_baskets WHERE currency IN {currencies:Array(String)}"
 
 
-def state(warehouse: Warehouse, customer_id: str, known_at: datetime | None = None) -> Customer:
-    """The newest state, or the one that was the newest at ``known_at``; nobody who was erased since.
+def state(warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None) -> Customer:
+    """The state after everything that had happened by ``at``, as far as it was known at ``known_at``; nobody erased.
+
+    Where something happened later, the customer's events until then are folded again.
 
     Raises
     ------
     NotFound
-        No event of this customer was folded and stored (by then).
+        No event of this customer was folded and stored (by then), or none had happened by ``at``.
     """
+    newest = _newest_state(warehouse, customer_id, known_at)
+    if newest.last_event_at <= milliseconds(at):
+        return newest
+    customer = None
+    for _, after in retold(in_order(stored_events.of_customer(warehouse, customer_id, at, _text(known_at)))):
+        customer = after
+    if customer is None:
+        raise NotFound(f"nothing had happened to customer {customer_id!r} by {in_sql(at)} UTC")
+    return customer
+
+
+def _newest_state(warehouse: Warehouse, customer_id: str, known_at: datetime | None) -> Customer:
     rows = warehouse.query(_STATE, {"customer": customer_id, "known_at": _text(known_at)}).rows
     if rows and not rows[0][1]:
         return decode_named(rows[0][0])
@@ -63,15 +82,17 @@ def state(warehouse: Warehouse, customer_id: str, known_at: datetime | None = No
     )
 
 
-def alerts(warehouse: Warehouse, customer_id: str, known_at: datetime | None = None) -> list[dict[str, Any]]:
-    """Alerts as they were last told, open ones first."""
-    answer = warehouse.query(_ALERTS, {"customer": customer_id, "known_at": _text(known_at)})
+def alerts(
+    warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Alerts as they were last told about what had happened by ``at``, open ones first."""
+    answer = warehouse.query(_ALERTS, {"customer": customer_id, "at": in_sql(at), "known_at": _text(known_at)})
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
 
 def referrals(warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None) -> int:
     """How many others had named a customer by ``at``."""
-    values = {"customer": customer_id, "at": _text(at), "known_at": _text(known_at)}
+    values = {"customer": customer_id, "at": in_sql(at), "known_at": _text(known_at)}
     return int(warehouse.value(_REFERRALS, values))
 
 
@@ -82,4 +103,4 @@ def typical_baskets(warehouse: Warehouse, currencies: list[str]) -> dict[str, fl
 
 
 def _text(moment: datetime | None) -> str:
-    return FOREVER if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return FOREVER if moment is None else in_sql(moment)

@@ -1,4 +1,4 @@
-"""Explains a customer's churn risk at a moment, from the log alone."""
+"""Explains a customer's churn risk at a moment, from the log; the warehouse only says what the answer moment is."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -6,7 +6,9 @@ from math import log
 from typing import Any, NamedTuple
 
 from pipeline import kafka
+from pipeline.analysis import answer_moments
 from pipeline.config import Settings
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event
 from pipeline.core.contract.moments import milliseconds
@@ -20,10 +22,11 @@ from pipeline.core.risk.issue_events import issue_events
 from pipeline.core.risk.issue_facts import issues_of, risk_inputs
 from pipeline.core.state.customer import DAY_MS, Contact, Customer
 from pipeline.erasure.erased_customers import check_not_erased
-from pipeline.errors import BadEvent, NotFound
+from pipeline.errors import BadEvent, NotFound, Unreachable
 from pipeline.policy import policy_of
 from pipeline.progress import Meter, silent
 from pipeline.topics import INPUTS
+from pipeline.warehouse.client import connect
 
 
 class RiskFactor(NamedTuple):
@@ -55,7 +58,7 @@ class RiskExplanation(NamedTuple):
     """All that is known about a customer's risk at a moment."""
 
     customer_id: str
-    at: datetime
+    moment: AnswerMoment
     events: int
     model_version: str
     raise_at: float
@@ -66,7 +69,8 @@ class RiskExplanation(NamedTuple):
     def as_data(self) -> dict[str, Any]:
         """For a program."""
         issues = [issue._asdict() | {"factors": [f._asdict() for f in issue.factors]} for issue in self.issues]
-        return self._asdict() | {"at": self.at.isoformat().replace("+00:00", "Z"), "issues": issues}
+        data = self._asdict() | {"issues": issues}
+        return {"customer_id": data.pop("customer_id")} | answer_moments.as_data(data.pop("moment")) | data
 
 
 class CustomerEvents(NamedTuple):
@@ -125,37 +129,47 @@ def _event(record: Any, decoder: Decoder | None, customer_id: str) -> Event | No
 
 
 def explain(settings: Settings, customer_id: str, at: datetime | None = None, meter: Meter = silent) -> RiskExplanation:
-    """Why the risk was what it was at ``at``; without it, when the customer's last event happened.
+    """Why the risk was what it was at ``at``; without it, at the answer moment.
 
     Raises
     ------
     NotFound
         Nothing of this customer is in the log, or nothing had happened by then.
     Unreachable
-        Kafka does not answer.
+        Kafka does not answer; or the warehouse, where no moment was named.
     Refused
         The risk policy cannot be read.
     """
     policy = policy_of(settings)
     check_not_erased(settings, customer_id)
-    return explained(find(settings, customer_id, meter), customer_id, at, policy)
+    moment = _moment(settings, at)
+    return explained(find(settings, customer_id, meter), customer_id, moment, policy)
 
 
-def explained(events: CustomerEvents, customer_id: str, at: datetime | None, policy: RiskPolicy) -> RiskExplanation:
+def _moment(settings: Settings, at: datetime | None) -> AnswerMoment:
+    if at is not None:
+        return AnswerMoment(at, "asked for")
+    try:
+        return answer_moments.moment_of_answer(connect(settings, seconds=30), None)
+    except Unreachable as away:
+        raise Unreachable(f"{away}; it knows the newest event, and is not asked with --at TIME") from None
+
+
+def explained(events: CustomerEvents, customer_id: str, moment: AnswerMoment, policy: RiskPolicy) -> RiskExplanation:
     """The explanation from a customer's events.
 
     Raises
     ------
     NotFound
-        Nothing had happened by ``at``.
+        Nothing had happened by then.
     """
-    moment = at or events.events[-1].occurred_at
-    by_then = [event for event in events.events if event.occurred_at <= moment]
+    at = moment.at
+    by_then = [event for event in events.events if event.occurred_at <= at]
     if not by_then:
         first = events.events[0].occurred_at
-        raise NotFound(f"nothing had happened by {moment:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
+        raise NotFound(f"nothing had happened by {at:%Y-%m-%d %H:%M} UTC; the first event is of {first:%Y-%m-%d}")
     customer = _folded(by_then, policy)
-    issues = [_issue(customer, name, by_then, milliseconds(moment), policy) for name in issues_of(customer.contacts)]
+    issues = [_issue(customer, name, by_then, milliseconds(at), policy) for name in issues_of(customer.contacts)]
     issues.sort(key=lambda issue: -issue.churn_risk_0_1)
     return RiskExplanation(
         customer_id,

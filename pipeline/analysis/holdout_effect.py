@@ -1,13 +1,16 @@
 """The effect of acting on alerts, measured against the alerts that were held out.
 
 A customer counts once, with their first alert and its arm. They left when they bought nothing voluntarily in the days
-after it. Customers for whom that many days are not over yet are not counted.
+after it. Customers for whom that many days are not over at the moment of the answer are not counted.
 """
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from pipeline.analysis import answer_moments
 from pipeline.config import Settings
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.measures.effect import Arm, Effect, effect
 from pipeline.errors import NotFound
 from pipeline.warehouse.client import connect
@@ -25,7 +28,8 @@ FROM (
         ON p.customer_id = a.customer_id
     GROUP BY arm, customer_id, first_at
 )
-WHERE first_at + toIntervalDay({days:UInt32}) <= (SELECT max(occurred_at) FROM purchases)
+WHERE first_at + toIntervalDay({days:UInt32})
+    <= least({at:DateTime64(3, 'UTC')}, (SELECT max(occurred_at) FROM purchases))
 GROUP BY arm
 """
 
@@ -33,15 +37,17 @@ GROUP BY arm
 class HoldoutEffect(NamedTuple):
     """The effect of acting, and within how many days a customer had to come back."""
 
+    moment: AnswerMoment
     days: int
     found: Effect
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
-        return {"days": self.days, **asdict(self.found), "verdict": self.found.verdict}
+        found = {"days": self.days, **asdict(self.found), "verdict": self.found.verdict}
+        return answer_moments.as_data(self.moment) | found
 
 
-def measure(settings: Settings, days: int) -> HoldoutEffect:
+def measure(settings: Settings, days: int, at: datetime | None = None) -> HoldoutEffect:
     """Compare the customers the desk was to act for with those that were held out.
 
     Raises
@@ -51,7 +57,10 @@ def measure(settings: Settings, days: int) -> HoldoutEffect:
     Refused
         One of the arms is empty.
     """
-    arms = {bool(held): Arm(int(n), int(gone)) for held, n, gone in connect(settings).query(_ARMS, {"days": days}).rows}
+    warehouse = connect(settings)
+    moment = answer_moments.moment_of_answer(warehouse, at)
+    rows = warehouse.query(_ARMS, {"days": days, "at": answer_moments.in_sql(moment.at)}).rows
+    arms = {bool(held): Arm(int(n), int(gone)) for held, n, gone in rows}
     if not arms:
-        raise NotFound(f"no alert is {days} days older than the newest purchase; try fewer: --days")
-    return HoldoutEffect(days, effect(arms.get(False, Arm(0, 0)), arms.get(True, Arm(0, 0))))
+        raise NotFound(f"no alert was {days} days older than the newest purchase by then; try fewer: --days")
+    return HoldoutEffect(moment, days, effect(arms.get(False, Arm(0, 0)), arms.get(True, Arm(0, 0))))

@@ -1,15 +1,16 @@
 """Figures of ``loyalty report``: survey answers, customer effort, and loyalty before and after contacts.
 
 The newest state of every customer is read in pages and counted by the functions of the core; what is kept in memory are
-counts. A report is as of a moment: without one, as of the newest known event, because after it nobody could have come
-back.
+counts. A report is as of a moment: without one, as of the answer moment (:mod:`pipeline.core.answer_moment`).
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from pipeline.analysis import answer_moments
 from pipeline.config import Settings
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.moments import instant, milliseconds, to_the_second
 from pipeline.core.measures.effort import issues
 from pipeline.core.measures.effort_totals import EffortTotals
@@ -17,7 +18,6 @@ from pipeline.core.measures.intervals import Change, compare
 from pipeline.core.measures.shift import PUBLISHED, ShiftTotals
 from pipeline.core.measures.surveys import FOLLOW_UP, Question, Rating, Said, SurveyTotals, newest
 from pipeline.core.state.customer import DAY_MS, Customer, decode_named
-from pipeline.errors import NotFound
 from pipeline.warehouse.client import Warehouse, connect
 
 PAGE = 2_000
@@ -26,7 +26,6 @@ _PAGE = (
     "SELECT customer_id, state FROM customer_states FINAL WHERE customer_id > {after:String} AND "
     "(contact_events > 0 OR survey_answers > 0) ORDER BY customer_id LIMIT {n:UInt32}"
 )
-_KNOWN = "SELECT count(), toUnixTimestamp64Milli(max(last_event_at)) FROM customer_states FINAL"
 
 
 class ReportPeriod(NamedTuple):
@@ -36,6 +35,7 @@ class ReportPeriod(NamedTuple):
     at: int
     days: int | None
     customers: int
+    moment: AnswerMoment
 
 
 def states(warehouse: Warehouse, page: int = PAGE) -> Iterator[Customer]:
@@ -48,17 +48,11 @@ def states(warehouse: Warehouse, page: int = PAGE) -> Iterator[Customer]:
 
 
 def _asked(warehouse: Warehouse, at: datetime | None, days: int | None) -> ReportPeriod:
-    customers, newest_event = (int(value) for value in warehouse.query(_KNOWN).rows[0])
-    if not customers:
-        raise NotFound("there is no customer in the warehouse (yet); `loyalty status` shows how far behind it is")
-    until = newest_event if at is None else _milliseconds(at)
+    customers = answer_moments.customers_known(warehouse)
+    moment = answer_moments.moment_of_answer(warehouse, at)
+    until = milliseconds(moment.at)
     since = 0 if days is None else max(0, until + 1 - days * DAY_MS)
-    return ReportPeriod(since, until, days, customers)
-
-
-def _milliseconds(moment: datetime) -> int:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return milliseconds(aware)
+    return ReportPeriod(since, until, days, customers, moment)
 
 
 def _iso(at: int) -> str:
@@ -67,7 +61,8 @@ def _iso(at: int) -> str:
 
 def _head(asked: ReportPeriod) -> dict[str, Any]:
     since = None if asked.days is None else _iso(asked.since)
-    return {"as_of": _iso(asked.at), "since": since, "customers_known": asked.customers}
+    head = {"as_of": _iso(asked.at), "since": since, "customers_known": asked.customers}
+    return answer_moments.as_data(asked.moment) | head
 
 
 # --- surveys

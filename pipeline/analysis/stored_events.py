@@ -43,6 +43,13 @@ def between(warehouse: Warehouse, first: str, last: str) -> dict[str, list[Event
     return _read(warehouse, chosen, {"first": first, "last": last})
 
 
+def of_customer(warehouse: Warehouse, customer_id: str, at: datetime, known_at: str) -> list[Event]:
+    """Each event of a customer once that had happened by ``at`` and was received by ``known_at``."""
+    received = "customer_id = {customer:String} AND _appended_at <= {known_at:DateTime64(3, 'UTC')}"
+    events = _read(warehouse, received, {"customer": customer_id, "known_at": known_at}).get(customer_id, [])
+    return [event for event in events if event.occurred_at <= at]
+
+
 def _read(warehouse: Warehouse, chosen: str, parameters: Mapping[str, Any]) -> dict[str, list[Event]]:
     events: dict[str, list[Event]] = {}
     for table, kind in TABLES.items():

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AlertSeverity, AlertStatus, AsJson, DataDir, Limit, example, settings_of
+from pipeline.cli.options import AlertSeverity, AlertStatus, AsJson, At, DataDir, Limit, example, settings_of
 
 commands = typer.Typer(no_args_is_help=True, help="Churn alerts for the service desk.")
 
@@ -19,6 +19,7 @@ def list_(
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Those kept from the desk, to measure what acting does.")
     ] = False,
+    at: At = None,
 ) -> None:
     """Show alerts, newest first, and outcomes that name none of them."""
     from pipeline.analysis import alerts
@@ -26,9 +27,9 @@ def list_(
     from pipeline.cli.printing import output
 
     settings = settings_of(data_dir, running=True)
-    listed = alerts.listed(settings, status, severity, limit, held_out=held_out)
+    listed = alerts.listed(settings, status, severity, limit, held_out=held_out, at=at)
     if json_:
-        output.as_json(listed)
+        output.as_json(listed.as_data())
     else:
         printing.show_list(listed)
         printing.show_astray(alerts.astray(settings))
@@ -39,14 +40,15 @@ def show(
     identity: Annotated[str, typer.Argument(metavar="ID", help="An alert's id, or its beginning.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
+    at: At = None,
 ) -> None:
     """Show one alert in full: why, what to do, what was told when."""
     from pipeline.analysis import alerts
     from pipeline.cli.printing import alerts as printing
     from pipeline.cli.printing import output
 
-    alert, messages = alerts.one(settings_of(data_dir, running=True), identity)
-    output.as_json(alert | {"told": messages}) if json_ else printing.show_one(alert, messages)
+    alert = alerts.one(settings_of(data_dir, running=True), identity, at)
+    output.as_json(alert.as_data()) if json_ else printing.show_one(alert)
 
 
 @commands.command("tail", epilog=example("loyalty alerts tail --json"))

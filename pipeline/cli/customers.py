@@ -1,11 +1,11 @@
 """``loyalty customer``, ``explain`` and ``glossary``: one customer, and what the words mean."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, DataDir, a_moment, example, settings_of
+from pipeline.cli.options import AsJson, At, DataDir, a_moment, example, settings_of
 
 commands = typer.Typer()
 
@@ -15,7 +15,7 @@ def customer(
     customer_id: Annotated[str, typer.Argument(metavar="ID", help="The customer's id.")],
     data_dir: DataDir = None,
     json_: AsJson = False,
-    at: Annotated[datetime | None, a_moment("Loyalty at this moment, not now")] = None,
+    at: At = None,
     known_at: Annotated[datetime | None, a_moment("By what we knew then, not by what we know now")] = None,
 ) -> None:
     """Show what is known about a customer, and how loyal they are."""
@@ -23,15 +23,14 @@ def customer(
     from pipeline.cli.printing import customer as printing
     from pipeline.cli.printing import output
 
-    moment = at or known_at or datetime.now(UTC)
-    profile = customer_profile.read(settings_of(data_dir, running=True), customer_id, moment, known_at)
+    profile = customer_profile.read(settings_of(data_dir, running=True), customer_id, at, known_at)
     output.as_json(customer_profile.as_data(profile)) if json_ else printing.show(profile)
 
 
 @commands.command("explain", epilog=example("loyalty explain sim-1-000042 --at 2025-06-01T12:00:00Z"))
 def explain(
     customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
-    at: Annotated[datetime | None, a_moment("As things stood then", "when their last event happened")] = None,
+    at: At = None,
     data_dir: DataDir = None,
     json_: AsJson = False,
 ) -> None:  # fmt: skip

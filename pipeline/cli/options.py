@@ -86,7 +86,9 @@ def a_moment(meaning: str, default: str | None = None) -> Any:
     )  # fmt: skip
 
 
-At = Annotated[datetime | None, a_moment("As of this moment", "the newest event")]
+At = Annotated[
+    datetime | None, a_moment("As of this moment", "now, or the newest event where that is older than two days")
+]
 
 
 def example(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, DataDir, example, settings_of
+from pipeline.cli.options import AsJson, At, DataDir, example, settings_of
 
 commands = typer.Typer()
 
@@ -29,6 +29,7 @@ def ask(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many rows; a table has 100 without.", show_default=False)
     ] = None,
+    at: At = None,
     data_dir: DataDir = None,
     json_: AsJson = False,
 ) -> None:
@@ -46,7 +47,10 @@ def ask(
     if sql:
         output.say(question.sql)
         return
-    asked = answers.AskedQuestion(settings_of(data_dir, running=True), question, dict(map(_pair, set_ or [])))
+    given = dict(map(_pair, set_ or []))
+    if at is not None and given.setdefault("at", at.isoformat()) != at.isoformat():
+        raise typer.BadParameter("name the moment once: --at TIME, or --set at=TIME")
+    asked = answers.AskedQuestion(settings_of(data_dir, running=True), question, given)
     if csv is not None or parquet is not None:
         printing.write(asked, "CSVWithNames" if csv is not None else "Parquet", csv or parquet or "", limit)
         return

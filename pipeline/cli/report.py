@@ -12,6 +12,7 @@ commands = typer.Typer(no_args_is_help=True, help="What customers say, what serv
 @commands.command("effect", epilog=example("loyalty report effect --days 90"))
 def effect(
     days: Annotated[int, typer.Option(min=1, max=3_650, help="Who bought nothing within so many days has left.")] = 90,
+    at: At = None,
     data_dir: DataDir = None,
     json_: AsJson = False,
 ) -> None:
@@ -19,7 +20,7 @@ def effect(
     from pipeline.analysis import holdout_effect
     from pipeline.cli.printing import output, reports
 
-    measured = holdout_effect.measure(settings_of(data_dir, running=True), days)
+    measured = holdout_effect.measure(settings_of(data_dir, running=True), days, at)
     output.as_json(measured.as_data()) if json_ else reports.effect(measured)
 
 

@@ -241,6 +241,10 @@ CREATE OR REPLACE VIEW loyalty_shared.outcomes_by_day DEFINER = loyalty_definer 
 SELECT * FROM loyalty.outcomes_by_day
 COMMENT 'What desks did about alerts by day';
 
+CREATE OR REPLACE VIEW loyalty_shared.answer_moment DEFINER = loyalty_definer SQL SECURITY DEFINER AS
+SELECT * FROM loyalty.answer_moment
+COMMENT 'The moment that the figures of the other views are about';
+
 CREATE OR REPLACE VIEW loyalty_shared.nps_by_segment DEFINER = loyalty_definer SQL SECURITY DEFINER AS
 SELECT * FROM loyalty.nps_by_segment
 COMMENT 'NPS with its interval by segment';

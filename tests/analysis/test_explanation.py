@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.analysis.explanation import CustomerEvents, RiskExplanation, _event, explained
 from pipeline.cli.printing.explanation import _lines
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.decode import Decoder
 from pipeline.core.contract.events import Event, SurveyResponse
 from pipeline.core.fold import Where, step
@@ -38,7 +39,8 @@ TROUBLED = [name for name, events in LIVES.items() if any(isinstance(e, SurveyRe
 
 def explanation(name: str, at: datetime | None = None) -> RiskExplanation:
     events = sorted(LIVES[name], key=lambda e: (e.occurred_at, e.event_id))
-    return explained(CustomerEvents(events, True), name, at, PRIORS)
+    moment = AnswerMoment(at or events[-1].occurred_at, "asked for")
+    return explained(CustomerEvents(events, True), name, moment, PRIORS)
 
 
 @pytest.mark.parametrize("name", TROUBLED)

@@ -7,6 +7,7 @@ import pytest
 from pipeline.analysis import customer_profile, loyalty_text
 from pipeline.analysis.customer_profile import CustomerProfile
 from pipeline.cli.printing import customer as printing
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.events import Event
 from pipeline.core.loyalty.loyalty_state import loyalty
 from tests.core.histories import START, replay
@@ -86,9 +87,9 @@ def test_what_is_known_of_others_is_told() -> None:
 
 def test_a_program_reads_moments_and_money_as_text() -> None:
     customer = replay(CONTRACT)[0]
-    found = customer_profile.as_data(CustomerProfile(customer, [], START, loyalty(customer, day(220), NORMS)))[
-        "loyalty"
-    ]
+    found = customer_profile.as_data(
+        CustomerProfile(customer, [], AnswerMoment(START, "asked for"), loyalty(customer, day(220), NORMS))
+    )["loyalty"]
     assert found["bindings"] == [
         {"kind": "contractual", "ends_at": "2028-01-01T00:00:00Z", "notice_by": "2027-10-03T00:00:00Z"}
     ]
@@ -97,6 +98,6 @@ def test_a_program_reads_moments_and_money_as_text() -> None:
 
 def test_a_prospect_has_no_loyalty_but_may_have_said_not_to_be_asked() -> None:
     customer = replay([contacted(1, day=1, survey_consent="withdrawn")])[0]
-    known = CustomerProfile(customer, [], START, loyalty(customer, day(9), NORMS))
+    known = CustomerProfile(customer, [], AnswerMoment(START, "asked for"), loyalty(customer, day(9), NORMS))
     assert customer_profile.as_data(known)["loyalty"] is None
     assert printing.loyalty_of(known) == ["Surveys: may not be sent; they do not want to be asked."]

@@ -257,7 +257,7 @@ def test_the_desk_does_not_see_what_is_held_out(settings: Settings) -> None:
         "SELECT toString(number), 'c', number = 1, 'open', toDateTime64('2026-01-10', 3, 'UTC') AS at, at "
         "FROM numbers(3)"
     )
-    seen = {held_out: alerts.listed(settings, "open", None, 10, held_out=held_out) for held_out in (False, True)}
+    seen = {held_out: alerts.listed(settings, "open", None, 10, held_out=held_out).alerts for held_out in (False, True)}
     assert {held_out: {a["alert_id"] for a in found} for held_out, found in seen.items()} == {
         False: {"0", "2"}, True: {"1"},
     }  # fmt: skip

@@ -97,10 +97,12 @@ def test_every_option_that_takes_a_moment_reads_it_alike() -> None:
         if parameter.name in ("at", "known_at")
     ]
     assert {path for path, _ in taken} == {
-        ("customer",), ("explain",), ("report", "surveys"), ("report", "effort"), ("report", "shift")
+        ("customer",), ("explain",), ("ask",), ("alerts", "list"), ("alerts", "show"), ("report", "effect"),
+        ("report", "surveys"), ("report", "effort"), ("report", "shift"),
     }  # fmt: skip
     for path, name in taken:
-        words = [*(["42"] if len(path) == 1 else []), f"--{name.replace('_', '-')}", "2026-03-01"]
+        whom = ["42"] if len(path) == 1 or path == ("alerts", "show") else []
+        words = [*whom, f"--{name.replace('_', '-')}", "2026-03-01"]
         context = COMMANDS[path].make_context(path[-1], words)
         assert str(context.params[name]) == "2026-03-01 23:59:59.999000+00:00"
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pipeline.analysis import customer_profile
 from pipeline.analysis.customer_profile import CustomerProfile
 from pipeline.cli import cli
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract import events
 from pipeline.core.contract.events import BindingKind, Consent
 from pipeline.core.definition import Definition
@@ -84,7 +85,9 @@ def test_a_definition_is_a_sentence_with_a_version(definition: Definition) -> No
 
 def test_every_name_of_a_customers_loyalty_is_a_term() -> None:
     customer = replay([bought(1, bindings=[bound("contractual", 90)]), contacted(1, day=2)])[0]
-    shown = customer_profile.as_data(CustomerProfile(customer, [], START, loyalty(customer, day(3))))
+    shown = customer_profile.as_data(
+        CustomerProfile(customer, [], AnswerMoment(START, "asked for"), loyalty(customer, day(3)))
+    )
     assert shown["loyalty"]["bindings"]
     assert set(names(shown["loyalty"])) <= KNOWN.keys()
     assert set(names(shown)) <= KNOWN.keys() | PLAIN

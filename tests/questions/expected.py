@@ -104,11 +104,11 @@ def contacts_per_issue_by_origin(known: Known) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["n"], row["origin"]))
 
 
-def who_is_about_to_leave(known: Known) -> list[Row]:
+def who_is_about_to_leave(known: Known, at: int) -> list[Row]:
     paid: dict[str, Counter[str]] = defaultdict(Counter)
-    for event in known.purchases:
+    for event in (event for event in known.purchases if ms(event["occurred_at"]) <= at):
         paid[event["customer_id"]][event["currency"]] += int(Decimal(event["amount"]) * 100)
-    waiting = [alert for alert in known.alerts.values() if alert.status == "open"]
+    waiting = [alert for alert in known.alerts_at(at).values() if alert.status == "open"]
     waiting.sort(key=lambda alert: (-alert.churn_risk_0_1, alert.customer_id, alert.alert_id))
     return [
         {"customer_id": alert.customer_id, "risk_percent": round(100 * alert.churn_risk_0_1),

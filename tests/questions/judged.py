@@ -103,7 +103,7 @@ def calibration(known: Known, at: int) -> list[Row]:
     return rows
 
 
-def holdout_uplift(known: Known, days: int) -> list[Row]:
+def holdout_uplift(known: Known, at: int, days: int) -> list[Row]:
     first: dict[str, tuple[int, str, bool]] = {}
     for alert in known.alerts.values():
         mine = milliseconds(alert.raised_at), alert.alert_id, alert.held_out
@@ -111,7 +111,7 @@ def holdout_uplift(known: Known, days: int) -> list[Row]:
     bought = defaultdict(list)
     for event in known.voluntary:
         bought[event["customer_id"]].append(ms(event["occurred_at"]))
-    end = max(ms(event["occurred_at"]) for event in (*known.purchases, *known.refunds))
+    end = min(at, max(ms(event["occurred_at"]) for event in (*known.purchases, *known.refunds)))
     gone: dict[bool, list[bool]] = {False: [], True: []}
     for customer, (raised, _, held) in first.items():
         until = raised + days * DAY_MS

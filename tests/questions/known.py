@@ -58,7 +58,11 @@ class Known:
     @cached_property
     def alerts(self) -> dict[str, ChurnAlert]:
         """Every alert as it was last told, without those taken back."""
-        last = {alert.alert_id: alert for alert in self.told}
+        return self.alerts_at(self.newest)
+
+    def alerts_at(self, at: int) -> dict[str, ChurnAlert]:
+        """Every alert as it was last told about what had happened by a moment, without those taken back."""
+        last = {alert.alert_id: alert for alert in self.told if milliseconds(alert.occurred_at) <= at}
         return {name: alert for name, alert in last.items() if alert.status != "withdrawn"}
 
     @cached_property

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.analysis.answer_moments import moment_of_answer
 from pipeline.core.contract.currencies import to_amount
 from pipeline.core.contract.events import Event
 from pipeline.core.glossary import registry
@@ -200,9 +201,10 @@ def test_sql_says_what_the_core_says_of_any_events(filled: Filled, lives: list[l
             compare(row, known[name], name)  # type: ignore[arg-type]
 
 
-def test_now_is_a_moment_like_any_other(filled: Filled) -> None:
+def test_the_answer_moment_is_a_moment_like_any_other(filled: Filled) -> None:
     (row,) = filled.warehouse.query("SELECT count(), toString(any(loyalty_at)) FROM customer_loyalty").rows
-    assert datetime.now(UTC) - datetime.fromisoformat(row[1]).replace(tzinfo=UTC) < timedelta(minutes=1)
+    mine = moment_of_answer(filled.warehouse, None).at
+    assert mine - datetime.fromisoformat(row[1]).replace(tzinfo=UTC) < timedelta(minutes=1)
     now, then = (
         filled.warehouse.query(
             f"SELECT * EXCEPT (loyalty_at) FROM {view} ORDER BY customer_id",

@@ -118,7 +118,7 @@ def test_the_shared_views_name_nobody_and_nothing_shows_the_key(warehouse: Wareh
     warehouse.command(f"INSERT INTO loyalty_secret.pseudonym_key VALUES ({KEY[0]}, {KEY[1]})")
     names = {(str(table), str(name)) for table, name in warehouse.query(
         "SELECT table, name FROM system.columns WHERE database = 'loyalty_shared'").rows}  # fmt: skip
-    assert len({table for table, _ in names}) == 23
+    assert len({table for table, _ in names}) == 24
     assert not {name for _, name in names} & HIDDEN
     pseudonyms = {
         str(name) for (name,) in warehouse.query("SELECT DISTINCT customer FROM loyalty_shared.purchases").rows

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pipeline.analysis.alerts import ASTRAY_MOST
+from pipeline.analysis.alerts import ASTRAY_MOST, AlertHistory, ListedAlerts
 from pipeline.cli.printing import output
+from pipeline.cli.printing.moments import as_of
 from pipeline.cli.printing.tables import identity, prose
 
 ASTRAY_SHOWN = 5
@@ -29,8 +30,10 @@ def show_astray(outcomes: list[dict[str, Any]]) -> None:
     )
 
 
-def show_list(alerts: list[dict[str, Any]]) -> None:
+def show_list(listed: ListedAlerts) -> None:
     """A list for a person."""
+    alerts = listed.alerts
+    output.say(f"{as_of(listed.moment)}.")
     if not alerts:
         output.say("No such alerts.")
         return
@@ -53,11 +56,13 @@ def show_list(alerts: list[dict[str, Any]]) -> None:
     )
 
 
-def show_one(alert: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+def show_one(history: AlertHistory) -> None:
     """One alert for a person."""
+    alert = history.alert
     risk, before = float(alert["churn_risk_0_1"]), float(alert["churn_risk_before_0_1"])
     lines = [
         f"Alert {alert['alert_id']}",
+        f"{as_of(history.moment)}.",
         f"Customer {output.clean(alert['customer_id'])}, issue {output.clean(alert['issue_id'])}"
         + (" (synthetic contacts)" if alert["synthetic"] else ""),
         f"{alert['status']}, {alert['severity']}: churn risk {before:.0%} before the contact, {risk:.0%} now.",
@@ -72,7 +77,7 @@ def show_one(alert: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         *(
             f"  {str(t['told_at'])[:19]}  {t['transition']:<10} {t['severity']:<9} {float(t['churn_risk_0_1']):>4.0%}  "
             f"about {str(t['occurred_at'])[:19]}"
-            for t in messages
+            for t in history.told
         ),
     ]
     for line in lines:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import files
 from pipeline.analysis.answers import AskedQuestion, _why_nothing, listed
 from pipeline.cli.printing import output
+from pipeline.cli.printing.moments import as_of
 from pipeline.cli.printing.tables import identity, of_answer, prose
 from pipeline.errors import Refused
 
@@ -26,6 +27,8 @@ def show(asked: AskedQuestion, limit: int) -> None:
     """The answer for a person."""
     answer = asked.rows(limit + 1)
     output.say(asked.question.text)
+    if asked.moment is not None:
+        output.say(f"{as_of(asked.moment)}.")
     if not answer.rows:
         output.say(_why_nothing(asked.warehouse, asked.question))
     else:

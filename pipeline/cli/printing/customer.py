@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.analysis import loyalty_text, outlook
 from pipeline.analysis.customer_profile import CustomerProfile, _iso
 from pipeline.cli.printing import output
+from pipeline.cli.printing.moments import as_of
 from pipeline.core.contract.currencies import to_amount
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.loyalty.consent import may_survey
@@ -17,6 +18,7 @@ def show(profile: CustomerProfile) -> None:
     customer, alerts = profile.customer, profile.alerts
     lines = [
         f"Customer {output.clean(customer.customer_id)}",
+        f"{as_of(profile.moment)}.",
         "",
         *_purchases(customer),
         *_contacts(customer),
@@ -33,17 +35,13 @@ def show(profile: CustomerProfile) -> None:
 
 def loyalty_of(profile: CustomerProfile) -> list[str]:
     """How loyal a customer is, in sentences; of a prospect only whether they may be asked."""
-    customer, at, state = profile.customer, profile.at, profile.loyalty
+    customer, at, state = profile.customer, milliseconds(profile.moment.at), profile.loyalty
     if state is None:
         consent = customer.stated.consent if customer.stated is not None else None
-        return [
-            loyalty_text.surveys(
-                consent.status if consent is not None else None, may_survey(customer, milliseconds(at))
-            )
-        ]
+        return [loyalty_text.surveys(consent.status if consent is not None else None, may_survey(customer, at))]
     return [
         "",
-        f"Loyalty on {_day(milliseconds(at))} (`loyalty glossary` says what the words mean):",
+        f"Loyalty on {_day(at)} (`loyalty glossary` says what the words mean):",
         *loyalty_text.sentences(state),
     ]
 
@@ -94,7 +92,7 @@ def _answers(customer: Customer) -> list[str]:
 
 def _risk(alerts: list[dict[str, Any]]) -> list[str]:
     if not alerts:
-        return ["No alert was ever raised."]
+        return ["The desk had been told of no alert by then."]
     lines = []
     for alert in alerts:
         lines.append(

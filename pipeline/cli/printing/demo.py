@@ -85,6 +85,6 @@ def show(settings: Settings, report: DemoReport) -> None:
 
 
 def _show_alert(settings: Settings) -> None:
-    newest = alerts.listed(settings, "open", "critical", 1) or alerts.listed(settings, "open", None, 1)
+    newest = alerts.listed(settings, "open", "critical", 1).alerts or alerts.listed(settings, "open", None, 1).alerts
     if newest:
-        alert_printing.show_one(*alerts.one(settings, newest[0]["alert_id"]))
+        alert_printing.show_one(alerts.one(settings, newest[0]["alert_id"]))

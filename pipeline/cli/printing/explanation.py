@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pipeline.analysis.explanation import IssueRisk, RiskExplanation, RiskFactor
 from pipeline.cli.printing import output
+from pipeline.cli.printing.moments import as_of
 
 SHOWN_EVENTS = 4
 """How many event ids a line names; --json names all."""
@@ -24,7 +25,8 @@ def show(explained: RiskExplanation) -> None:
 
 
 def _lines(explained: RiskExplanation) -> Iterator[str]:
-    yield f"Customer {output.clean(explained.customer_id)}, as things stood on {explained.at:%Y-%m-%d at %H:%M} UTC."
+    yield f"Customer {output.clean(explained.customer_id)}"
+    yield f"{as_of(explained.moment)}."
     yield f"Read from the log: {explained.events} event{'s' if explained.events != 1 else ''} by then."
     if not explained.log_is_whole:
         yield "The log no longer holds its oldest records: what happened before is missing here."

@@ -1,11 +1,14 @@
 """Prints the reports of ``loyalty report``: every figure with its n and its meaning."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from math import isinf
 from typing import Any
 
 from pipeline.analysis.holdout_effect import HoldoutEffect
 from pipeline.cli.printing import output
+from pipeline.cli.printing.moments import as_of
+from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.measures.effect import in_words
 from pipeline.core.measures.effort_totals import OriginEffort
 from pipeline.core.measures.intervals import Change, Estimate
@@ -14,8 +17,9 @@ from pipeline.core.measures.surveys import FOLLOW_UP, Nps
 
 
 def _say_head(data: dict[str, Any]) -> None:
-    period = f"from {data['since']} " if data["since"] else ""
-    output.say(f"What is known {period}up to {data['as_of']}, of {data['customers_known']} customers.")
+    since = f" since {data['since']}" if data["since"] else ""
+    known = f"what is known{since}, of {data['customers_known']} customers"
+    output.say(f"{as_of(AnswerMoment(datetime.fromisoformat(data['at']), data['at_basis']))}: {known}.")
 
 
 # --- surveys
@@ -199,5 +203,6 @@ def _ratio_words(loyalty: Ratio) -> str:
 
 def effect(measured: HoldoutEffect) -> None:
     """The effect of acting on alerts."""
+    output.say(f"{as_of(measured.moment)}.")
     output.say(f"Left: nothing bought voluntarily within {measured.days} days after the customer's first alert.")
     output.say(in_words(measured.found))

@@ -1,5 +1,6 @@
 """The glossary: the definitions of all modules that have any, under unique names."""
 
+from pipeline.core import answer_moment
 from pipeline.core.definition import Definition
 from pipeline.core.forecast import purchasing, spending
 from pipeline.core.glossary import analytics, model_metrics
@@ -17,6 +18,7 @@ from pipeline.core.measures import effect, effort, shift, surveys
 from pipeline.core.risk import assessment, holdout
 
 SOURCES: tuple[tuple[Definition, ...], ...] = (
+    answer_moment.DEFINITIONS,
     lifecycle.DEFINITIONS,
     segments.DEFINITIONS,
     purchase_metrics.DEFINITIONS,

@@ -1,7 +1,7 @@
 -- Which long-standing customers are not regulars, and which of them are captive?
 -- Long-standing: first bought 365 days ago or longer. Not regular: buys seldom, or for small change. Captive: bound
 -- without being attached; those stand first. `loyalty glossary captive` says more, `loyalty customer ID` everything about one.
--- at = newest event: the moment of the question
+-- at = answer moment: now, or the newest event where that is older than two days
 -- needs customers: nobody has bought anything yet
 SELECT customer_id,
        captive,

@@ -1,7 +1,7 @@
 -- How many customers become less loyal after a contact with service for each one who becomes more loyal, against 4 : 1?
 -- One contact per customer, drawn by a hash that SQL does not have, and an exact interval that it cannot compute:
 -- `loyalty report shift` counts, from the states of all customers, and this is its answer. An empty ratio: nobody became more loyal.
--- at = newest event: the moment of the question
+-- at = answer moment: now, or the newest event where that is older than two days
 -- days = 36500: only contacts of so many days before it
 -- report: shift
 -- needs service_contacts: nobody contacted service yet

@@ -1,7 +1,7 @@
 -- How do customers divide by recency, frequency and monetary value (RFM)?
 -- Fifths of all customers, 5 the best; money is compared within its currency. `loyalty glossary rfm_segment` has the table of segments.
 -- What somebody bought before says less about loyalty than `loyalty ask long standing against regular`: obligation buys too.
--- at = newest event: the moment of the question
+-- at = answer moment: now, or the newest event where that is older than two days
 -- needs customers: nobody has bought anything yet
 SELECT segment,
        count() AS customers,

@@ -2,7 +2,7 @@
 -- Expected purchases (E[Y], BG/NBD) and value (times the expected basket, Gamma-Gamma; no discounting, no margin) by the newest
 -- recorded purchase model. Customers bound by contract have none: look at the end of the contract instead. Baskets are days with
 -- purchases, so it reads all raw purchases.
--- at = newest event: the moment of the question
+-- at = answer moment: now, or the newest event where that is older than two days
 -- needs customers: nobody has bought anything yet
 -- needs current_purchase_model: no purchase model is recorded; loyalty fit purchases --out fit, then loyalty warehouse parameters fit/parameters.json
 SELECT customer_id,

@@ -1,6 +1,6 @@
 -- Which customers are bound without being attached, and when are they free?
 -- All captive customers, whatever their tenure; those whose last moment to give notice comes next stand first.
--- at = newest event: the moment of the question
+-- at = answer moment: now, or the newest event where that is older than two days
 -- needs customers: nobody has bought anything yet
 SELECT customer_id,
        attachment,
