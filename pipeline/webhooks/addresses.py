@@ -1,0 +1,140 @@
+"""To which addresses a webhook may be sent, judged on the very address a connection is made to.
+
+Rules
+-----
+- A name is looked up once, by the client; each address it may connect to is judged in the moment its socket is made, so
+  there is no second look-up that could answer differently (DNS rebinding).
+- An IPv4 address inside an IPv6 one is unwrapped and judged, however it is wrapped: what counts is where packets end.
+- Of IPv6 only 2000::/3 is allowed, the addresses that are given out; of IPv4 what no registry reserves.
+- Our own ports are refused even where private addresses are allowed: an alert must not come back as an event.
+
+Sources: the IANA registries of special-purpose addresses (RFC 6890); wrapped addresses: RFC 4291 2.5.5 (mapped,
+compatible), RFC 2765 (translated), RFC 6052 (NAT64), RFC 8215 (local NAT64), RFC 3056 (6to4), RFC 4380 (Teredo),
+RFC 5214 (ISATAP).
+"""
+
+import errno
+import socket
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+import aiohttp
+
+UNICAST: Final = IPv6Network("2000::/3")
+"""The IPv6 addresses that are given out to anybody."""
+RESERVED_4: Final = tuple(
+    (IPv4Network(network), meaning)
+    for network, meaning in (
+        ("0.0.0.0/8", "this network (RFC 791)"),
+        ("10.0.0.0/8", "private (RFC 1918)"),
+        ("100.64.0.0/10", "shared between providers (RFC 6598)"),
+        ("127.0.0.0/8", "loopback (RFC 1122)"),
+        ("169.254.0.0/16", "link local, where clouds keep their metadata (RFC 3927)"),
+        ("172.16.0.0/12", "private (RFC 1918)"),
+        ("192.0.0.0/24", "for protocols (RFC 6890)"),
+        ("192.0.2.0/24", "for documentation (RFC 5737)"),
+        ("192.88.99.0/24", "a withdrawn relay (RFC 7526)"),
+        ("192.168.0.0/16", "private (RFC 1918)"),
+        ("198.18.0.0/15", "for benchmarks (RFC 2544)"),
+        ("198.51.100.0/24", "for documentation (RFC 5737)"),
+        ("203.0.113.0/24", "for documentation (RFC 5737)"),
+        ("224.0.0.0/4", "multicast (RFC 5771)"),
+        ("240.0.0.0/4", "reserved (RFC 1112)"),
+    )
+)
+RESERVED_6: Final = tuple(
+    (IPv6Network(network), meaning)
+    for network, meaning in (
+        ("2001::/23", "for protocols (RFC 2928)"),
+        ("2001:db8::/32", "for documentation (RFC 3849)"),
+        ("3fff::/20", "for documentation (RFC 9637)"),
+    )
+)
+_LAST_32_BITS: Final = tuple(
+    IPv6Network(network) for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+)
+"""Where the last 32 bits are an IPv4 address."""
+_SIX_TO_FOUR: Final = IPv6Network("2002::/16")
+_TEREDO: Final = IPv6Network("2001::/32")
+_ISATAP: Final = (0x00005EFE, 0x02005EFE)
+"""What stands before the IPv4 address in the lower half of an address."""
+
+
+def refused(address: str) -> str | None:
+    """Why no webhook may be sent to an address, ``None`` when it may. What is no address is refused."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "not an address"
+    if isinstance(parsed, IPv4Address):
+        return _refused_4(parsed)
+    for inner in _unwrapped(parsed):
+        if why := _refused_4(inner):
+            return f"{inner} in disguise: {why}"
+    if any(parsed in network for network in (_SIX_TO_FOUR, _TEREDO, *_LAST_32_BITS)):
+        return None if int(parsed) > 1 else "loopback or no address at all (RFC 4291)"
+    if parsed not in UNICAST:
+        return "no public address (RFC 4291)"
+    return next((meaning for network, meaning in RESERVED_6 if parsed in network), None)
+
+
+def _refused_4(address: IPv4Address) -> str | None:
+    return next((meaning for network, meaning in RESERVED_4 if address in network), None)
+
+
+def _unwrapped(address: IPv6Address) -> Iterator[IPv4Address]:
+    """The IPv4 addresses inside an IPv6 address."""
+    bits = int(address)
+    last = IPv4Address(bits & 0xFFFFFFFF)
+    if any(address in network for network in _LAST_32_BITS) or (bits >> 32) & 0xFFFFFFFF in _ISATAP:
+        yield last
+    if address in _SIX_TO_FOUR:
+        yield IPv4Address((bits >> 80) & 0xFFFFFFFF)
+    if address in _TEREDO:
+        yield IPv4Address((bits >> 64) & 0xFFFFFFFF)  # the server
+        yield IPv4Address(~bits & 0xFFFFFFFF)  # the client, inverted
+
+
+def is_own(address: str, port: int, listens: Collection[tuple[str, int]]) -> bool:
+    """Whether we listen ourselves at an address: at this port of it, or of every address of this machine."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    wrapped = () if isinstance(parsed, IPv4Address) else _unwrapped(parsed)
+    inner: list[IPv4Address | IPv6Address] = [parsed, *wrapped]
+    local = any(one.is_loopback or one.is_unspecified for one in inner)
+    hosts = {host for host, own in listens if own == port}
+    return bool(hosts) and (local or not hosts.isdisjoint({str(one) for one in inner}))
+
+
+class AddressRefused(OSError):
+    """No connection may be made to this address."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EACCES, why)
+
+
+def connector(allow_private: bool, listens: Collection[tuple[str, int]] = ()) -> aiohttp.TCPConnector:
+    """A connector that makes no socket for an address that is refused.
+
+    Parameters
+    ----------
+    allow_private
+        Whether private addresses may be connected to.
+    listens
+        Our own hosts and ports, which may never be.
+    """
+
+    def made(info: aiohttp.AddrInfoType) -> socket.socket:
+        """The socket for one address of a look-up; whoever calls connects it to that address and no other."""
+        family, kind, protocol, _, place = info
+        host, port = str(place[0]), int(place[1])
+        if not allow_private and (why := refused(host)):
+            raise AddressRefused(why)
+        if is_own(host, port, listens):
+            raise AddressRefused("our own port")
+        return socket.socket(family, kind, protocol)
+
+    return aiohttp.TCPConnector(limit=0, socket_factory=made)
