@@ -109,7 +109,7 @@ def is_own(address: str, port: int, listens: Collection[tuple[str, int]]) -> boo
     if port not in {own for _, own in listens}:
         return False
     try:
-        parsed = ip_address(address.partition("%")[0])
+        parsed = ip_address(address)
     except ValueError:
         return False
     inner: list[IPv4Address | IPv6Address] = [parsed]
@@ -122,11 +122,13 @@ def _is_of_this_machine(address: IPv4Address | IPv6Address) -> bool:
     """Whether packets to an address stay here: what is sent to an own address comes from it. Nothing is sent."""
     if address.is_loopback or address.is_unspecified:
         return True
-    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((str(address), 9))
-            return bool(ip_address(probe.getsockname()[0]) == address)
+        [(family, kind, protocol, _, place)] = socket.getaddrinfo(
+            str(address), 9, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(place)
+            return int(ip_address(probe.getsockname()[0])) == int(address)
     except OSError:  # no way to it
         return False
 
@@ -153,9 +155,10 @@ def connector(allow_private: bool, listens: Collection[tuple[str, int]] = ()) ->
         """The socket for one address of a look-up; whoever calls connects it to that address and no other."""
         family, kind, protocol, _, place = info
         host, port = str(place[0]), int(place[1])
+        scope = f"%{place[3]}" if len(place) == 4 and place[3] and "%" not in host else ""
         if not allow_private and (why := refused(host)):
             raise AddressRefused(why)
-        if is_own(host, port, listens):
+        if is_own(host + scope, port, listens):
             raise AddressRefused("our own port")
         return socket.socket(family, kind, protocol)
 
