@@ -11,7 +11,8 @@ from pipeline.core.risk import alert_text
 from pipeline.core.risk.assessment import TERMS
 from pipeline.core.risk.messages import ChurnAlert, Contribution, Transition
 from pipeline.core.state.customer import Severity, Status
-from pipeline.webhooks.endpoints import Endpoint, Language, Shape
+from pipeline.webhooks.catalogue import Language
+from pipeline.webhooks.endpoints import Endpoint, Shape
 from pipeline.webhooks.shapes import Delivery
 from pipeline.webhooks.signing import PREFIX, Secret
 
@@ -78,13 +79,20 @@ def endpoint_at(url: str, shape: Shape = "standard", language: Language = "en") 
     )
 
 
-_ids = st.text(st.characters(exclude_categories=("Cs",), min_codepoint=0x20), min_size=1, max_size=200)
+_ids = st.text(st.characters(codec="utf-8", min_codepoint=0x20), min_size=1, max_size=200)
 _terms = st.builds(
     Contribution,
     st.sampled_from(("intercept", *TERMS)),
     st.floats(0, 12) | st.integers(0, 12).map(float),
     st.floats(-4, 4),
 )
+
+
+def _bound(term: Contribution) -> Contribution:
+    """What binds a customer never raises the risk."""
+    return Contribution(term.term, term.value, -abs(term.logit)) if term.term == "contract" else term
+
+
 _alerts = st.builds(
     ChurnAlert,
     alert_id=st.binary(min_size=16, max_size=16).map(bytes.hex),
@@ -97,7 +105,7 @@ _alerts = st.builds(
     severity=st.sampled_from(get_args(Severity)),
     churn_risk_0_1=st.floats(0, 1),
     churn_risk_before_0_1=st.floats(0, 1),
-    contributions=st.lists(_terms, max_size=20, unique_by=lambda term: term.term),
+    contributions=st.lists(_terms.map(_bound), max_size=20, unique_by=lambda term: term.term),
     reasons=st.just([]),
     recommended_action=st.just(""),
     history=st.just(""),

@@ -24,9 +24,9 @@ class Raw:
 
 @asynccontextmanager
 async def raw(
-    *pieces: bytes, pause: float = 0, endless: bool = False, until: bytes = b"\r\n\r\n"
+    *pieces: bytes, pause: float = 0, endless: bool = False, until: bytes = b"\r\n\r\n", once: bool = False
 ) -> AsyncIterator[Raw]:
-    """A server that reads a request and then writes these pieces, the last one for ever if ``endless``."""
+    """Reads a request, then writes these pieces; ``endless``: the last for ever, ``once``: one time."""
     host = "127.0.0.1"
     seen = Raw()
 
@@ -35,11 +35,11 @@ async def raw(
         try:
             await reader.readuntil(until)
             seen.arrived.release()
-            for piece in pieces:
+            for piece in pieces if seen.connections == 1 or not once else ():
                 await _write(writer, seen, piece, pause)
             while endless:
                 await _write(writer, seen, pieces[-1], pause)
-            if not pieces:
+            if not pieces or (once and seen.connections > 1):
                 await reader.read()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
