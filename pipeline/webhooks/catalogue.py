@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.core.risk.alert_text import IN_FAVOUR, LEFT_ALONE
 from pipeline.core.risk.messages import Transition
+from pipeline.core.risk.wording import CALL_BACK, CALL_TODAY, CHECK, SOLVE
 from pipeline.core.state.customer import Severity, Status
 
 Language = Literal["en", "de"]
@@ -66,10 +67,6 @@ WITHDRAWN: Final = Words(
     "Zurückgenommen: Nach allem, was jetzt bekannt ist, bestand wegen dieses Anliegens kein Risiko.",
 )
 FAVOUR: Final = Words(IN_FAVOUR, "Spricht fürs Bleiben: ")
-NOT_TOLD: Final = frozenset({"contact"})
-"""Terms that are no reason for the desk, which knows that there was a contact."""
-BETWEEN: Final = frozenset({"contract"})
-"""Terms that speak neither for nor against the customer: they only hide the risk."""
 
 
 def _times(count: int) -> str:
@@ -99,18 +96,14 @@ GERMAN: Final[dict[str, str | Callable[[float], str]]] = {
 """The sentence of each term of the risk."""
 GERMAN_ADVICE: Final = {
     "Nothing to do.": "Nichts zu tun.",
-    "Call today: ask what would have to change, and solve that before talking about the contract.": (
+    CALL_TODAY.advice: (
         "Heute anrufen: fragen, was sich ändern müsste, und das lösen, bevor vom Vertrag die Rede ist."
     ),
-    "Take it over and solve it in one go; tell them when. The history below is all you need to ask.": (
+    SOLVE.advice: (
         "Übernehmen und in einem Zug lösen; sagen, bis wann. Die Vorgeschichte liegt vor, nichts noch einmal fragen."
     ),
-    "Call back: say what was changed, ask whether it now works. No discount.": (
-        "Zurückrufen: sagen, was sich geändert hat, und fragen, ob es jetzt geht. Kein Rabatt."
-    ),
-    "Check that the solution holds; write one line to the customer.": (
-        "Prüfen, ob die Lösung hält; eine Zeile dazu schreiben."
-    ),
+    CALL_BACK.advice: ("Zurückrufen: sagen, was sich geändert hat, und fragen, ob es jetzt geht. Kein Rabatt."),
+    CHECK.advice: "Prüfen, ob die Lösung hält; eine Zeile dazu schreiben.",
     LEFT_ALONE: "Nichts: Diese Warnung bleibt unbearbeitet, um zu messen, was das Bearbeiten der anderen bewirkt.",
 }
 """What the message recommends, in words the worker chose; one it does not know stays as it is."""

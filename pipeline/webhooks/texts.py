@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.core.risk import alert_text
 from pipeline.core.risk.messages import ChurnAlert, Contribution
+from pipeline.core.risk.terms import BY_NAME
 from pipeline.webhooks import catalogue as words
 from pipeline.webhooks.catalogue import Language
 
@@ -38,7 +39,7 @@ def moment(at: datetime, language: Language) -> str:
 
 def sentence(contribution: Contribution, language: Language) -> str:
     """A term of the risk in plain words; empty when it says nothing."""
-    english = alert_text.sentence(contribution) or ""
+    english = alert_text.sentence(contribution)
     german = words.GERMAN.get(contribution.term, "")
     if language == "en" or not (english and german):
         return english
@@ -49,12 +50,19 @@ def reasons(alert: ChurnAlert, language: Language) -> list[str]:
     """Why: what raises the risk, the weightiest first, then what speaks for the customer; as the worker orders them."""
     if alert.transition == "withdrawn":
         return [words.WITHDRAWN.of(language)]
-    ordered = sorted(alert.contributions, key=lambda term: -abs(term.logit))
-    told = [(term, text) for term in ordered if term.term not in words.NOT_TOLD and (text := sentence(term, language))]
-    against = [text for term, text in told if term.logit > 0 and term.term not in words.BETWEEN]
-    between = [text for term, text in told if term.term in words.BETWEEN]
-    favour = [text for term, text in told if term.logit <= 0 and term.term not in words.BETWEEN]
-    return [*against, *between, *(_in_favour(text, language) for text in favour)]
+    told: dict[str, list[str]] = {"against": [], "between": [], "in favour": []}
+    for term in sorted(alert.contributions, key=lambda term: -abs(term.logit)):
+        if text := sentence(term, language):
+            told.get(_place(term), []).append(text)
+    return [*told["against"], *told["between"], *(_in_favour(text, language) for text in told["in favour"])]
+
+
+def _place(contribution: Contribution) -> str:
+    """Where a sentence stands; ``not told`` for what the desk knows anyway."""
+    placement = BY_NAME[contribution.term].placement
+    if placement != "by sign":
+        return placement
+    return "against" if contribution.logit > 0 else "in favour"
 
 
 def _in_favour(text: str, language: Language) -> str:

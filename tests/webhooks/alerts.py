@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from pipeline.core.contract.moments import instant
 from pipeline.core.risk import alert_text
-from pipeline.core.risk.assessment import TERMS
 from pipeline.core.risk.messages import ChurnAlert, Contribution, Transition
+from pipeline.core.risk.terms import TERMS
 from pipeline.core.state.customer import Severity, Status
 from pipeline.webhooks.catalogue import Language
 from pipeline.webhooks.endpoints import Endpoint, Shape

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.risk import alert_text
-from pipeline.core.risk.assessment import TERMS
 from pipeline.core.risk.messages import ChurnAlert, Contribution, Transition
+from pipeline.core.risk.terms import TERMS
 from pipeline.core.state.customer import Severity, Status
 from pipeline.webhooks import catalogue, texts
 from pipeline.webhooks.catalogue import GERMAN, GERMAN_ADVICE, SEVERITIES, STATUSES, TRANSITIONS, Language, Words
@@ -50,7 +50,7 @@ def test_german_speaks_exactly_where_english_does_and_says_the_same_numbers(term
     contribution = Contribution(term, value, 0.5)
     english, german = (texts.sentence(contribution, language) for language in LANGUAGES)
     assert bool(english) is bool(german)
-    assert english == (alert_text.sentence(contribution) or "")
+    assert english == alert_text.sentence(contribution)
     if english:
         assert german != english
         assert german.endswith(".")
