@@ -10,8 +10,8 @@ Rules
 - Our own ports are refused even where private addresses are allowed: an alert must not come back as an event.
 
 Sources: the IANA registries of special-purpose addresses (RFC 6890); wrapped addresses: RFC 4291 2.5.5 (mapped,
-compatible), RFC 2765 (translated), RFC 6052 (NAT64), RFC 8215 (local NAT64), RFC 3056 (6to4), RFC 4380 (Teredo),
-RFC 5214 (ISATAP).
+compatible), RFC 2765 (translated), RFC 6052 (NAT64), RFC 8215 (local NAT64), RFC 3056 (6to4), RFC 5214
+(ISATAP).
 """
 
 import errno
@@ -47,7 +47,7 @@ RESERVED_4: Final = tuple(
 RESERVED_6: Final = tuple(
     (IPv6Network(network), meaning)
     for network, meaning in (
-        ("2001::/23", "for protocols (RFC 2928)"),
+        ("2001::/23", "for protocols, Teredo among them (RFC 2928, RFC 4380)"),
         ("2001:db8::/32", "for documentation (RFC 3849)"),
         ("3fff::/20", "for documentation (RFC 9637)"),
     )
@@ -60,7 +60,6 @@ _LAST_32_BITS: Final = (
 )
 """Where the last 32 bits are an IPv4 address."""
 _SIX_TO_FOUR: Final = IPv6Network("2002::/16")
-_TEREDO: Final = IPv6Network("2001::/32")
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 """What stands before the IPv4 address in the lower half of an address."""
 
@@ -99,9 +98,6 @@ def _unwrapped(address: IPv6Address) -> Iterator[IPv4Address]:
         yield last
     if address in _SIX_TO_FOUR:
         yield IPv4Address((bits >> 80) & 0xFFFFFFFF)
-    if address in _TEREDO:
-        yield IPv4Address((bits >> 64) & 0xFFFFFFFF)  # the server
-        yield IPv4Address(~bits & 0xFFFFFFFF)  # the client, inverted
 
 
 def is_own(address: str, port: int, listens: Collection[tuple[str, int]]) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ssrfguard import DEFAULT_DENIED
 
 from pipeline.webhooks.addresses import RESERVED_4, RESERVED_6, UNICAST, is_own, refused
+from tests.examples import examples
 
 WRAPPINGS = {
     "mapped (RFC 4291)": lambda inner: (0xFFFF << 32) | inner,
@@ -65,7 +66,7 @@ def test_a_private_address_is_refused_in_every_wrapping(wrapping: str, inner: st
     assert refused(str(IPv6Address(WRAPPINGS[wrapping](int(IPv4Address(inner))))))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(any_address)
 def test_what_another_table_refuses_is_refused(address: IPv4Address | IPv6Address) -> None:
     """ssrfguard, made from IANA's registries by others; only what 2000::/3 and ISATAP add is refused here alone."""

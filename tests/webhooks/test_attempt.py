@@ -178,9 +178,11 @@ def test_a_receiver_that_trickles_its_answer_is_judged_by_its_status() -> None:
 
 
 def test_an_answer_of_a_gigabyte_is_read_up_to_16_kib() -> None:
+    head = b"HTTP/1.1 500 No\r\nContent-Length: 1073741824\r\n\r\n"
+
     async def run() -> tuple[Answer, int]:
-        async with raw(b"HTTP/1.1 500 No\r\nContent-Length: 1073741824\r\n\r\n", MEGABYTE, endless=True) as server:
-            answer = await tried(server.url)
+        async with raw(head, MEGABYTE, endless=True) as server, client(allow_private=True) as session:
+            answer = await attempt(session, to(server.url), {}, SECONDS)
             await asyncio.wait_for(server.gone.wait(), SECONDS)
             return answer, server.sent
 

@@ -166,3 +166,9 @@ def test_a_new_secret_has_32_random_bytes_and_is_never_shown() -> None:
     assert len(key_of(secret)) == 32
     assert new_secret(NOW).value != secret.value
     assert secret.value[len(PREFIX) :] not in f"{secret!r} {secret} {secret.__rich_repr__()}"
+
+
+def test_a_signature_with_anything_between_is_another_one() -> None:
+    headers = signed("a1", NOW, BODY, [SECRET])
+    with pytest.raises(BadSignature):
+        verify({**headers, SIGNATURE: headers[SIGNATURE].replace("v1,", "v1,!")}, BODY, [SECRET], NOW)

@@ -16,6 +16,7 @@ from pipeline.core.risk.terms import TERMS
 from pipeline.core.state.customer import Severity, Status
 from pipeline.webhooks import catalogue, texts
 from pipeline.webhooks.catalogue import GERMAN, GERMAN_ADVICE, SEVERITIES, STATUSES, TRANSITIONS, Language, Words
+from tests.examples import examples
 from tests.webhooks.alerts import alert_with, any_alert
 
 LOCALES: dict[Language, str] = {"en": "en_US", "de": "de_DE"}
@@ -75,7 +76,7 @@ def test_a_recommendation_of_another_version_stays_as_it_is() -> None:
     assert [texts.recommendation(other, language) for language in LANGUAGES] == ["Sing.", "Sing."]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(any_alert)
 def test_reasons_in_english_are_those_of_the_worker_and_german_has_as_many(alert: ChurnAlert) -> None:
     assert texts.reasons(alert, "en") == alert.reasons
@@ -113,6 +114,21 @@ def test_percentages_are_written_as_the_language_does(language: Language, share:
     rounded = float(f"{100 * share:.{digits}f}") / 100
     wanted = format_percent(rounded, "0.0%" if digits else "0%", LOCALES[language])
     assert shown == wanted.replace("%", "\N{NO-BREAK SPACE}%" if language == "de" else "%")
+
+
+@pytest.mark.parametrize(
+    ("share", "english", "german"),
+    [
+        (0, "0.0%", "0,0 %"),
+        (0.0994, "9.9%", "9,9 %"),
+        (0.09996, "10%", "10 %"),
+        (0.721115, "72%", "72 %"),
+        (1, "100%", "100 %"),
+    ],
+)
+def test_a_share_has_a_decimal_below_ten_per_cent(share: float, english: str, german: str) -> None:
+    shown = [texts.percent(share, language).replace("\N{NO-BREAK SPACE}", " ") for language in LANGUAGES]
+    assert shown == [english, german]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

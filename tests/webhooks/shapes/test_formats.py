@@ -18,6 +18,7 @@ from pipeline.webhooks.endpoints import Shape
 from pipeline.webhooks.shapes import SHAPES, next_request, request_of
 from pipeline.webhooks.shapes.alertmanager import fingerprint
 from pipeline.webhooks.signing import verify
+from tests.examples import examples
 from tests.webhooks.alerts import NOW, TRANSITIONS, alert_with, any_alert, delivery_of, endpoint_at
 from tests.webhooks.formats import ALERTMANAGER, CLOUD_EVENT, PAGERDUTY, SLACK, TEAMS, own_schema, problems
 from tests.webhooks.receivers import Receiver, receiver
@@ -43,7 +44,7 @@ def body_of(alert: ChurnAlert, shape: Shape, language: Language = "en") -> Any:
 
 
 @pytest.mark.parametrize("shape", PUBLISHED)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(alert=any_alert, language=st.sampled_from(get_args(Language)), sequence=st.integers(1, 10**9))
 def test_every_alert_is_a_document_of_the_published_format(
     shape: Shape, alert: ChurnAlert, language: Language, sequence: int
