@@ -22,7 +22,7 @@ from pipeline.errors import Transient
 from pipeline.records import Record
 from pipeline.retries import retry
 from pipeline.sink.batches import Batch
-from pipeline.sink.intake import PartitionsRevoked
+from pipeline.kafka.membership import PartitionsRevoked
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Row, RowPlace, RowsOf, by_topic
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.encoding import Encoded, Encoder
