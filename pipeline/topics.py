@@ -88,11 +88,17 @@ SUPPRESSED = Topic(name="suppressed", role="list", schema="suppression.v1", comp
 events into any, and another customer's events may name them; so the worker of every partition has to apply it."""
 
 WEBHOOK_PENDING = Topic(
-    name="webhook-pending", role="state", schema="webhook_pending.v1", compacted=True,
-    key="endpoint and message", per="delivery"
+    name="webhook-pending",
+    role="state",
+    schema="webhook_pending.v1",
+    compacted=True,
+    key="endpoint and message",
+    per="delivery",
 )
 """What the notifiers still have to deliver, by endpoint and message, in the partition of the alert: their memory."""
-WEBHOOK_ATTEMPTS = Topic(name="webhook-attempts", role="output", schema="webhook_attempt.v1", key="alert_id", retention_days=30)
+WEBHOOK_ATTEMPTS = Topic(
+    name="webhook-attempts", role="output", schema="webhook_attempt.v1", key="alert_id", retention_days=30
+)
 """Every attempt to deliver a message, in the partition of its alert; names no customer."""
 
 INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)

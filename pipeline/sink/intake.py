@@ -32,6 +32,7 @@ HOLD_SECONDS = 5.0
 ABANDON_SECONDS = 60.0
 """How long a sink that lost its partitions waits to be told so; then the process ends, and a new one joins."""
 
+
 class Intake:
     """Membership in the group of sinks. Everything but :meth:`stop` and :attr:`stopping` belongs to one thread."""
 
