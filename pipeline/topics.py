@@ -1,8 +1,8 @@
 """The topics: one row each, and nothing else in the program spells a topic's name.
 
-Every topic of customers is keyed by ``customer_id`` (UTF-8), and every topic has the same number of partitions, because
-the state of a customer lives in the partition of their key. The broker stamps every record with its own append time, so that lag in seconds
-is honest; event time is ``occurred_at`` inside the event.
+Every topic is keyed by ``customer_id`` (UTF-8) unless its row says otherwise, and has the same number of partitions,
+because the state of a customer lives in the partition of their key. The broker stamps every record with its own append
+time, so that lag in seconds is honest; event time is ``occurred_at`` inside the event.
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def up(
     ] = None,
     kafka_jars: Annotated[Path | None, typer.Option(help="Folder that holds Kafka's jars.", show_default=False)] = None,
 ) -> None:
-    """Start broker, warehouse, worker and sink here, and keep them running until Ctrl-C."""
+    """Start broker, warehouse, worker, sink and notifier here, and keep them running until Ctrl-C."""
     from pipeline.cli.printing import local_stack
 
     settings = local_stack.configured(

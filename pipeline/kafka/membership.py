@@ -1,4 +1,4 @@
-"""What whoever holds partitions of a group is told: that they are somebody else's now, or that the client is no more."""
+"""What a member of a group is told: that its partitions are somebody else's now, or that its client is broken."""
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 

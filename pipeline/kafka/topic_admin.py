@@ -50,7 +50,9 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
-        retry(retries.SPREAD, (Refused, Transient), lambda: verify_topics(settings, EVERY_TOPIC))  # a broker may not know them yet
+        retry(
+            retries.SPREAD, (Refused, Transient), lambda: verify_topics(settings, EVERY_TOPIC)
+        )  # a broker may not know them yet
     else:
         verify_topics(settings, EVERY_TOPIC)
     return [topic.name for topic in missing]

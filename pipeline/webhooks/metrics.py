@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
-from pipeline.metrics import LATENCIES
+from pipeline.metrics.factory import LATENCIES, MetricFactory
 
 OUTCOMES: Final = ("delivered", "retry", "gone", "given-up")
 SILENCES: Final = ("held_out", "backfill", "erased", "unreadable")
@@ -18,47 +18,36 @@ class NotifierMetrics:
     """One method per fact."""
 
     def __init__(self, made: CollectorRegistry) -> None:
-        self._attempts = Counter(
-            "loyalty_webhook_attempts",
-            "Attempts to deliver a message, by what they came to",
-            ["outcome"],
-            registry=made,
+        metric = MetricFactory(made)
+        self._attempts = metric.counter(
+            "loyalty_webhook_attempts", "Attempts to deliver a message, by what they came to", "outcome"
         )
-        self._seconds = Histogram(
-            "loyalty_webhook_attempt_seconds", "One attempt, from its first byte to the verdict", buckets=LATENCIES,
-            registry=made,
-        )  # fmt: skip
-        self._first = Histogram(
+        self._seconds = metric.histogram(
+            "loyalty_webhook_attempt_seconds", "One attempt, from its first byte to the verdict", LATENCIES
+        )
+        self._first = metric.histogram(
             "loyalty_webhook_first_attempt_seconds",
             "From the broker's receipt of an alert to the first attempt to deliver it",
-            buckets=LATENCIES,
-            registry=made,
+            LATENCIES,
         )
-        self._silent = Counter(
-            "loyalty_webhook_alerts_kept", "Alerts of which nobody is told, by the reason", ["reason"], registry=made
+        self._silent = metric.counter(
+            "loyalty_webhook_alerts_kept", "Alerts of which nobody is told, by the reason", "reason"
         )
-        self._pending = Gauge("loyalty_webhook_pending", "Messages that are not delivered yet", registry=made)
-        self._oldest = Gauge(
-            "loyalty_webhook_oldest_pending_seconds", "Age of the oldest message that is not delivered", registry=made
+        self._pending = metric.gauge("loyalty_webhook_pending", "Messages that are not delivered yet")
+        self._oldest = metric.gauge(
+            "loyalty_webhook_oldest_pending_seconds", "Age of the oldest message that is not delivered"
         )
-        self._endpoints = Gauge(
-            "loyalty_webhook_endpoints",
-            "Endpoints by how they are; away: they are probed until they answer",
-            ["state"],
-            registry=made,
+        self._endpoints = metric.gauge(
+            "loyalty_webhook_endpoints", "Endpoints by how they are; away: they are probed until they answer", "state"
         )
-        self._unreadable = Gauge(
-            "loyalty_webhook_file_refused",
-            "1 while the file of endpoints cannot be used, and those known before are",
-            registry=made,
+        self._refused = metric.gauge(
+            "loyalty_webhook_file_refused", "1 while the file of endpoints cannot be used, and those known before are"
         )
-        self._lag = Gauge("loyalty_notifier_lag_records", "Alerts not yet read", ["partition"], registry=made)
-        self._ready = Gauge("loyalty_notifier_ready", "1 when what was pending is read and alerts are", registry=made)
-        self._alive = Gauge(
-            "loyalty_notifier_alive_timestamp_seconds", "When the notifier last took its turn", registry=made
-        )
-        self._outcomes = Counter(
-            "loyalty_outcomes_received", "Outcomes that ticket systems sent, by our answer", ["status"], registry=made
+        self._lag = metric.gauge("loyalty_notifier_lag_records", "Alerts not yet read", "partition")
+        self._ready = metric.gauge("loyalty_notifier_ready", "1 when what was pending is read and alerts are")
+        self._alive = metric.gauge("loyalty_notifier_alive_timestamp_seconds", "When the notifier last took its turn")
+        self._outcomes = metric.counter(
+            "loyalty_outcomes_received", "Outcomes that ticket systems sent, by our answer", "status"
         )
         for outcome in OUTCOMES:
             self._attempts.labels(outcome)
@@ -92,7 +81,7 @@ class NotifierMetrics:
 
     def file_refused(self, refused: bool) -> None:
         """The file of endpoints cannot be used, or can."""
-        self._unreadable.set(refused)
+        self._refused.set(refused)
 
     def lag(self, behind: Mapping[int, int]) -> None:
         """How far each partition is behind."""

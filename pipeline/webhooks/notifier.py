@@ -29,7 +29,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -50,6 +49,7 @@ from pipeline.webhooks.inbound import Inbound
 from pipeline.webhooks.intake import Fetched, Intake
 from pipeline.webhooks.metrics import NotifierMetrics
 from pipeline.webhooks.outbox import WRITER_HEADER, Outbox
+from pipeline.webhooks.own_ports import own_ports
 from pipeline.webhooks.pending import Pending, alert_in, decoded, pending_for, silence_about
 from pipeline.webhooks.sender import STOP_SECONDS, Sender
 from pipeline.webhooks.shapes import Delivery, request_of
@@ -330,24 +330,6 @@ def _disabled(endpoint: Endpoint) -> Endpoint:
 def _removed(name: str) -> Endpoint:
     """What stands for an endpoint that is in no file any more: it is sent nothing."""
     return Endpoint(id=name, url="", enabled=False, created_at=datetime.fromtimestamp(0, UTC))
-
-
-def own_ports(settings: Settings) -> list[tuple[str, int]]:
-    """Where processes of ours listen: no endpoint may be one of these."""
-    kafka_places = [address.strip().rpartition(":") for address in settings.kafka.split(",")]
-    clickhouse = urlsplit(settings.clickhouse)
-    ports = [
-        (settings.listen, getattr(settings, f"{name}_metrics_port"))
-        for name in ("worker", "sink", "warehouse", "up", "notifier")
-    ]
-    inbound = [(settings.inbound_listen, settings.inbound_port)] if settings.inbound_port else []
-    return [
-        *((host.strip("[]"), int(port)) for host, _, port in kafka_places),
-        (clickhouse.hostname or "", clickhouse.port or (443 if clickhouse.scheme == "https" else 80)),
-        (settings.listen, settings.controller_port),
-        *ports,
-        *inbound,
-    ]
 
 
 def _stop(notifier: Notifier) -> None:
