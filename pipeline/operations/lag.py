@@ -45,7 +45,7 @@ def _lag(bounds: dict[tuple[str, int], tuple[int, int]], committed: dict[tuple[s
 
 
 def left_of(settings: Settings, process: str) -> dict[tuple[str, int], tuple[int, int]]:
-    """What workers, sinks or notifiers have not finished: from which offset, and before which, by topic and partition."""
+    """What a kind of process has not finished: from which offset, and before which, by topic and partition."""
     topics = READERS[process]
     ends = kafka.end_offsets(settings, topics)
     committed = kafka.committed(settings, settings.group(process), topics)
