@@ -154,8 +154,8 @@ def test_the_core_reads_no_clock() -> None:
 
 
 def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
-    """``filling`` waits for its thread and fails as it failed; the engine's task ends the process; a group of tasks fails
-    as one of them does."""
+    """``filling`` waits for its thread and fails as it failed; the engine's task ends the process; a group of tasks
+    fails as one of them does."""
     places = {
         (str(module.relative_to(PACKAGE)), ast.unparse(node.func))
         for module in MODULES

@@ -96,7 +96,7 @@ def list_(data_dir: DataDir = None, json_: AsJson = False) -> None:
 
 
 @commands.command("test", epilog=example("loyalty webhooks test desk"))
-def test_(name: Name, data_dir: DataDir = None, json_: AsJson = False) -> None:
+def send_test(name: Name, data_dir: DataDir = None, json_: AsJson = False) -> None:
     """Send an endpoint a made-up alert, marked synthetic; exit code 1 when it is not taken."""
     import msgspec
 
