@@ -53,7 +53,6 @@ GROUPS = {
 """Modules whose ``commands`` are called by the name of their group and their own."""
 for _module in (stack, events, operations, customers, questions, privacy, rebuild):
     cli.add_typer(_module.commands)
-cli.add_typer(webhooks.processes)
 for _name, _group in GROUPS.items():
     cli.add_typer(_group.commands, name=_name)
 

@@ -1,4 +1,4 @@
-"""``loyalty up``, ``demo``, ``reset``, ``worker`` and ``sink``: the local stack and its processes."""
+"""``loyalty up``, ``demo``, ``reset``, ``worker``, ``sink`` and ``notifier``: the local stack and its processes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -95,5 +95,13 @@ def worker() -> None:
 def sink() -> None:
     """Run a sink: every topic into ClickHouse."""
     from pipeline.sink.app import run
+
+    run(settings_of())
+
+
+@commands.command("notifier", epilog=example("LOYALTY_KAFKA=broker:9092 loyalty notifier"))
+def notifier() -> None:
+    """Run a notifier: alerts to the webhooks of other systems."""
+    from pipeline.webhooks.notifier import run
 
     run(settings_of())

@@ -1,4 +1,4 @@
-"""``loyalty webhooks`` and ``loyalty notifier``: who is told of alerts outside, and what became of it."""
+"""``loyalty webhooks``: who is told of alerts outside, and what became of it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,6 @@ from pipeline.cli.options import AlertSeverity, AsJson, DataDir, Limit, a_moment
 from pipeline.exits import leave, verdict
 
 commands = typer.Typer(no_args_is_help=True, help="Webhooks: endpoints that are told of alerts, and every attempt.")
-processes = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="ENDPOINT", help="An endpoint's name.")]
 
@@ -33,14 +32,6 @@ class Language(StrEnum):
 
     EN = "en"
     DE = "de"
-
-
-@processes.command("notifier", epilog=example("LOYALTY_KAFKA=broker:9092 loyalty notifier"))
-def notifier() -> None:
-    """Run a notifier: alerts to the webhooks of other systems."""
-    from pipeline.webhooks.notifier import run
-
-    run(settings_of())
 
 
 @commands.command("add", epilog=example("loyalty webhooks add desk https://desk.example/hooks --severity critical"))

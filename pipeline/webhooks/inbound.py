@@ -18,7 +18,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -94,7 +93,7 @@ class Inbound:
         self._connecting = connecting
         self._decoder = Decoder("alert_outcome")
         self._bucket = Bucket(RATE, BURST)
-        self._taken: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._taken: OrderedDict[tuple[str, str], tuple[str, str, str]] = OrderedDict()
         self._asking = asyncio.Semaphore(1)
         self._warehouse: Warehouse | None = None
         self._runner: web.AppRunner | None = None
@@ -145,15 +144,15 @@ class Inbound:
         self._check_signature(request, body)
         event = self._event(body)
         known = event.customer_id, event.event_id
-        digest = sha256(body).digest()
+        said = event.alert_id, event.action, event.result
         if known in self._taken:
-            if self._taken[known] != digest:
+            if self._taken[known] != said:
                 raise Problem(409, "another outcome has this event_id")
             return _accepted(200, event)
         if await self._is_stored(event):
             return _accepted(200, event)
         await self._write(event, body)
-        self._taken[known] = digest
+        self._taken[known] = said
         while len(self._taken) > REMEMBERED:
             self._taken.popitem(last=False)
         return _accepted(202, event)

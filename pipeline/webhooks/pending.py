@@ -18,7 +18,8 @@ from msgspec import Meta, Raw, Struct
 
 from pipeline.core.contract.decode import UNREADABLE
 from pipeline.core.risk.messages import ChurnAlert
-from pipeline.webhooks.endpoints import Endpoint, Language, Shape
+from pipeline.webhooks.catalogue import Language
+from pipeline.webhooks.endpoints import Endpoint, Shape
 
 Silence = Literal["held_out", "backfill", "erased", "unreadable"]
 """Why nobody is told of an alert."""

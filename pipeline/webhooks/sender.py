@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Collection, Coroutine
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import structlog
 from aiohttp import ClientSession
+from msgspec import structs
 
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.crashpoints import CrashPoints, Point
+from pipeline.errors import Refused
 from pipeline.webhooks import schedule
 from pipeline.webhooks.attempt import Answer, client, verdict
 from pipeline.webhooks.delivering import deliver
@@ -151,11 +152,15 @@ class Sender:
 
     async def _send(self, session: ClientSession, pending: Pending, alert: ChurnAlert) -> Answer | None:
         self._outbox.check_alive()
-        endpoint = msgspec.structs.replace(self.endpoint, language=pending.language)
+        endpoint = structs.replace(self.endpoint, language=pending.language)
         delivery = Delivery(message_id=pending.message_id, sequence=pending.sequence, alert=alert)
         if not pending.attempts:
             self._facts.first_attempt(pending.appended_at_ms)
-        return await deliver(session, delivery, endpoint, lambda: datetime.now(UTC), DEADLINE_SECONDS)
+        try:
+            return await deliver(session, delivery, endpoint, lambda: datetime.now(UTC), DEADLINE_SECONDS)
+        except Refused as refused:  # it has no secret that is valid
+            self._log.error("an endpoint cannot be sent anything", endpoint=endpoint.id, error=str(refused))
+            return structs.replace(_NOTHING, error="protocol")
 
     async def _conclude(
         self, pending: Pending, generation: int, answer: Answer, outcome: Outcome, wait_ms: int | None

@@ -13,6 +13,7 @@ from pipeline.errors import LoyaltyError
 from pipeline.operations.lag import wait_until_done
 from pipeline.simulate import event_senders, population
 from pipeline.warehouse.client import connect
+from pipeline.webhooks import demonstration
 
 SEED = 1
 
@@ -88,3 +89,17 @@ def _show_alert(settings: Settings) -> None:
     newest = alerts.listed(settings, "open", "critical", 1) or alerts.listed(settings, "open", None, 1)
     if newest:
         alert_printing.show_one(*alerts.one(settings, newest[0]["alert_id"]))
+        _show_delivery(settings, newest[0]["alert_id"])
+
+
+def _show_delivery(settings: Settings, alert_id: str) -> None:
+    """The first message about an alert as a receiver of webhooks gets it: one that is started here, for this moment."""
+    delivery = demonstration.delivered(settings, alert_id)
+    if delivery is None:
+        output.say("The notifier did not tell a receiver on this machine in time; `loyalty status` says why.")
+        return
+    signature = "its signature is right" if delivery.verified else "its signature is WRONG"
+    output.say(
+        f"Told as a webhook to a receiver at {delivery.url} after {delivery.seconds} s; {signature}. "
+        f"{delivery.message_id}, {delivery.body['type']}: {' '.join(delivery.body['data']['reasons'])}"
+    )
