@@ -34,7 +34,7 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaException
 
-from pipeline import continuity, kafka, logs, metrics
+from pipeline import continuity, kafka, logs, metrics, retries
 from pipeline.config import Settings
 from pipeline.core.state.suppression import digest_of
 from pipeline.crashpoints import CrashPoints, Point
@@ -42,6 +42,7 @@ from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError, Refused, Transient
 from pipeline.exits import Exit, end_process
 from pipeline.records import Record
+from pipeline.retries import retry
 from pipeline.topics import ALERTS, EVERY_TOPIC
 from pipeline.webhooks import schedule
 from pipeline.webhooks.endpoints import Endpoint, EndpointFile, wants
@@ -375,7 +376,11 @@ def run(settings: Settings) -> None:
     endpoints = EndpointFile(settings.webhooks)
     endpoints.read()  # one that cannot be used ends the start, with its reason
     with closing(Suppressions(settings)) as suppressions:
-        topics = continuity.agreed(settings, suppressions, "notifier", _too_old(settings))
+        topics = retry(  # a broker that has just started does not know the group yet
+            retries.COORDINATOR,
+            Transient,
+            lambda: continuity.agreed(settings, suppressions, "notifier", _too_old(settings)),
+        )
         outbox = Outbox(settings, crash)
         with closing(Intake(settings, topics.bases)) as intake:
             notifier = Notifier(intake, outbox, endpoints, suppressions, facts, crash, topics, own_ports(settings))
