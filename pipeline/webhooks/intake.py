@@ -26,7 +26,7 @@ from pipeline.topics import ALERTS, WEBHOOK_PENDING
 
 GROUP = "notifier"
 FETCH = 500
-FETCH_SECONDS = 0.02
+FETCH_SECONDS = 0.05
 """How long a fetch waits for more: a part of every first attempt's delay."""
 ANSWER_SECONDS = 10.0
 ABANDON_SECONDS = 60.0

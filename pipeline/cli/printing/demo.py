@@ -53,6 +53,10 @@ def _work(settings: Settings, report: DemoReport) -> None:
         wait_until_done(settings, "sink", 120)
     with timed(report, "count"):
         examine(settings, connect(settings), report)
+    with timed(report, "tell a receiver"):
+        newest = _newest(settings)
+        delivery = demonstration.delivered(settings, newest) if newest is not None else None
+        report.delivery = delivery._asdict() if delivery is not None else {}
 
 
 def show(settings: Settings, report: DemoReport) -> None:
@@ -75,7 +79,7 @@ def show(settings: Settings, report: DemoReport) -> None:
             for name, wanted in EXPECTED.items()
         ],
     )
-    _show_alert(settings)
+    _show_alert(settings, report)
     output.table(["table", "rows"], list(report.rows.items()))
     warehouse = connect(settings)
     for number, question in enumerate(cookbook.shipped()[:5], start=1):
@@ -85,21 +89,22 @@ def show(settings: Settings, report: DemoReport) -> None:
     output.table(["stage", "seconds"], [*report.seconds.items(), ("all", round(sum(report.seconds.values()), 1))])
 
 
-def _show_alert(settings: Settings) -> None:
+def _newest(settings: Settings) -> str | None:
     newest = alerts.listed(settings, "open", "critical", 1) or alerts.listed(settings, "open", None, 1)
-    if newest:
-        alert_printing.show_one(*alerts.one(settings, newest[0]["alert_id"]))
-        _show_delivery(settings, newest[0]["alert_id"])
+    return str(newest[0]["alert_id"]) if newest else None
 
 
-def _show_delivery(settings: Settings, alert_id: str) -> None:
-    """The first message about an alert as a receiver of webhooks gets it: one that is started here, for this moment."""
-    delivery = demonstration.delivered(settings, alert_id)
-    if delivery is None:
+def _show_alert(settings: Settings, report: DemoReport) -> None:
+    """The newest alert, and its first message as a receiver of webhooks got it."""
+    newest = _newest(settings)
+    if newest is None:
+        return
+    alert_printing.show_one(*alerts.one(settings, newest))
+    if not report.delivery:
         output.say("The notifier did not tell a receiver on this machine in time; `loyalty status` says why.")
         return
-    signature = "its signature is right" if delivery.verified else "its signature is WRONG"
+    delivery = report.delivery
     output.say(
-        f"Told as a webhook to a receiver at {delivery.url} after {delivery.seconds} s; {signature}. "
-        f"{delivery.message_id}, {delivery.body['type']}: {' '.join(delivery.body['data']['reasons'])}"
+        f"Told as a webhook to a receiver at {delivery['url']} after {delivery['seconds']} s; its signature is "
+        f"{'right' if delivery['verified'] else 'WRONG'}: {delivery['message_id']}, {delivery['body']['type']}."
     )
