@@ -167,7 +167,7 @@ def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
         ("watched.py", "threading.Thread"),
         ("rebuild/shadow_sink.py", "threading.Thread"),
         ("worker/engine.py", "asyncio.ensure_future"),
-        ("webhooks/notifier.py", "self._tasks.create_task"),
+        ("webhooks/senders.py", "self._tasks.create_task"),
         ("webhooks/sender.py", "attempts.create_task"),
         ("worker/app.py", "app.timer"),
     }

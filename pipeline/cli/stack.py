@@ -102,6 +102,6 @@ def sink() -> None:
 @commands.command("notifier", epilog=example("LOYALTY_KAFKA=broker:9092 loyalty notifier"))
 def notifier() -> None:
     """Run a notifier: alerts to the webhooks of other systems."""
-    from pipeline.webhooks.notifier import run
+    from pipeline.webhooks.app import run
 
     run(settings_of())
