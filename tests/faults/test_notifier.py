@@ -1,29 +1,38 @@
 """The notifier: what leaves it arrives at least once, signed, unchanged and in order, whatever is killed meanwhile."""
 
+import base64
+import hashlib
+import hmac
 import itertools
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
 from pipeline.exits import Exit
+from pipeline.topics import OUTCOMES
 from pipeline.webhooks import administration, log
 from pipeline.webhooks.endpoints import EndpointFile
 from pipeline.webhooks.replay import replayed
 from tests.faults.alerts_told import START, alert, tell, told
 from tests.faults.field import Field, Running
 from tests.faults.webhook_receiver import Receiver, check
-from tests.stacks import eventually
+from tests.stacks import eventually, free_ports
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("faults")]
 POINTS = [point for point in Point if point.startswith("notifier-")]
@@ -239,3 +248,45 @@ def test_secrets_come_over_standard_input_and_are_shown_once(tmp_path: Path) -> 
     wrong = run("add", "other", "https://desk.example/hook", "--credentials", "-", said='{"token": "very-private"}')
     assert wrong.returncode == Exit.REFUSED
     assert "very-private" not in wrong.stderr
+
+
+def test_an_outcome_that_a_ticket_system_reports_is_in_the_log_when_it_is_answered(filled: Field) -> None:
+    port = free_ports(1)[0]
+    secret = endpoint(filled.settings, "desk", Receiver()).secret
+    filled.sink().wait_ready()
+    tell(filled.settings, iter([alert("c-1")]))
+    filled.wait_done("sink")
+    filled.notifier(LOYALTY_INBOUND_PORT=str(port)).wait_ready()
+    event = {
+        "event_id": "o-1", "customer_id": "c-1", "occurred_at": "2026-06-01T10:00:00Z",
+        "alert_id": alert("c-1").alert_id, "action": "called", "result": "retained", "synthetic": True,
+    }  # fmt: skip
+    body = json.dumps(event).encode()
+    assert reported(port, secret, body) == 202
+    assert reported(port, secret, body) == 200
+    assert reported(port, "whsec_" + "A" * 44, body) == 401
+    topic, partition = OUTCOMES.name, partition_of(b"c-1", filled.settings.partitions)
+    with kafka.reading(filled.settings, "test", filled.settings.group("test")) as reader:
+        outcomes = [one.value() for one in kafka.read_range(reader, filled.settings.topic(topic), partition, 0)]
+    assert outcomes == [body]
+
+
+def reported(port: int, secret: str, body: bytes) -> int:
+    """Report an outcome as the specification says; the status of the answer."""
+    timestamp = str(int(time.time()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.new(key, f"ticket-1.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/outcomes/desk",
+        data=body,
+        headers={
+            "webhook-id": "ticket-1",
+            "webhook-timestamp": timestamp,
+            "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
