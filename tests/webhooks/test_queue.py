@@ -111,12 +111,13 @@ def test_a_receiver_that_asked_to_be_left_alone_is() -> None:
 
 
 def test_what_was_put_off_is_not_sent_early_whatever_was_in_line_before() -> None:
-    first = pending("a", 1)
-    made = queue(first)
-    made.remove(pending("a", 2))
-    made.add(pending("a", 0, due=100.0))
+    first, second = pending("a", 1), pending("a", 2)
+    made = queue(first, second)
+    made.remove(second)
+    assert taken(made, 0) == ["a-1"]
+    made.again(first, 100.0)
     assert taken(made, 50) == []
-    assert taken(made, 100) == ["a-0"]
+    assert taken(made, 100) == ["a-1"]
 
 
 @given(
