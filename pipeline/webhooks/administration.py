@@ -15,9 +15,10 @@ from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Severity
 from pipeline.errors import NotFound, Refused
 from pipeline.webhooks.attempt import Answer, client
+from pipeline.webhooks.catalogue import Language
 from pipeline.webhooks.delivering import deliver
 from pipeline.webhooks.endpoint_rules import check
-from pipeline.webhooks.endpoints import Endpoint, EndpointFile, Language, Shape, rotate
+from pipeline.webhooks.endpoints import Endpoint, EndpointFile, Shape, rotate
 from pipeline.webhooks.own_ports import own_ports
 from pipeline.webhooks.pending import message_id
 from pipeline.webhooks.shapes import Delivery

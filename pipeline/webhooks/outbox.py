@@ -96,7 +96,12 @@ class Outbox:
 
     async def settle(self, *pending: Pending) -> None:
         """Write down that messages are not pending any more."""
-        await self._confirmed(lambda sending: [self._send(sending, one, None) for one in pending])
+
+        def send(sending: kafka.Sending) -> None:
+            for one in pending:
+                self._send(sending, one, None)
+
+        await self._confirmed(send)
 
     async def reschedule(self, pending: Pending, due_at_ms: int) -> None:
         """Write down when a message is sent again."""
