@@ -55,6 +55,8 @@ class Intake:
         self._starts: list[TopicPartition] = []
         self._member: str | None = None
         self._unread: set[int] = set()
+        self._early: dict[int, list[Record]] = {}
+        """Alerts that came although their partitions were paused; they are used when what was pending is read."""
         self._lost_at: float | None = None
         """When the group turned out to have given the partitions to somebody else without saying so."""
         self.generation = 0
@@ -91,7 +93,7 @@ class Intake:
 
     def _assign(self) -> None:
         """Read what is pending from its beginning; alerts wait until that is done."""
-        self._unread = set(self.partitions)
+        self._unread, self._early = set(self.partitions), {}
         self._consumer.assign(self._starts)
         self._consumer.resume(self._starts)  # a partition that was lost while paused comes back paused
         if waiting := [place for place in self._starts if place.topic == self._alerts]:
@@ -118,7 +120,7 @@ class Intake:
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self.generation += 1
-        self.partitions, self._unread, self._starts = frozenset(), set(), []
+        self.partitions, self._unread, self._starts, self._early = frozenset(), set(), [], {}
 
     def fetch(self) -> Fetched:
         """What has arrived; waits a moment when nothing has."""
@@ -145,11 +147,13 @@ class Intake:
         if error is None and message.topic() == self._pending:
             fetched.pending.setdefault(partition, []).append(kafka.record_of(message))
         elif error is None:
-            fetched.alerts.setdefault(partition, []).append(kafka.record_of(message, self._base))
+            early = self._early if partition in self._unread else fetched.alerts
+            early.setdefault(partition, []).append(kafka.record_of(message, self._base))
         elif error.code() == KafkaError._PARTITION_EOF:
             if message.topic() == self._pending and partition in self._unread:
                 self._unread.discard(partition)
                 fetched.read.append(partition)
+                fetched.alerts[partition] = self._early.pop(partition, []) + fetched.alerts.pop(partition, [])
         elif error.code() in FATAL or error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise Transient(f"Kafka ended the notifier's membership: {error.str()}")
         else:

@@ -130,7 +130,7 @@ class Notifier:
 
     async def _take(self, alerts: Mapping[int, list[Record]]) -> None:
         """Steps 2 to 4 for the alerts of all partitions."""
-        if not alerts:
+        if not any(alerts.values()):
             return
         self._crash.reached(Point.NOTIFIER_READ)
         await self._read_erased()
@@ -144,7 +144,7 @@ class Notifier:
         ]  # 2
         await self._outbox.add(messages)  # 3
         self._crash.reached(Point.NOTIFIER_PENDING_CONFIRMED)
-        ends = {partition: records[-1].offset + 1 for partition, records in alerts.items()}
+        ends = {partition: records[-1].offset + 1 for partition, records in alerts.items() if records}
         if not await asyncio.to_thread(self._intake.commit, self._generation, ends):  # 4
             self._log.warning("partitions were lost; their new owner goes on with them")
             self._intake.discard()
