@@ -121,7 +121,7 @@ class EndpointQueue:
     def failed(self, now: float, alone_seconds: float = 0.0) -> None:
         """An attempt did not deliver; the receiver may have asked to be left alone for a while."""
         self._failures += 1
-        if self.away:
+        if self.away and now >= self._closed_until:  # others that were under way with it say nothing new
             self._closed_until = now + self._pause
             self._pause = min(LONGEST_PAUSE, 2 * self._pause)
         self._closed_until = max(self._closed_until, now + alone_seconds if alone_seconds else 0.0)

@@ -85,6 +85,15 @@ def test_an_endpoint_that_is_away_is_probed_and_then_sent_more_and_more() -> Non
     assert max(widths) <= WIDTH
 
 
+def test_what_failed_side_by_side_is_one_outage() -> None:
+    made = queue(*(pending(f"a{number}", 1) for number in range(20)))
+    for one in [made.take(0) for _ in range(WIDTH)]:
+        assert one is not None
+        made.failed(0)
+        made.again(one, 1000)
+    assert made.next_at() == FIRST_PAUSE
+
+
 def test_pauses_between_probes_double_up_to_a_bound() -> None:
     made = queue(*(pending(f"a{number}", 1) for number in range(20)))
     now, moments = 0.0, []
