@@ -99,8 +99,11 @@ class Receiver:
 
     def firsts(self) -> list[Received]:
         """The first arrival of each id, in the order of arrival."""
+        first: dict[str, Received] = {}
         with self._lock:
-            return list({one.id: one for one in reversed(self.received)}.values())[::-1]
+            for one in self.received:
+                first.setdefault(one.id, one)
+        return list(first.values())
 
     @contextmanager
     def listening(self) -> Iterator["Receiver"]:
