@@ -59,6 +59,12 @@ class Settings:
     sink_metrics_port: int = _setting(19102, "port of the sink's metrics")
     warehouse_metrics_port: int = _setting(19103, "port of the embedded warehouse's metrics")
     up_metrics_port: int = _setting(19104, "port of the metrics of `loyalty up` itself")
+    notifier_metrics_port: int = _setting(19105, "port of the notifier's metrics")
+    webhooks_file: str = _setting(
+        "", "file of the webhook endpoints and their secrets; empty: webhooks.json in the data directory"
+    )
+    inbound_port: int = _setting(0, "port on which a notifier takes outcomes from ticket systems; 0: it takes none")
+    inbound_listen: str = _setting("127.0.0.1", "address on which it takes them")
     controller_port: int = _setting(19093, "port of the private broker's controller")
     data_dir: str = _setting("", "where the local stack keeps its data; empty: the platform's place")
     kafka_jars: str = _setting("", "folder with Kafka's jars; empty: fetch them once into the cache")
@@ -85,6 +91,11 @@ class Settings:
             It depends on the user's home directory, and they have none.
         """
         return at_home(self.data_dir or platformdirs.user_data_dir("loyalty"))
+
+    @property
+    def webhooks(self) -> Path:
+        """The file of the webhook endpoints."""
+        return at_home(self.webhooks_file) if self.webhooks_file else self.directory / "webhooks.json"
 
     @property
     def kafka_signs_in(self) -> bool:
@@ -211,10 +222,13 @@ def _check_numbers(settings: Settings) -> None:
         "sink_metrics_port",
         "warehouse_metrics_port",
         "up_metrics_port",
+        "notifier_metrics_port",
         "controller_port",
     ):
         if not 1 <= getattr(settings, name) <= 65535:
             raise Refused(f"{variable(name)} must be a port from 1 to 65535, not {getattr(settings, name)}")
+    if settings.inbound_port > 65535:
+        raise Refused(f"{variable('inbound_port')} must be a port, or 0 for none, not {settings.inbound_port}")
     for name in ("partitions", "replication", "store_cache_mb", "tick_seconds"):
         if getattr(settings, name) < 1:
             raise Refused(f"{variable(name)} must be at least 1")

@@ -2,7 +2,7 @@
 
 ::
 
-     producers ──▶ purchases ─────┐                       ┌──▶ churn-alerts ─────┐
+     producers ──▶ purchases ─────┐                       ┌──▶ churn-alerts ─────┐──▶ notifier ──▶ webhooks
                    service-contacts├──▶ worker ───────────┼──▶ dead-letters ─────┤
                    surveys ────────┤    (this function)   └──▶ customer-states ──┼──▶ sink ──▶ ClickHouse ──▶ people
                    alert-outcomes ─┘                                             │

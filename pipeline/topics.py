@@ -1,8 +1,8 @@
 """The topics: one row each, and nothing else in the program spells a topic's name.
 
-Every topic is keyed by ``customer_id`` (UTF-8) and has the same number of partitions, because the state of a customer
-lives in the partition of their key. The broker stamps every record with its own append time, so that lag in seconds
-is honest; event time is ``occurred_at`` inside the event.
+Every topic is keyed by ``customer_id`` (UTF-8) unless its row says otherwise, and has the same number of partitions,
+because the state of a customer lives in the partition of their key. The broker stamps every record with its own append
+time, so that lag in seconds is honest; event time is ``occurred_at`` inside the event.
 """
 
 from dataclasses import dataclass
@@ -42,11 +42,14 @@ class Topic:
     compacted: bool = False
     retention_days: int | None = None
     max_record_bytes: int = MAX_RECORD_BYTES
+    key: str = "customer_id"
+    per: str = "customer"
+    """Whose newest record a compacted topic keeps."""
 
     @property
     def retention(self) -> str:
         """How long records are held, for a reader."""
-        return "compacted: the newest per customer" if self.compacted else f"{self.retention_days} days"
+        return f"compacted: the newest per {self.per}" if self.compacted else f"{self.retention_days} days"
 
     def config(self) -> dict[str, str]:
         """The topic's settings at the broker."""
@@ -84,6 +87,24 @@ SUPPRESSED = Topic(name="suppressed", role="list", schema="suppression.v1", comp
 """Who was erased, by the SHA-256 of the id. The list stands in every partition: a foreign producer may put a customer's
 events into any, and another customer's events may name them; so the worker of every partition has to apply it."""
 
+WEBHOOK_PENDING = Topic(
+    name="webhook-pending",
+    role="state",
+    schema="webhook_pending.v1",
+    compacted=True,
+    key="endpoint and message",
+    per="delivery",
+)
+"""What the notifiers still have to deliver, by endpoint and message, in the partition of the alert: their memory."""
+WEBHOOK_ATTEMPTS = Topic(
+    name="webhook-attempts", role="output", schema="webhook_attempt.v1", key="alert_id", retention_days=30
+)
+"""Every attempt to deliver a message, in the partition of its alert; names no customer."""
+
 INPUTS = (PURCHASES, CONTACTS, SURVEYS, OUTCOMES)
 TOPICS = (*INPUTS, ALERTS, STATES, DEAD_LETTERS, SUPPRESSED)
-BY_NAME = {topic.name: topic for topic in TOPICS}
+"""What a sink writes into the warehouse."""
+WEBHOOK_TOPICS = (WEBHOOK_PENDING, WEBHOOK_ATTEMPTS)
+"""What only notifiers read and write."""
+EVERY_TOPIC = (*TOPICS, *WEBHOOK_TOPICS)
+BY_NAME = {topic.name: topic for topic in EVERY_TOPIC}

@@ -73,7 +73,7 @@ class Stack:
     def __init__(self, loyalty: Path, directory: Path, arguments: Sequence[str] = ("up",)) -> None:
         self.loyalty = loyalty
         self.directory = directory
-        kafka, controller, warehouse, self.metrics, *_ = free_ports(7)
+        kafka, controller, warehouse, self.metrics, *_ = free_ports(8)
         self.kafka, self.warehouse = f"127.0.0.1:{kafka}", f"http://127.0.0.1:{warehouse}"
         self.arguments = [*arguments, "--data-dir", str(directory), "--kafka-port", str(kafka), "--controller-port",
                           str(controller), "--warehouse-port", str(warehouse), "--metrics-port",

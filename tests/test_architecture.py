@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "local": RULES | BASE | LOG,
     "analysis": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "fitting", "simulate"},
     "operations": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "local", "analysis"},
-    "webhooks": RULES | BASE | LOG,
+    "webhooks": RULES | BASE | LOG | {"erasure", "warehouse", "worker"},
     "cli": RULES | BASE | LOG | {"erasure", "warehouse", "worker", "sink", "rebuild", "simulate", "fitting"}
     | {"importing", "local", "analysis", "operations", "webhooks"},
     "__main__": {"cli", "surroundings"},
@@ -157,7 +157,8 @@ def test_the_core_reads_no_clock() -> None:
 
 
 def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
-    """``filling`` waits for its thread and fails as it failed; the engine's task ends the process."""
+    """``filling`` waits for its thread and fails as it failed; the engine's task ends the process; a group of tasks
+    fails as one of them does."""
     places = {
         (str(module.relative_to(PACKAGE)), ast.unparse(node.func))
         for module in MODULES
@@ -169,6 +170,8 @@ def test_threads_and_tasks_are_started_where_somebody_watches_them() -> None:
         ("watched.py", "threading.Thread"),
         ("rebuild/shadow_sink.py", "threading.Thread"),
         ("worker/engine.py", "asyncio.ensure_future"),
+        ("webhooks/senders.py", "self._tasks.create_task"),
+        ("webhooks/sender.py", "attempts.create_task"),
         ("worker/app.py", "app.timer"),
     }
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema_rs
 import msgspec
 import yaml
 
@@ -17,7 +18,10 @@ from pipeline.core.state.customer import Customer
 from pipeline.errors import Reason
 from pipeline.exits import Exit
 from pipeline.sink.rows import by_topic
-from pipeline.topics import INPUTS, TOPICS
+from pipeline.topics import EVERY_TOPIC, INPUTS, TOPICS
+from pipeline.webhooks.metrics import NotifierMetrics
+from pipeline.webhooks.outbox import Attempt
+from pipeline.webhooks.pending import PendingRecord
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -37,7 +41,7 @@ def rows_between(name: str, page: str = "README.md") -> list[list[str]]:
 
 
 def test_the_readme_lists_every_topic_as_it_is() -> None:
-    assert rows_between("topics") == [[t.name, t.role, t.schema, t.retention] for t in TOPICS]
+    assert rows_between("topics") == [[t.name, t.role, t.schema, t.retention] for t in EVERY_TOPIC]
 
 
 def test_operations_find_every_setting_as_it_is() -> None:
@@ -122,7 +126,7 @@ def _has_a_quick_test(path: Path) -> bool:
 
 def test_every_topic_has_a_schema_an_example_and_rows() -> None:
     assert set(by_topic()) == {topic.name for topic in TOPICS}
-    for topic in TOPICS:
+    for topic in EVERY_TOPIC:
         if re.search(r"\.v\d+$", topic.schema):
             assert json.loads((SCHEMAS / f"events/{topic.schema}.json").read_text())["$id"].endswith(topic.schema)
     for topic in INPUTS:
@@ -144,6 +148,16 @@ def test_the_alert_schema_names_the_fields_of_an_alert() -> None:
         assert set(written["properties"][field]["enum"]) == set(made["properties"][field]["enum"])
 
 
+def test_the_schemas_of_webhooks_name_the_fields_of_their_records() -> None:
+    for name, struct in (("webhook_pending.v1", PendingRecord), ("webhook_attempt.v1", Attempt)):
+        written = json.loads((SCHEMAS / f"events/{name}.json").read_text())
+        assert list(written["properties"]) == list(struct.__struct_fields__)
+        assert written["additionalProperties"] is False
+        example = (SCHEMAS / f"examples/{name.split('.')[0]}/valid/full.json").read_bytes()
+        jsonschema_rs.validator_for(written, validate_formats=True).validate(json.loads(example))
+        assert msgspec.json.decode(example, type=struct)
+
+
 def test_versions_agree() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
     assert f"loyalty-pipeline:{__version__}" in (ROOT / "docker-compose.yml").read_text()
@@ -156,7 +170,13 @@ def test_every_metric_of_the_board_exists_in_the_code() -> None:
     board = (ROOT / "deploy/grafana/dashboards/operations.json").read_text()
     used = set(re.findall(r"\b(loyalty_[a-z_]+)", board))
     made = metrics.registry("test")
-    for facts in (metrics.WorkerMetrics, metrics.SinkMetrics, metrics.WarehouseMetrics, metrics.UpMetrics):
+    for facts in (
+        metrics.WorkerMetrics,
+        metrics.SinkMetrics,
+        metrics.WarehouseMetrics,
+        metrics.UpMetrics,
+        NotifierMetrics,
+    ):
         facts(made)
     known = {metric.name for metric in made.collect()}
     names = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in used}
@@ -167,7 +187,7 @@ def test_every_metric_of_the_board_exists_in_the_code() -> None:
 def test_compose_runs_the_processes_with_known_settings_and_publishes_on_loopback_only() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
-    assert {"kafka", "clickhouse", "topics", "worker", "sink", "prometheus", "grafana"} == services.keys()
+    assert {"kafka", "clickhouse", "topics", "worker", "sink", "notifier", "prometheus", "grafana"} == services.keys()
     settings = {name for name, _, _ in SETTINGS}
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
@@ -176,7 +196,7 @@ def test_compose_runs_the_processes_with_known_settings_and_publishes_on_loopbac
     targets = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
     scraped = {target for job in targets for config in job["static_configs"] for target in config["targets"]}
     ports = {name: default for name, default, _ in SETTINGS}
-    assert scraped == {f"{p}:{ports[f'LOYALTY_{p.upper()}_METRICS_PORT']}" for p in ("worker", "sink")}
+    assert scraped == {f"{p}:{ports[f'LOYALTY_{p.upper()}_METRICS_PORT']}" for p in ("worker", "sink", "notifier")}
     for service in ("kafka",):
         maximum = services[service]["environment"]["KAFKA_MESSAGE_MAX_BYTES"]
         assert int(maximum) >= max(topic.max_record_bytes for topic in TOPICS)

@@ -60,6 +60,8 @@ class DemoReport:
     customers: int = 0
     open_alerts: int = 0
     rows: dict[str, int] = field(default_factory=dict)
+    delivery: dict[str, Any] = field(default_factory=dict)
+    """One alert as a receiver of webhooks got it; empty when none did in time."""
 
     @property
     def is_exact(self) -> bool:
@@ -79,6 +81,7 @@ class DemoReport:
             "customers": self.customers,
             "open_alerts": self.open_alerts,
             "rows": self.rows,
+            "delivery": self.delivery,
             "seconds": self.seconds,
         }
 

@@ -28,6 +28,7 @@ from pipeline.cli import (
     stack,
     topics,
     warehouse,
+    webhooks,
 )
 from pipeline.errors import LoyaltyError, NobodyReads, Refused, of_system
 from pipeline.exits import Exit, leave
@@ -47,6 +48,7 @@ GROUPS = {
     "report": report,
     "fit": fit,
     "warehouse": warehouse,
+    "webhooks": webhooks,
 }
 """Modules whose ``commands`` are called by the name of their group and their own."""
 for _module in (stack, events, operations, customers, questions, privacy, rebuild):

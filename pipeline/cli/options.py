@@ -23,7 +23,7 @@ Port = Annotated[
 ]
 MetricsPort = Annotated[
     int | None,
-    typer.Option(min=1, max=65532, show_default=False, help="First of four: worker, sink, warehouse, stack."),
+    typer.Option(min=1, max=65531, show_default=False, help="First of five: worker, sink, warehouse, stack, notifier."),
 ]
 Rate = Annotated[
     float | None, typer.Option(min=0.1, help="Events per second; as fast as possible without.", show_default=False)

@@ -1,4 +1,4 @@
-"""``loyalty up``, ``demo``, ``reset``, ``worker`` and ``sink``: the local stack and its processes."""
+"""``loyalty up``, ``demo``, ``reset``, ``worker``, ``sink`` and ``notifier``: the local stack and its processes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +27,7 @@ def up(
     ] = None,
     kafka_jars: Annotated[Path | None, typer.Option(help="Folder that holds Kafka's jars.", show_default=False)] = None,
 ) -> None:
-    """Start broker, warehouse, worker and sink here, and keep them running until Ctrl-C."""
+    """Start broker, warehouse, worker, sink and notifier here, and keep them running until Ctrl-C."""
     from pipeline.cli.printing import local_stack
 
     settings = local_stack.configured(
@@ -95,5 +95,13 @@ def worker() -> None:
 def sink() -> None:
     """Run a sink: every topic into ClickHouse."""
     from pipeline.sink.app import run
+
+    run(settings_of())
+
+
+@commands.command("notifier", epilog=example("LOYALTY_KAFKA=broker:9092 loyalty notifier"))
+def notifier() -> None:
+    """Run a notifier: alerts to the webhooks of other systems."""
+    from pipeline.webhooks.app import run
 
     run(settings_of())

@@ -53,17 +53,17 @@ def resume(
 def list_(json_: AsJson = False) -> None:
     """Show the table of topics."""
     from pipeline.cli.printing import output
-    from pipeline.topics import TOPICS
+    from pipeline.topics import EVERY_TOPIC
 
     rows = [
         {
             "topic": t.name,
             "role": t.role,
-            "key": "customer_id",
+            "key": t.key,
             "values": t.schema,
             "holds": t.retention,
             "timestamp": "broker append time",
         }
-        for t in TOPICS
+        for t in EVERY_TOPIC
     ]
     output.as_json(rows) if json_ else output.table(list(rows[0]), [list(row.values()) for row in rows])

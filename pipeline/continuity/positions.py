@@ -9,9 +9,9 @@ from pipeline import kafka
 from pipeline.config import Settings
 from pipeline.continuity.ids import ANSWER_SECONDS
 from pipeline.errors import Transient, Unreachable
-from pipeline.topics import INPUTS, TOPICS, Topic
+from pipeline.topics import ALERTS, INPUTS, TOPICS, Topic
 
-READERS: Mapping[str, Sequence[Topic]] = {"worker": INPUTS, "sink": TOPICS}
+READERS: Mapping[str, Sequence[Topic]] = {"worker": INPUTS, "sink": TOPICS, "notifier": (ALERTS,)}
 """The groups whose commits say how far a topic was read."""
 Place = tuple[str, int]
 """Logical topic and partition."""

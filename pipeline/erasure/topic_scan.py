@@ -12,9 +12,9 @@ from pipeline.core.contract.naming import names
 from pipeline.core.state.marks import customer_of, is_piece
 from pipeline.core.state.suppression import referrer_in
 from pipeline.progress import OnProgress
-from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, Topic
+from pipeline.topics import ALERTS, BY_NAME, DEAD_LETTERS, INPUTS, STATES, WEBHOOK_PENDING, Topic
 
-KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS)
+KEPT = (*INPUTS, ALERTS, STATES, DEAD_LETTERS, WEBHOOK_PENDING)
 """Every topic that can name a customer."""
 """Told how many records were read, and of how many."""
 

@@ -11,7 +11,7 @@ from pipeline.config import Settings
 from pipeline.errors import Refused, Transient, Unreachable
 from pipeline.kafka.client import admin, metadata
 from pipeline.retries import retry
-from pipeline.topics import TOPICS, Topic
+from pipeline.topics import EVERY_TOPIC, TOPICS, Topic
 from pipeline.waiting import wait_until
 
 
@@ -36,7 +36,7 @@ def check_controller(client: AdminClient, seconds: float = 2.0) -> None:
 def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and verify the others; returns the names of those created."""
     existing = set(metadata(settings).topics)
-    missing = [topic for topic in TOPICS if settings.topic(topic.name) not in existing]
+    missing = [topic for topic in EVERY_TOPIC if settings.topic(topic.name) not in existing]
     confirming = {"min.insync.replicas": str(max(1, settings.replication - 1))}  # one replica may be away
     new = [
         NewTopic(settings.topic(t.name), settings.partitions, settings.replication, config=t.config() | confirming)
@@ -50,14 +50,16 @@ def create_topics(settings: Settings) -> list[str]:
             except KafkaException as failed:
                 if failed.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise Refused(f"topic {name} could not be created: {failed.args[0].str()}") from None
-        retry(retries.SPREAD, (Refused, Transient), lambda: verify_topics(settings))  # not every broker knows them yet
+        retry(
+            retries.SPREAD, (Refused, Transient), lambda: verify_topics(settings, EVERY_TOPIC)
+        )  # a broker may not know them yet
     else:
-        verify_topics(settings)
+        verify_topics(settings, EVERY_TOPIC)
     return [topic.name for topic in missing]
 
 
-def verify_topics(settings: Settings) -> None:
-    """Check that every topic exists with the configured partitions, append time and compaction.
+def verify_topics(settings: Settings, topics: Sequence[Topic] = TOPICS) -> None:
+    """Check that topics exist with the configured partitions, append time and compaction.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def verify_topics(settings: Settings) -> None:
         One line that names the topic, what is wrong and the remedy.
     """
     existing = metadata(settings).topics
-    for topic in TOPICS:
+    for topic in topics:
         described = existing.get(settings.topic(topic.name))
         if described is None or described.error is not None:
             raise Refused(f"topic {settings.topic(topic.name)} is missing; create the topics: loyalty topics create")
@@ -75,12 +77,12 @@ def verify_topics(settings: Settings) -> None:
                 f"LOYALTY_PARTITIONS says {settings.partitions}. All topics need the same number; set it to what the "
                 "topics have."
             )
-    _verify_settings(settings)
+    _verify_settings(settings, topics)
 
 
-def _verify_settings(settings: Settings) -> None:
-    described = topic_settings(settings, TOPICS)
-    for topic in TOPICS:
+def _verify_settings(settings: Settings, topics: Sequence[Topic]) -> None:
+    described = topic_settings(settings, topics)
+    for topic in topics:
         for key in ("message.timestamp.type", "cleanup.policy"):
             wanted, actual = topic.config()[key], described[topic.name][key]
             if wanted != actual:

@@ -1,4 +1,4 @@
-"""The one-command stack: broker, warehouse, worker and sink on one data directory.
+"""The one-command stack: broker, warehouse, worker, sink and notifier on one data directory.
 
 Rules
 -----
@@ -57,7 +57,13 @@ def ports(settings: Settings) -> list[Ports]:
                 ("sink", settings.sink_metrics_port),
                 ("warehouse", settings.warehouse_metrics_port),
                 ("stack", settings.up_metrics_port),
+                ("notifier", settings.notifier_metrics_port),
             )
+        ),
+        *(
+            [Ports(settings.inbound_port, "notifier's outcomes", "LOYALTY_INBOUND_PORT")]
+            if settings.inbound_port
+            else []
         ),
     ]
 
@@ -98,7 +104,7 @@ class Stack:
             created = kafka.create_topics(self._settings)
             if created:
                 self._say(f"topics     created: {', '.join(created)}")
-            self._start_stage(["worker", "sink"])
+            self._start_stage(["worker", "sink", "notifier"])
         except BaseException:
             self.stop()
             raise
@@ -156,7 +162,7 @@ class Stack:
         made = metrics.registry("up")
         metrics.serve(made, self._settings.listen, self._settings.up_metrics_port)
         self._facts = metrics.UpMetrics(made)
-        for name in ("broker", "warehouse", "worker", "sink"):
+        for name in ("broker", "warehouse", "worker", "sink", "notifier"):
             self._facts.given_up(name, given_up=False)
 
     def _make_children(self, folder: Path) -> None:
@@ -175,6 +181,7 @@ class Stack:
             "warehouse": lambda: _pings(settings),
             "worker": lambda: _has_metric(settings.worker_metrics_port, "loyalty_ready 1.0"),
             "sink": lambda: _has_metric(settings.sink_metrics_port, "loyalty_sink_ready 1.0"),
+            "notifier": lambda: _has_metric(settings.notifier_metrics_port, "loyalty_notifier_ready 1.0"),
         }
         for name, is_ready in ready.items():
             own = os.environ | like_us() | settings.with_changes(instance=f"{name}-0").as_env()
@@ -201,6 +208,7 @@ class Stack:
             "warehouse": self._settings.clickhouse,
             "worker": f"metrics http://127.0.0.1:{self._settings.worker_metrics_port}/metrics",
             "sink": f"metrics http://127.0.0.1:{self._settings.sink_metrics_port}/metrics",
+            "notifier": f"metrics http://127.0.0.1:{self._settings.notifier_metrics_port}/metrics",
         }[name]
 
     def _write_record(self) -> None:
@@ -218,14 +226,16 @@ class Stack:
             self._facts.running(name, up)
 
     def stop(self) -> None:
-        """Stop everything, worker and sink first; nothing is left running."""
+        """Stop everything, those that work first; nothing is left running."""
         if not self._claimed:
             return
         self._claimed = False
         if self._supervision is not None:
             self._supervision.stop()
         named = self.children.get
-        stop_all([[c for c in map(named, stage) if c] for stage in (("worker", "sink"), ("warehouse", "broker"))])
+        stop_all(
+            [[c for c in map(named, stage) if c] for stage in (("worker", "sink", "notifier"), ("warehouse", "broker"))]
+        )
         (self._directory / RECORD).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()

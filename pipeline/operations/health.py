@@ -19,6 +19,7 @@ from pipeline.local import record, stack
 from pipeline.loopback import fetched
 from pipeline.operations.lag import left_of
 from pipeline.operations.stopped_inputs import standing
+from pipeline.topics import ALERTS
 from pipeline.waiting import wait_until
 from pipeline.warehouse.client import connect
 
@@ -128,6 +129,17 @@ def _sink(settings: Settings) -> str:
     return _stale(metrics.get("loyalty_sink_alive_timestamp_seconds", 0.0))
 
 
+def _notifier(settings: Settings) -> str:
+    metrics = gauges(settings.notifier_metrics_port)
+    if metrics is None:
+        return "it does not answer on its metrics port"
+    if metrics.get("loyalty_webhook_file_refused"):
+        return f"it cannot use {settings.webhooks}, and goes by what was there before; `loyalty webhooks list` says why"
+    if not metrics.get("loyalty_notifier_ready"):
+        return "it has no partitions yet, or reads what was pending"
+    return _stale(metrics.get("loyalty_notifier_alive_timestamp_seconds", 0.0))
+
+
 def _stale(alive: float) -> str:
     if not alive:
         return "it has only just started"
@@ -140,6 +152,7 @@ _JUDGES: Mapping[str, Callable[[Settings], str]] = {
     "warehouse": _warehouse,
     "worker": _worker,
     "sink": _sink,
+    "notifier": _notifier,
 }
 
 
@@ -162,7 +175,7 @@ def gauges(port: int) -> dict[str, float] | None:
 
 
 def progress(settings: Settings, stands: Collection[str] | None = None) -> list[HealthVerdict]:
-    """Whether workers and sinks, wherever they run, get on; topics that stand keep no worker from it.
+    """Whether workers, sinks and notifiers, wherever they run, get on; topics that stand keep no worker from it.
 
     Raises
     ------
@@ -171,9 +184,10 @@ def progress(settings: Settings, stands: Collection[str] | None = None) -> list[
     """
     kafka.metadata(settings)  # where it is away, it says what to do
     stands = standing(settings) if stands is None else stands
-    first = {kind: _waiting(settings, kind, stands) for kind in KINDS}
-    present = {kind: kafka.members(settings, settings.group(kind), seconds=5.0) for kind in KINDS}
-    still = {kind: first[kind] if present[kind] else {} for kind in KINDS}
+    kinds = _kinds(settings)
+    first = {kind: _waiting(settings, kind, stands) for kind in kinds}
+    present = {kind: kafka.members(settings, settings.group(kind), seconds=5.0) for kind in kinds}
+    still = {kind: first[kind] if present[kind] else {} for kind in kinds}
 
     def unmoved() -> bool:
         for kind, places in still.items():
@@ -181,7 +195,13 @@ def progress(settings: Settings, stands: Collection[str] | None = None) -> list[
         return any(still.values())
 
     wait_until(unmoved, not_, seconds=MOVES_SECONDS, pause=0.5)
-    return [_judged(settings, kind, present[kind], first[kind], still[kind]) for kind in KINDS]
+    return [_judged(settings, kind, present[kind], first[kind], still[kind]) for kind in kinds]
+
+
+def _kinds(settings: Settings) -> list[str]:
+    """Who has to get on: workers and sinks, and notifiers where there ever was one."""
+    told = kafka.committed(settings, settings.group("notifier"), [ALERTS])
+    return [*KINDS, *(["notifier"] if told else [])]
 
 
 def _waiting(settings: Settings, kind: str, stands: Collection[str]) -> Places:

@@ -1,14 +1,14 @@
 """Lag of the worker and the sink, and waiting until it is zero."""
 
 import time
-from collections.abc import Sequence
 from operator import not_
 from typing import NamedTuple
 
 from pipeline import kafka
 from pipeline.config import Settings
+from pipeline.continuity import READERS
 from pipeline.errors import Transient
-from pipeline.topics import INPUTS, TOPICS, Topic
+from pipeline.topics import INPUTS, TOPICS
 from pipeline.waiting import wait_until
 
 
@@ -45,8 +45,8 @@ def _lag(bounds: dict[tuple[str, int], tuple[int, int]], committed: dict[tuple[s
 
 
 def left_of(settings: Settings, process: str) -> dict[tuple[str, int], tuple[int, int]]:
-    """What workers or sinks have not finished: from which offset, and before which, by topic and partition."""
-    topics: Sequence[Topic] = INPUTS if process == "worker" else TOPICS
+    """What a kind of process has not finished: from which offset, and before which, by topic and partition."""
+    topics = READERS[process]
     ends = kafka.end_offsets(settings, topics)
     committed = kafka.committed(settings, settings.group(process), topics)
     begins = {key: max(first, committed.get(key, 0)) for key, (first, _) in ends.items()}

@@ -94,14 +94,14 @@ def _accept(
 def _gone(positions: TopicsFound, warehouse: Warehouse, topic: str) -> Iterator[Gone]:
     """What was lost and not given up yet: a sink goes by what the warehouse says, a worker by its commits."""
     passed = {"worker": {}, "sink": lineage.passed(warehouse, "sink")}
-    for reader in READERS:
-        yield from (one for one in positions.gone(reader, passed[reader]) if one.topic == topic)
+    for reader, accepted in passed.items():  # a notifier goes on by itself: what left the topic is too old for a desk
+        yield from (one for one in positions.gone(reader, accepted) if one.topic == topic)
 
 
 def _check_alone(settings: Settings) -> None:
     for process in READERS:
         if running := kafka.staying(settings, settings.group(process), LEAVING_SECONDS):
-            raise Refused(f"{running} {process}(s) run. Stop workers and sinks, and run this again")
+            raise Refused(f"{running} {process}(s) run. Stop workers, sinks and notifiers, and run this again")
 
 
 def _restore(settings: Settings, warehouse: Warehouse, positions: TopicsFound, stored: dict[str, Incarnation]) -> int:

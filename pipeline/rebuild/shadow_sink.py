@@ -13,10 +13,10 @@ from pipeline.config import Settings
 from pipeline.continuity import Topics
 from pipeline.crashpoints import CrashPoints
 from pipeline.errors import Refused, Transient
+from pipeline.kafka.membership import PartitionsRevoked
 from pipeline.rebuild.shadow import Offsets, Shadow
 from pipeline.sink.app import GROUP, WRITERS, Sink
 from pipeline.sink.batches import BatchPolicy
-from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.open_intents import intents
 from pipeline.topics import TOPICS
 from pipeline.waiting import Steady, wait_until

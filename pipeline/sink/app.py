@@ -37,11 +37,12 @@ from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason, Refused, Transient
 from pipeline.exits import Exit, end_process
 from pipeline.kafka import dead_letters
+from pipeline.kafka.membership import PartitionsRevoked
 from pipeline.records import DeadLetter
 from pipeline.sink import lineage, maintenance, start_checks
 from pipeline.sink.auditor import Auditor
 from pipeline.sink.batches import Batch, BatchPolicy, PlanPart
-from pipeline.sink.intake import Intake, PartitionsRevoked
+from pipeline.sink.intake import Intake
 from pipeline.sink.writing import Rejection, Writer
 from pipeline.topics import DEAD_LETTERS
 from pipeline.warehouse.client import Connecting, Warehouse, connect

@@ -21,6 +21,7 @@ from pipeline import kafka, metrics, retries
 from pipeline.config import Settings
 from pipeline.continuity import Place, Topics
 from pipeline.errors import Refused, Transient
+from pipeline.kafka.membership import FATAL, LOST, PartitionsRevoked, raise_partition_errors
 from pipeline.retries import retry
 from pipeline.sink.batches import Batch, Buffer, Plan, plan_of, plan_text
 from pipeline.topics import TOPICS
@@ -30,23 +31,6 @@ HOLD_SECONDS = 5.0
 """How long a partition waits whose batch could not be written."""
 ABANDON_SECONDS = 60.0
 """How long a sink that lost its partitions waits to be told so; then the process ends, and a new one joins."""
-LOST = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError._ASSIGNMENT_LOST,
-        KafkaError._STATE,
-    }
-)
-"""Commit errors that mean: these partitions are somebody else's now."""
-
-FATAL = frozenset({KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID})
-"""Errors after which librdkafka cannot go on: another process took this one's place, or the client broke."""
-
-
-class PartitionsRevoked(Exception):
-    """The partitions were given to another process; what was not committed is theirs to write."""
 
 
 class Intake:
@@ -123,7 +107,7 @@ class Intake:
         try:
             return retry(
                 retries.ASSIGNMENT, self._waits_for_broker,
-                lambda: _raise_partition_errors(self._consumer.committed(partitions, timeout=10)),
+                lambda: raise_partition_errors(self._consumer.committed(partitions, timeout=10)),
             )  # fmt: skip
         except KafkaException as failed:
             raise Transient(f"the broker does not say where the sinks stand: {failed.args[0].str()}") from None
@@ -247,7 +231,7 @@ class Intake:
             if generation != self.generation or self._consumer.memberid() != self._member:
                 raise PartitionsRevoked
             try:
-                _raise_partition_errors(self._consumer.commit(offsets=places, asynchronous=False))
+                raise_partition_errors(self._consumer.commit(offsets=places, asynchronous=False))
             except KafkaException as failed:
                 self._handle_commit_error(failed)
             else:
@@ -274,14 +258,6 @@ class Intake:
             seconds = max(0.0, time.time() - oldest.appended_at_ms / 1000) if oldest is not None else 0.0
             read = position.offset if position.offset >= 0 else end
             self._facts.lag(topic, position.partition, max(0, end - read) + len(writing) + len(waiting), seconds)
-
-
-def _raise_partition_errors(answers: list[TopicPartition]) -> list[TopicPartition]:
-    """The answers, unless one partition failed: librdkafka raises by itself only when all of them did."""
-    for answer in answers:
-        if answer.error is not None:
-            raise KafkaException(answer.error)
-    return answers
 
 
 def _consumer(settings: Settings, group: str) -> Consumer:

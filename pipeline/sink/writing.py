@@ -19,10 +19,10 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.row_filter import Forgetting
 from pipeline.errors import Transient
+from pipeline.kafka.membership import PartitionsRevoked
 from pipeline.records import Record
 from pipeline.retries import retry
 from pipeline.sink.batches import Batch
-from pipeline.sink.intake import PartitionsRevoked
 from pipeline.sink.rows import FOREIGN, TABLES, EventRows, Row, RowPlace, RowsOf, by_topic
 from pipeline.warehouse.client import Warehouse
 from pipeline.warehouse.encoding import Encoded, Encoder

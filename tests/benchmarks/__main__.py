@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.benchmarks import latency, recovery, scaling, throughput, warehouse, where, writing
+from tests.benchmarks import latency, recovery, scaling, throughput, warehouse, webhooks, where, writing
 from tests.benchmarks.ground import Ground, ground
 from tests.benchmarks.report import Table, machine
 from tests.benchmarks.sizes import FULL, QUICK
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Ground], list[Table]]] = {
     "where": where.run,
     "writing": writing.run,
     "warehouse": warehouse.run,
+    "webhooks": webhooks.run,
 }
 
 

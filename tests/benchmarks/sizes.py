@@ -26,11 +26,15 @@ class Sizes:
     """Raw events in the warehouse, at least."""
     stored_customers: int = 2_000
     """Customers that are simulated for it; the engine multiplies them."""
+    webhook_alerts: int = 1_000
+    webhook_rate: int = 20
+    webhook_pending: int = 100_000
 
 
 FULL = Sizes()
 QUICK = Sizes(
     customers=1_000, faust_seconds=15.0, rate=1_000, rate_seconds=2, recovered=3_000, scaling=(100, 1_000),
     scaling_events=3_000, writing_rounds=1, profiled=2_000, stored=5_000, stored_customers=100,
+    webhook_alerts=40, webhook_rate=20, webhook_pending=500,
 )  # fmt: skip
 """A smoke run: every part, no figure of use."""

@@ -17,6 +17,7 @@ from tests.stacks import children_of
 TITLES = [
     "Throughput", "Latency of alerts", "Recovery and memory", "Cost per event by number of customers",
     "Where each microsecond goes", "Writing to the warehouse", "Bytes on disk", "Time of every question",
+    "Webhooks: from alert to receiver", "Webhooks: deliveries", "Webhooks: memory",
 ]  # fmt: skip
 
 

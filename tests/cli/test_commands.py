@@ -44,6 +44,8 @@ def test_all_commands_are_there() -> None:
         "erase", "export",
         "dead-letters replay", "alerts list", "alerts show", "alerts tail",
         "import",
+        "notifier", "webhooks add", "webhooks list", "webhooks test", "webhooks rotate", "webhooks disable",
+        "webhooks enable", "webhooks attempts", "webhooks replay",
         "report surveys", "report effort", "report shift", "report effect",
     }  # fmt: skip
 

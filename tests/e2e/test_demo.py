@@ -63,6 +63,13 @@ def test_the_real_purchases_came_through_to_the_cent(demo: Demo) -> None:
     assert demo.report["exact"]
 
 
+def test_an_alert_was_told_to_a_receiver_of_webhooks_and_signed(demo: Demo) -> None:
+    delivery = demo.report["delivery"]
+    assert delivery["verified"]
+    assert delivery["body"]["id"] == delivery["message_id"]
+    assert delivery["body"]["data"]["alert_id"] == delivery["body"]["subject"]
+
+
 def test_the_files_hold_what_the_report_expects() -> None:
     rows = list(cdnow.rows())
     contents = Counter((row.customer, row.date, row.cds, row.dollars) for row in rows)

@@ -50,7 +50,7 @@ def customer(demo: Demo) -> str:
 
 def test_status_shows_processes_lag_and_last_events(demo: Demo) -> None:
     found = demo.json("status")
-    assert {entry["process"] for entry in found["processes"]} == {"broker", "warehouse", "worker", "sink"}
+    assert {entry["process"] for entry in found["processes"]} == {"broker", "warehouse", "worker", "sink", "notifier"}
     assert all(entry["running"] for entry in found["processes"])
     assert {topic["topic"] for topic in found["topics"]} >= {"purchases", "dead-letters", "customer-states"}
     assert all(entry["last_received_at"] for entry in found["last_events"] if entry["topic"] == "purchases")
@@ -188,7 +188,7 @@ def test_a_second_stack_shares_the_broker_under_a_prefix(demo: Demo, tmp_path: P
         assert other.run("replay", "cdnow", "--sample").returncode == 0
         counted = "SELECT sum(purchases) AS n FROM customers"
         eventually(lambda: int(other.rows(counted)[0]["n"] or 0) == 6_919, 30, "the sample in the other stack")
-        assert {p["process"] for p in other.json("status")["processes"]} == {"warehouse", "worker", "sink"}
+        assert {p["process"] for p in other.json("status")["processes"]} == {"warehouse", "worker", "sink", "notifier"}
         other.settings["LOYALTY_PARTITIONS"] = "8"
         done = other.run("topics", "create")
         assert done.returncode == 4

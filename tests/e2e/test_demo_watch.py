@@ -47,11 +47,11 @@ Ask = Callable[[str], list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def ask(demo: Demo, prometheus_tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """A Prometheus that scrapes the demo's four processes every half second."""
+    """A Prometheus that scrapes the demo's five processes every half second."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_ports(1)[0]
     jobs = [
         {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{demo.metrics + step}"]}]}
-        for step, name in enumerate(("worker", "sink", "warehouse", "up"))
+        for step, name in enumerate(("worker", "sink", "warehouse", "up", "notifier"))
     ]
     config = {"global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"}, "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
@@ -71,7 +71,7 @@ def ask(demo: Demo, prometheus_tools: Path, tmp_path_factory: pytest.TempPathFac
             return []
 
     try:
-        eventually(lambda: len(ask_("up == 1")) == 4, 30, "all four processes scraped")
+        eventually(lambda: len(ask_("up == 1")) == 5, 30, "all five processes scraped")
         producer = Producer({"bootstrap.servers": demo.kafka})
         producer.produce("surveys", b"not JSON", b"somebody")
         producer.flush(10)
@@ -91,7 +91,7 @@ def test_every_query_of_the_board_finds_series(ask: Ask, name: str) -> None:
 def test_the_figures_are_those_of_the_demo(ask: Ask, demo: Demo) -> None:
     consumed = sum(float(series["value"][1]) for series in ask("loyalty_events_consumed_total"))
     assert consumed >= sum(demo.report["sent"].values())
-    assert float(ask("sum(loyalty_process_up)")[0]["value"][1]) == 4
+    assert float(ask("sum(loyalty_process_up)")[0]["value"][1]) == 5
     assert float(ask("max(loyalty_lag_seconds)")[0]["value"][1]) == 0
     names = {series["metric"]["__name__"] for series in ask('{__name__=~"loyalty_.+"}')}
     assert {name for name in names if re.search(r"customer_id", name)} == set()
@@ -99,7 +99,8 @@ def test_the_figures_are_those_of_the_demo(ask: Ask, demo: Demo) -> None:
 
 def test_no_metric_carries_a_customer_in_a_label(ask: Ask) -> None:
     labels = {label for series in ask('{__name__=~"loyalty_.+"}') for label in series["metric"]}
-    closed = {"topic", "partition", "reason", "transition", "severity", "table", "kind", "status", "process", "check"}
+    closed = {"topic", "partition", "reason", "transition", "severity", "table", "kind", "status", "process", "check",
+              "outcome", "state"}  # fmt: skip
     assert labels <= closed | {"le"} | {"__name__", "job", "instance", "version"}
 
 

@@ -184,6 +184,10 @@ class Field:
         own = {"LOYALTY_CLICKHOUSE": clickhouse} if clickhouse else {}
         return self._run("sink", "loyalty_sink_ready", instance, own | more, program)
 
+    def notifier(self, instance: str = "", **more: str) -> Running:
+        """A notifier; ``more`` goes into its environment."""
+        return self._run("notifier", "loyalty_notifier_ready", instance, more)
+
     def warehouse(self) -> Running:
         """The embedded warehouse, at the address of the settings."""
         return self._run("warehouse", "", "", {})

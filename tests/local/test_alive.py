@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.warehouse.client import connect
 from tests.stacks import READY, Stack, eventually
 
-PROCESSES = ("worker", "sink", "broker", "warehouse")
+PROCESSES = ("worker", "sink", "notifier", "broker", "warehouse")
 
 
 class Unread(Stack):

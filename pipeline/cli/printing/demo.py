@@ -13,6 +13,7 @@ from pipeline.errors import LoyaltyError
 from pipeline.operations.lag import wait_until_done
 from pipeline.simulate import event_senders, population
 from pipeline.warehouse.client import connect
+from pipeline.webhooks import demonstration
 
 SEED = 1
 
@@ -52,6 +53,10 @@ def _work(settings: Settings, report: DemoReport) -> None:
         wait_until_done(settings, "sink", 120)
     with timed(report, "count"):
         examine(settings, connect(settings), report)
+    with timed(report, "tell a receiver"):
+        newest = _newest(settings)
+        delivery = demonstration.delivered(settings, newest) if newest is not None else None
+        report.delivery = delivery._asdict() if delivery is not None else {}
 
 
 def show(settings: Settings, report: DemoReport) -> None:
@@ -74,7 +79,7 @@ def show(settings: Settings, report: DemoReport) -> None:
             for name, wanted in EXPECTED.items()
         ],
     )
-    _show_alert(settings)
+    _show_alert(settings, report)
     output.table(["table", "rows"], list(report.rows.items()))
     warehouse = connect(settings)
     for number, question in enumerate(cookbook.shipped()[:5], start=1):
@@ -84,7 +89,22 @@ def show(settings: Settings, report: DemoReport) -> None:
     output.table(["stage", "seconds"], [*report.seconds.items(), ("all", round(sum(report.seconds.values()), 1))])
 
 
-def _show_alert(settings: Settings) -> None:
+def _newest(settings: Settings) -> str | None:
     newest = alerts.listed(settings, "open", "critical", 1).alerts or alerts.listed(settings, "open", None, 1).alerts
-    if newest:
-        alert_printing.show_one(alerts.one(settings, newest[0]["alert_id"]))
+    return str(newest[0]["alert_id"]) if newest else None
+
+
+def _show_alert(settings: Settings, report: DemoReport) -> None:
+    """The newest alert, and its first message as a receiver of webhooks got it."""
+    newest = _newest(settings)
+    if newest is None:
+        return
+    alert_printing.show_one(alerts.one(settings, newest))
+    if not report.delivery:
+        output.say("The notifier did not tell a receiver on this machine in time; `loyalty status` says why.")
+        return
+    delivery = report.delivery
+    output.say(
+        f"Told as a webhook to a receiver at {delivery['url']} after {delivery['seconds']} s; its signature is "
+        f"{'right' if delivery['verified'] else 'WRONG'}: {delivery['message_id']}, {delivery['body']['type']}."
+    )

@@ -49,7 +49,7 @@ def configured(
         **(
             {
                 f"{name}_metrics_port": metrics_port + step
-                for step, name in enumerate(("worker", "sink", "warehouse", "up"))
+                for step, name in enumerate(("worker", "sink", "warehouse", "up", "notifier"))
             }
             if metrics_port
             else {}
@@ -159,6 +159,7 @@ def addresses(settings: Settings) -> None:
                         settings.sink_metrics_port,
                         settings.warehouse_metrics_port,
                         settings.up_metrics_port,
+                        settings.notifier_metrics_port,
                     )
                 ),
             ],

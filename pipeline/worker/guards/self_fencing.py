@@ -2,7 +2,7 @@
 
 A process that is frozen past its session (suspended machine, SIGSTOP, a stalled disk) wakes up with slices fetched and
 states folded before somebody else went on from them. Sent now, they would stand in the changelog after the newer ones.
-So everything that leaves the worker asks the pulse first, and the first to ask after a standstill ends the process. A
+So everything that leaves a process asks the pulse first, and the first to ask after a standstill ends the process. A
 thread of its own asks too, so that a long slice does not count as a standstill.
 """
 
@@ -21,7 +21,8 @@ STANDSTILL_SECONDS = 6.5
 class Pulse:
     """Remembers when this process ran last."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: str = "worker") -> None:
+        self._process = process
         self._lock = threading.Lock()
         self._last = time.monotonic()
         watched.live_or_end("pulse", self._beat)
@@ -38,6 +39,7 @@ class Pulse:
             gap, self._last = now - self._last, now
             if gap > STANDSTILL_SECONDS:
                 structlog.get_logger().critical(
-                    "the worker was frozen and ends itself: another may have its partitions", seconds=round(gap, 1)
+                    f"the {self._process} was frozen and ends itself: another may have its partitions",
+                    seconds=round(gap, 1),
                 )
                 end_process(Exit.FROZEN)
