@@ -3,4 +3,4 @@
 Start reading at :mod:`pipeline.flow`: the whole pipeline on one page.
 """
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
