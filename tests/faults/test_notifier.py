@@ -204,6 +204,7 @@ def test_endpoints_that_come_and_go_are_followed_within_seconds(field: Field, re
     eventually(lambda: notifier.metric("loyalty_webhook_endpoints") == 1, 10, "the endpoint is known")
     until_told(receiver, tell(field.settings, told(3)), 30, notifier)
     field.settings.webhooks.chmod(0o644)
+    field.settings.webhooks.touch()
     eventually(lambda: notifier.metric("loyalty_webhook_file_refused") == 1, 10, "the file is refused")
     field.settings.webhooks.chmod(0o600)
     eventually(lambda: notifier.metric("loyalty_webhook_file_refused") == 0, 10, "the file is used")
