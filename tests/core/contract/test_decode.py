@@ -19,7 +19,7 @@ from pipeline.errors import BadEvent, Reason
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KINDS: tuple[Kind, ...] = ("purchase", "service_contact", "survey_response", "alert_outcome")
 SCHEMAS = Path(str(resources.schemas()))
-EXAMPLES = sorted(path for path in (SCHEMAS / "examples").rglob("*.json") if "churn_alert" not in path.parts)
+EXAMPLES = sorted(path for kind in KINDS for path in (SCHEMAS / "examples" / kind).rglob("*.json"))
 ALERTS = sorted((SCHEMAS / "examples/churn_alert").rglob("*.json"))
 PURCHASE = json.loads((SCHEMAS / "examples/purchase/valid/minimal.json").read_text())
 
