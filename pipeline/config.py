@@ -50,7 +50,12 @@ class Settings:
     store_cache_mb: int = _setting(256, "memory for reading states from disk, per worker")
     fuse_percent: int = _setting(50, "a topic stands when more of a thousand records than this cannot be used")
     tick_seconds: int = _setting(60, "how often open alerts are looked at for a new day in event time")
-    holdout_percent: int = _setting(0, "percent of alerts that are kept from the desk, to measure what acting does")
+    holdout_percent: int = _setting(
+        0, "percent of alerts that are kept from the desk, drawn one by one, before the first experiment"
+    )
+    holdout_experiments: str = _setting(
+        "", "hold-outs by customer, to measure what acting does: NAME@START=PERCENT, comma separated, oldest first"
+    )
     risk_policy: str = _setting("", "file with the risk's coefficients, from `loyalty fit risk`; empty: the priors")
     purchase_model: str = _setting("", "file with what `loyalty fit purchases` learned, shown with a customer")
     instance: str = _setting("", "stable name of this process among its kind; lets a restart take its place at once")

@@ -5,8 +5,10 @@ policy, and what it was learned from. It is read strictly: a number that is miss
 with its name, never replaced by a default.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from pipeline import files
-from pipeline.config import Settings
+from pipeline.config import Settings, variable
+from pipeline.core.contract.moments import milliseconds
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.holdout import Experiment
 from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Refused
 
@@ -25,9 +29,9 @@ COEFFICIENTS = ("intercept", *TERMS)
 SETTINGS = tuple(
     f.name
     for f in fields(RiskPolicy)
-    if f.name not in ("intercept", "holdout") and isinstance(getattr(PRIORS, f.name), float)
+    if f.name not in ("intercept", "holdout", "experiments") and isinstance(getattr(PRIORS, f.name), float)
 )
-"""The numbers of a policy that are not learned; the share of alerts that is held out is a setting of the worker."""
+"""The numbers of a policy that are not learned; who is held out is a setting of the worker."""
 AGAIN = "learn it again with `loyalty fit risk`"
 LARGEST = 50.0
 """No coefficient is larger: 50 logits are certainty beyond any history."""
@@ -116,15 +120,32 @@ def decode_policy(content: bytes, place: str) -> tuple[RiskPolicy, dict[str, Any
 
 
 def policy_of(settings: Settings) -> RiskPolicy:
-    """The policy that the settings name, with their share of alerts that is held out; without a file the priors.
+    """The policy that the settings name, with who is held out by them; without a file the priors.
 
     Raises
     ------
     Refused
-        The file cannot be read, or makes no sense.
+        The file cannot be read, or makes no sense; or an experiment does not.
     """
     policy = read_policy(Path(settings.risk_policy).expanduser()) if settings.risk_policy else PRIORS
-    return replace(policy, holdout=settings.holdout_percent / 100)
+    try:
+        experiments = tuple(map(_experiment, filter(None, settings.holdout_experiments.split(","))))
+        return replace(policy, holdout=settings.holdout_percent / 100, experiments=experiments)
+    except ValueError as senseless:
+        raise Refused(f"{variable('holdout_experiments')} makes no sense: {senseless}") from None
+
+
+_EXPERIMENT = re.compile(r"(?P<name>[\w.-]{1,40})@(?P<since>[^=]+)=(?P<percent>\d{1,3})", re.ASCII)
+
+
+def _experiment(text: str) -> Experiment:
+    """``spring@2026-03-01=10``: its name, since when (a day means its beginning, UTC), and how many percent."""
+    written = _EXPERIMENT.fullmatch(text.strip())
+    if written is None:
+        raise ValueError(f"{text.strip()!r} is not NAME@START=PERCENT, such as spring@2026-03-01=10")
+    since = datetime.fromisoformat(written["since"])
+    aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+    return Experiment(written["name"], milliseconds(aware), int(written["percent"]) / 100)
 
 
 def _names(named: Mapping[str, float], expected: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from pipeline import __version__, metrics, resources
 from pipeline.config import SETTINGS
+from pipeline.core.contract.events import REASONS_OF
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer
 from pipeline.errors import Reason
@@ -52,6 +53,12 @@ def test_operations_find_every_setting_as_it_is() -> None:
 
 def test_producers_find_every_reason_for_rejection() -> None:
     assert [row[0] for row in rows_between("reasons", "schemas/README.md")] == [reason.value for reason in Reason]
+
+
+def test_producers_find_every_reason_of_an_outcome_beside_its_result() -> None:
+    assert rows_between("outcome reasons", "schemas/README.md") == [
+        [result, "`, `".join(reasons)] for result, reasons in REASONS_OF.items()
+    ]
 
 
 def test_operations_find_every_exit_code_with_its_one_meaning() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy
+from pipeline.core.risk.holdout import Experiment
 from pipeline.core.risk.terms import TERMS
 from pipeline.errors import Refused
 from pipeline.policy import COEFFICIENTS, SETTINGS, policy_of, read_policy, version_of, write_policy
@@ -27,7 +28,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 
 
 def test_every_number_of_a_policy_is_in_the_file() -> None:
-    fields = {"version", "intercept", "coefficients", "holdout"} | set(SETTINGS)
+    fields = {"version", "intercept", "coefficients", "holdout", "experiments"} | set(SETTINGS)
     assert fields == set(RiskPolicy.__dataclass_fields__)
     assert list(PRIORS.named()) == list(COEFFICIENTS)
 
@@ -37,6 +38,24 @@ def test_the_settings_name_the_policy_and_the_share_that_is_held_out(tmp_path: P
     assert policy_of(Settings()) == PRIORS
     named = Settings().with_changes(risk_policy=str(tmp_path / "p.json"), holdout_percent=10)
     assert policy_of(named) == replace(POLICY, holdout=0.1)
+
+
+def test_the_settings_name_the_experiments() -> None:
+    """A day means its beginning in UTC: an experiment begins with it."""
+    named = Settings().with_changes(holdout_experiments="spring@2026-03-01=10, autumn@2026-10-01T08:00:00+02:00=20")
+    assert policy_of(named).experiments == (
+        Experiment("spring", 1_772_323_200_000, 0.1), Experiment("autumn", 1_790_834_400_000, 0.2)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["spring", "spring@2026-03-01", "spring@soon=10", "@2026-03-01=10", "spring@2026-03-01=101", "a@2026-02-30=1",
+     "a@2026-03-02=10,b@2026-03-01=10", "a@2026-03-01=10,a@2026-04-01=10", "a@2026-03-01=10,b@2026-03-01=10"],
+)  # fmt: skip
+def test_experiments_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(Refused, match="LOYALTY_HOLDOUT_EXPERIMENTS makes no sense"):
+        policy_of(Settings().with_changes(holdout_experiments=text))
 
 
 def test_a_version_follows_from_the_numbers_and_the_end_of_the_history() -> None:

@@ -1,4 +1,9 @@
-"""Alerts for the service desk: a list, one in full, the messages as they come, and outcomes that name no alert."""
+"""Alerts for the service desk: a list, one in full, the messages as they come, and outcomes that name no alert.
+
+What is at stake is what the customer paid a year, less what was paid back, in the currency in which that is most:
+from the first purchase until the alert was raised, a year at least. Currencies are not converted; their amounts are
+compared as numbers.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -29,6 +34,12 @@ _MESSAGES = """
     WHERE alert_id = {a:String} AND ({all:Bool} OR occurred_at <= {at:DateTime64(3, 'UTC')})
     ORDER BY _offset
 """
+_OUTCOMES = """
+    SELECT occurred_at, action, result, reason, desk, note, source, event_id FROM alert_outcomes
+    WHERE customer_id = {c:String} AND alert_id = {a:String}
+      AND ({all:Bool} OR occurred_at <= {at:DateTime64(3, 'UTC')})
+    ORDER BY occurred_at, event_id
+"""
 
 
 class ListedAlerts(NamedTuple):
@@ -43,20 +54,48 @@ class ListedAlerts(NamedTuple):
 
 
 class AlertHistory(NamedTuple):
-    """An alert, the moment as of which it stood so, and everything the desk had been told about it, oldest first."""
+    """An alert, the moment as of which it stood so, what the desk had been told and had reported, oldest first."""
 
     moment: AnswerMoment
     alert: dict[str, Any]
     told: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+    """Who did what, and what came of it."""
 
     def as_data(self) -> dict[str, Any]:
         """For a program."""
-        return self.alert | answer_moments.as_data(self.moment) | {"told": self.told}
+        return self.alert | answer_moments.as_data(self.moment) | {"told": self.told, "outcomes": self.outcomes}
 
 
 def _source(at: datetime | None) -> str:
-    """Alerts as they stand: the last word about each; or as they stood at a moment."""
-    return "alerts" if at is None else "alerts_at(at = {at:DateTime64(3, 'UTC')})"
+    """Alerts as they stand, the last word about each, with what their customers paid; or both as at a moment."""
+    source, worth = ("alerts", _WORTH) if at is None else ("alerts_at(at = {at:DateTime64(3, 'UTC')})", _WORTH_AT)
+    return f"{source} AS alert LEFT ANY JOIN ({worth}) AS worth USING (customer_id)"
+
+
+_WORTH = """
+    SELECT customer_id, first_purchase_at,
+        arrayReverseSort(pair -> pair.2, arrayMap(
+            (code, paid) -> (toString(code), toFloat64(paid) - toFloat64(refunded[code])),
+            mapKeys(spent), mapValues(spent)))[1] AS most
+    FROM customers
+"""
+_WORTH_AT = """
+    SELECT customer_id, min(first_at) AS first_purchase_at, argMax((toString(currency), net), net) AS most
+    FROM (
+        SELECT customer_id, currency, toFloat64(sum(amount)) AS net, minIf(occurred_at, refund_of = '') AS first_at
+        FROM purchases
+        WHERE occurred_at <= {at:DateTime64(3, 'UTC')} AND customer_id IN (SELECT customer_id FROM alert_states)
+        GROUP BY customer_id, currency
+    )
+    GROUP BY customer_id
+"""
+_AT_STAKE = """
+    most.2 / greatest(1, dateDiff('second', first_purchase_at, raised_at) / 31536000) AS value_at_stake,
+    most.1 AS currency, churn_risk_0_1 * value_at_stake AS expected_loss
+"""
+SORTS = {"value": "expected_loss DESC, ", "risk": "churn_risk_0_1 DESC, ", "raised": ""}
+"""By what alerts are listed; what is alike, the newest first."""
 
 
 def listed(
@@ -66,16 +105,21 @@ def listed(
     limit: int,
     *,
     held_out: bool = False,
+    sort: str = "value",
     at: datetime | None = None,
 ) -> ListedAlerts:
-    """Alerts, newest first: those for the desk, or those that are held out; none of imported history."""
+    """Alerts for the desk, or those that are held out; none of imported history.
+
+    By ``value`` they are in the order of what is expected to be lost: the risk times what is at stake.
+    """
     warehouse = connect(settings, seconds=30)
     moment = answer_moments.moment_of_answer(warehouse, at)
     answer = warehouse.query(
-        f"SELECT {_COLUMNS} FROM {_source(at)} "  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, {_AT_STAKE} "  # noqa: S608 - constants
+        f"FROM {_source(at)} "
         "WHERE ({s:String} = 'all' OR status = {s:String}) "
         "AND ({v:String} = '' OR severity = {v:String}) AND held_out = {h:Bool} AND NOT backfill "
-        "ORDER BY raised_at DESC, alert_id LIMIT {n:UInt32}",
+        f"ORDER BY {SORTS[sort]}raised_at DESC, alert_id LIMIT {{n:UInt32}}",
         {"s": status, "v": severity or "", "n": limit, "h": held_out, "at": answer_moments.in_sql(moment.at)},
     )
     return ListedAlerts(moment, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
@@ -112,9 +156,10 @@ def one(settings: Settings, identity: str, at: datetime | None = None) -> AlertH
     """
     warehouse = connect(settings, seconds=30)
     moment = answer_moments.moment_of_answer(warehouse, at)
-    known = {"at": answer_moments.in_sql(moment.at)}
+    known: dict[str, Any] = {"at": answer_moments.in_sql(moment.at)}
     answer = warehouse.query(
-        f"SELECT {_COLUMNS}, terms, logits, contact_ids FROM {_source(at)} "  # noqa: S608 - constants
+        f"SELECT {_COLUMNS}, {_AT_STAKE}, terms, logits, contact_ids "  # noqa: S608 - constants
+        f"FROM {_source(at)} "
         "WHERE startsWith(alert_id, {a:String}) LIMIT 2",
         known | {"a": identity},
     )
@@ -124,13 +169,22 @@ def one(settings: Settings, identity: str, at: datetime | None = None) -> AlertH
             f"that begins with {identity!r}; `loyalty alerts list` shows them"
         )
     alert = dict(zip(answer.columns, answer.rows[0], strict=True))
-    messages = warehouse.query(_MESSAGES, known | {"a": alert["alert_id"], "all": at is None})
-    told = [dict(zip(messages.columns, row, strict=True)) for row in messages.rows]
-    return AlertHistory(moment, alert, told)
+    known |= {"a": alert["alert_id"], "c": alert["customer_id"], "all": at is None}
+    messages, outcomes = warehouse.query(_MESSAGES, known), warehouse.query(_OUTCOMES, known)
+    return AlertHistory(
+        moment,
+        alert,
+        [dict(zip(messages.columns, row, strict=True)) for row in messages.rows],
+        [dict(zip(outcomes.columns, row, strict=True)) for row in outcomes.rows],
+    )
 
 
-def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
-    """Messages to the desk as they come, from now on, straight from the topic."""
+def tailed(settings: Settings, count: int | None, **wanted: str | None) -> Iterator[dict[str, Any]]:
+    """Messages to the desk as they come, from now on, straight from the topic.
+
+    ``wanted`` names fields of a message and the value that they must have; ``None`` wants nothing.
+    """
+    asked = {name: value for name, value in wanted.items() if value is not None}
     reader = kafka.consumer(settings, "tail", settings.group("tail"))
     try:
         ends = kafka.end_offsets(settings, [ALERTS])
@@ -148,7 +202,9 @@ def tailed(settings: Settings, count: int | None) -> Iterator[dict[str, Any]]:
                 alert = msgspec.json.decode(message.value() or b"", type=ChurnAlert)
             except UNREADABLE:
                 continue  # somebody else wrote into the topic
-            if not (alert.held_out or alert.backfill):
+            if alert.held_out or alert.backfill:
+                continue
+            if all(getattr(alert, name) == value for name, value in asked.items()):
                 yield msgspec.to_builtins(alert)
                 seen += 1
     finally:

@@ -52,6 +52,65 @@ class AlertSeverity(StrEnum):
     CRITICAL = "critical"
 
 
+class AlertSort(StrEnum):
+    """In which order to list alerts."""
+
+    VALUE = "value"
+    RISK = "risk"
+    RAISED = "raised"
+
+
+class AlertTransition(StrEnum):
+    """What happened to an alert."""
+
+    RAISED = "raised"
+    ESCALATED = "escalated"
+    EASED = "eased"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+    WITHDRAWN = "withdrawn"
+
+
+class DeskAction(StrEnum):
+    """What the desk did."""
+
+    CALLED = "called"
+    EMAILED = "emailed"
+    WROTE = "wrote"
+    VISITED = "visited"
+    NONE = "none"
+
+
+class DeskResult(StrEnum):
+    """What came of it."""
+
+    RETAINED = "retained"
+    LOST = "lost"
+    UNREACHABLE = "unreachable"
+    NOT_NEEDED = "not_needed"
+    IN_PROGRESS = "in_progress"
+
+
+class DeskReason(StrEnum):
+    """Why."""
+
+    FALSE_ALARM = "false_alarm"
+    SOLVED_ITSELF = "solved_itself"
+    ALREADY_HANDLED = "already_handled"
+    PROBLEM_SOLVED = "problem_solved"
+    COMPENSATED = "compensated"
+    PRICE = "price"
+    COMPETITOR = "competitor"
+    NO_LONGER_NEEDED = "no_longer_needed"
+    DISAPPOINTED = "disappointed"
+    NO_ANSWER = "no_answer"
+    WRONG_CONTACT_DETAILS = "wrong_contact_details"
+    WANTS_NO_CONTACT = "wants_no_contact"
+    OTHER = "other"
+
+
 def settings_of(data_dir: Path | None = None, *, running: bool = False) -> Settings:
     """Settings from the environment; a running local stack fills in its own addresses.
 

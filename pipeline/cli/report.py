@@ -13,14 +13,18 @@ commands = typer.Typer(no_args_is_help=True, help="What customers say, what serv
 def effect(
     days: Annotated[int, typer.Option(min=1, max=3_650, help="Who bought nothing within so many days has left.")] = 90,
     at: At = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(help='Which draw; "" is that from ids of alerts.', show_default="that of the newest alert"),
+    ] = None,
     data_dir: DataDir = None,
     json_: AsJson = False,
 ) -> None:
-    """Show what acting on alerts changed, against the alerts that were held out (LOYALTY_HOLDOUT_PERCENT)."""
+    """Show what acting on alerts changed, against the customers held out (LOYALTY_HOLDOUT_EXPERIMENTS)."""
     from pipeline.analysis import holdout_effect
     from pipeline.cli.printing import output, reports
 
-    measured = holdout_effect.measure(settings_of(data_dir, running=True), days, at)
+    measured = holdout_effect.measure(settings_of(data_dir, running=True), days, at, experiment)
     output.as_json(measured.as_data()) if json_ else reports.effect(measured)
 
 

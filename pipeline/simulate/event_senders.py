@@ -8,7 +8,9 @@ from pathlib import Path
 import orjson
 
 from pipeline.config import Settings
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.errors import Refused
+from pipeline.policy import policy_of
 from pipeline.progress import Meter, silent
 from pipeline.simulate import cdnow
 from pipeline.simulate import population as people
@@ -57,14 +59,22 @@ def population(
             f"{days} days from {first_day} reach into the future, where no event can be; begin earlier: "
             f"--start {today - timedelta(days=days)}"
         )
-    events = simulated(customers, days, seed, first_day, truth, meter)
+    events = simulated(customers, days, seed, first_day, truth, meter, policy_of(settings))
     return send_events(settings, "simulated events (synthetic)", len(events), events, meter, rate)
 
 
 def simulated(
-    customers: int, days: int, seed: int, first_day: date, truth: Path | None = None, meter: Meter = silent
+    customers: int,
+    days: int,
+    seed: int,
+    first_day: date,
+    truth: Path | None = None,
+    meter: Meter = silent,
+    policy: RiskPolicy = PRIORS,
 ) -> list[Sent]:
     """The events of a synthetic population, oldest first; its truth goes to a file, if named.
+
+    The desk acts on alerts that are raised, and not held out, by ``policy``.
 
     Raises
     ------
@@ -73,7 +83,8 @@ def simulated(
     """
     generated: list[Sent] = []
     with meter("simulating", "customers") as progress, _truth_file(truth) as write:
-        for number, life in enumerate(people.lives(range(customers), days, seed, first_day), start=1):
+        lives = people.lives(range(customers), days, seed, first_day, policy=policy)
+        for number, life in enumerate(lives, start=1):
             events, known = people.told(life)
             generated.extend(events)
             write(known)

@@ -10,7 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, pairwise
 from random import Random
 
+from pipeline.core.risk.alerts import alert_id
+from pipeline.core.risk.assessment import PRIORS, RiskPolicy
 from pipeline.simulate import cdnow
+from pipeline.simulate.desk import holds_out, raised
 from pipeline.simulate.service import Issue, Sent, busy_moment, called, follow, text
 from pipeline.simulate.truth import HIDDEN, Felt, Hidden, IssueTruth, Life, settle, went_through
 
@@ -35,11 +38,14 @@ def truth(customers: int, days: int, seed: int, first_day: date = FIRST_DAY, hid
 
 
 def lives(
-    numbers: Iterable[int], days: int, seed: int, first_day: date, hidden: Hidden = HIDDEN
+    numbers: Iterable[int], days: int, seed: int, first_day: date, hidden: Hidden = HIDDEN, policy: RiskPolicy = PRIORS
 ) -> Iterator[Generator[Sent, None, Life]]:
-    """The events of each customer of a population, by their numbers; each customer has a random source of their own."""
+    """The events of each customer of a population, by their numbers; each customer has a random source of their own.
+
+    By ``policy`` the product raises alerts, and holds customers out: the desk calls about no others.
+    """
     start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-    return (_life(number, seed, start, days, hidden) for number in numbers)
+    return (_life(number, seed, start, days, hidden, policy) for number in numbers)
 
 
 def told(life: Generator[Sent, None, Life]) -> tuple[list[Sent], Life]:
@@ -52,7 +58,9 @@ def told(life: Generator[Sent, None, Life]) -> tuple[list[Sent], Life]:
             return events, end.value
 
 
-def _life(number: int, seed: int, start: datetime, days: int, hidden: Hidden) -> Generator[Sent, None, Life]:
+def _life(
+    number: int, seed: int, start: datetime, days: int, hidden: Hidden, policy: RiskPolicy
+) -> Generator[Sent, None, Life]:
     random = Random(f"{seed}/{number}")  # noqa: S311 - reproducible on purpose
     customer, until = f"sim-{seed}-{number:06d}", start + timedelta(days=days)
     gap_days = 1 / random.gammavariate(0.8, 1 / 25)
@@ -63,13 +71,13 @@ def _life(number: int, seed: int, start: datetime, days: int, hidden: Hidden) ->
         at = min(busy_moment(random, at), until)
         count += 1
         name = f"{customer}-p{count}"
-        yield "purchases", _purchase(random, name, customer, at, basket)
+        yield past.noted(("purchases", _purchase(random, name, customer, at, basket)))
         past.bought.add(at.date())
         if random.random() < PROBLEM_RATE:
             issue = Issue(
                 f"{name}-i", customer, at + timedelta(days=random.uniform(0.5, 5)), random.random() < HARD_SHARE
             )
-            settled = yield from _issue(random, issue, until, past, hidden)
+            settled = yield from _issue(random, issue, until, past, hidden, policy)
             at = settled.decided_at
             if settled.left:
                 return Life(customer, tuple(past.issues), at, "issue")
@@ -86,22 +94,40 @@ class _Past:
         self.bought: set[date] = set()
         self.complaints: list[datetime] = []
         self.issues: list[IssueTruth] = []
+        self.sent: list[Sent] = []
+
+    def noted(self, sent: Sent) -> Sent:
+        """An event that is sent now."""
+        self.sent.append(sent)
+        return sent
 
 
 def _issue(
-    random: Random, issue: Issue, until: datetime, past: _Past, hidden: Hidden
+    random: Random, issue: Issue, until: datetime, past: _Past, hidden: Hidden, policy: RiskPolicy
 ) -> Generator[Sent, None, IssueTruth]:
     """An issue from its first contact to the customer's decision; who is treated shows in nobody else's luck."""
-    contacts: list[Felt] = yield from follow(random, issue, until)
+    contacts = yield from _noted(follow(random, issue, until), past)
     ended, draw = contacts[-1].ended, random.random()
     felt = went_through(contacts, len(past.bought), past.complaints, ended)
-    settled = settle(issue.customer, issue.name, felt, ended, draw, hidden, len(contacts))
-    call = called(random, issue.customer, settled.alert_id, issue.name, ended)
+    call = called(random, issue.customer, alert_id(issue.customer, issue.name), issue.name, ended)
+    alert = raised(past.sent, str(call[1]["alert_id"]), str(call[1]["occurred_at"]), policy)
+    kept = alert is not None and holds_out(alert, issue.customer, hidden, policy)
+    settled = settle(
+        issue.customer, issue.name, felt, ended, draw, hidden, len(contacts), told=alert is not None, kept=kept
+    )
     if settled.arm == "called" and str(call[1]["occurred_at"]) <= text(until):
-        yield call
+        yield past.noted(call)
     past.issues.append(settled)
     past.complaints.extend([contact.opened for contact in contacts if contact.kind == "complaint"][-1:])
     return settled
+
+
+def _noted(story: Generator[Sent, None, list[Felt]], past: _Past) -> Generator[Sent, None, list[Felt]]:
+    while True:
+        try:
+            yield past.noted(next(story))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 def _purchase(random: Random, name: str, customer: str, at: datetime, basket: float) -> dict[str, object]:

@@ -155,9 +155,15 @@ def _common(event_id: str, customer: str, at: datetime) -> dict[str, object]:
 def called(random: Random, customer: str, alert: str, issue: str, ended: datetime) -> Sent:
     """The desk's report of a call within a day after the end of a contact; what it believes came of it is no truth."""
     at = ended + timedelta(hours=random.uniform(0.5, 20))
+    result = pick(random, (("retained", 65), ("in_progress", 20), ("not_needed", 15)))
+    reason = {
+        "retained": pick(random, (("problem_solved", 80), ("compensated", 20))),
+        "not_needed": pick(random, (("false_alarm", 50), ("solved_itself", 35), ("already_handled", 15))),
+    }.get(result)
     return "alert-outcomes", _common(f"{issue}-called", customer, at) | {
         "alert_id": alert,
         "action": "called",
-        "result": pick(random, (("retained", 75), ("in_progress", 25))),
+        "result": result,
+        **({"reason": reason} if reason else {}),
         "desk": "simulation",
     }

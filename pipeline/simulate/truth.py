@@ -8,8 +8,9 @@ The hazard is the chance that a customer never buys again because of one issue. 
 contact about the issue ended, from what the customer went through until then. Who leaves buys no more. What customers
 say in surveys comes from the same effort and has no influence of its own: it is a symptom.
 
-The desk of the simulation hears of issues whose hazard without a call reaches ``call_from`` and calls within that day;
-a share of these alerts, drawn from the alert's id as the product does it, is held out, and nobody calls.
+The desk of the simulation calls about alerts that the product raised, where the hazard without a call reaches
+``call_from``, within that day;
+a share of these customers, drawn from their ids as the product does it, is held out, and nobody calls.
 
 The terms are those of :mod:`pipeline.core.risk.terms` with the same names, counted here a second
 time and on their own. The coefficients are not its priors, so that finding them again says something. Synthetic, all
@@ -23,7 +24,6 @@ from math import exp, log1p
 from typing import Literal, NamedTuple
 
 from pipeline.core.risk.alerts import alert_id
-from pipeline.core.risk.holdout import held_out
 
 Arm = Literal["not told", "called", "held out"]
 """What the desk did about an issue: it never heard of it, it called, or it was not to call."""
@@ -51,9 +51,9 @@ class Hidden:
     earlier_complaint: float = 1.0  # times exp(-days / 30), for each earlier issue with a complaint
     call: float = -1.0  # a call of the desk
     call_from: float = 0.35
-    """The desk hears of issues whose hazard without a call is at least this."""
+    """The desk calls about alerts where the hazard without a call is at least this."""
     held_out: float = 0.2
-    """Share of these whom nobody calls."""
+    """Share of the customers whom nobody calls, where the product's policy holds out nobody."""
     salt: str = ""
 
 
@@ -133,15 +133,18 @@ def went_through(
 
 
 def settle(customer: str, issue: str, felt: tuple[float, ...], ended: datetime, draw: float, hidden: Hidden,
-           contacts: int) -> IssueTruth:  # fmt: skip
-    """Decide what comes of an issue; ``draw`` in [0, 1) is the customer's luck."""
+           contacts: int, *, told: bool, kept: bool) -> IssueTruth:  # fmt: skip
+    """Decide what comes of an issue; ``draw`` in [0, 1) is the customer's luck.
+
+    ``told`` says that the product raised an alert about it, ``kept`` that the customer is held out.
+    """
     logit = hidden.intercept + sum(
         getattr(hidden, term) * value for term, value in zip(TERMS, felt, strict=True) if value
     )
     unaided, alert = _chance(logit), alert_id(customer, issue)
     arm: Arm = "not told"
-    if unaided >= hidden.call_from:
-        arm = "held out" if held_out(alert, hidden.held_out, hidden.salt) else "called"
+    if told and unaided >= hidden.call_from:
+        arm = "held out" if kept else "called"
     hazard = _chance(logit + hidden.call) if arm == "called" else unaided
     return IssueTruth(issue, alert, ended + DECIDES_AFTER, contacts, felt, unaided, arm, hazard, draw < hazard)
 

@@ -175,7 +175,7 @@ def survey(event: SurveyResponse) -> Row:
 
 def outcome(event: AlertOutcome) -> Row:
     """The columns of an outcome that are its own."""
-    return event.alert_id, event.action, event.result, event.desk or "", event.note or ""
+    return event.alert_id, event.action, event.result, event.reason or "", event.desk or "", event.note or ""
 
 
 _alerts = msgspec.json.Decoder(ChurnAlert)
@@ -203,6 +203,7 @@ def alert(place: RowPlace, record: Record) -> list[tuple[str, Row]]:
         alert.contact_ids,
         alert.evidence,
         alert.held_out,
+        alert.experiment,
         alert.backfill,
         alert.caused_by_event,
         alert.raised_at,

@@ -158,6 +158,7 @@ SELECT
     fact.occurred_at AS occurred_at,
     fact.action AS action,
     fact.result AS result,
+    fact.reason AS reason,
     fact.desk AS desk,
     fact.synthetic AS synthetic
 FROM loyalty.alert_outcomes AS fact
@@ -179,6 +180,7 @@ SELECT
     fact.terms AS terms,
     fact.logits AS logits,
     fact.held_out AS held_out,
+    fact.experiment AS experiment,
     fact.raised_at AS raised_at,
     fact.occurred_at AS occurred_at,
     fact.synthetic AS synthetic

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 import pipeline.cli
-from pipeline.cli import cli
+from pipeline.analysis import alerts
+from pipeline.cli import cli, options
+from pipeline.core.contract import events
+from pipeline.core.risk import messages
 from tests.conftest import ROOT
 
 ROOT_COMMAND = typer.main.get_command(cli)
@@ -42,7 +45,7 @@ def test_all_commands_are_there() -> None:
         "simulate", "fit risk", "fit purchases", "status", "audit", "rebuild",
         "customer", "explain", "glossary", "query", "ask", "doctor", "dead-letters list", "dead-letters show",
         "erase", "export",
-        "dead-letters replay", "alerts list", "alerts show", "alerts tail",
+        "dead-letters replay", "alerts list", "alerts show", "alerts tail", "alerts done",
         "import",
         "notifier", "webhooks add", "webhooks list", "webhooks test", "webhooks rotate", "webhooks disable",
         "webhooks enable", "webhooks attempts", "webhooks replay",
@@ -107,6 +110,21 @@ def test_every_option_that_takes_a_moment_reads_it_alike() -> None:
         words = [*whom, f"--{name.replace('_', '-')}", "2026-03-01"]
         context = COMMANDS[path].make_context(path[-1], words)
         assert str(context.params[name]) == "2026-03-01 23:59:59.999000+00:00"
+
+
+def test_the_words_of_a_desk_report_are_those_of_the_contract() -> None:
+    """Twice, because help must not load what reads events."""
+    pairs = {
+        options.DeskAction: events.Action,
+        options.DeskResult: events.Result,
+        options.DeskReason: events.OutcomeReason,
+        options.AlertTransition: messages.Transition,
+    }
+    for words, meant in pairs.items():
+        assert [*words] == [*get_args(meant)]
+    assert [*options.AlertSort] == [*alerts.SORTS]
+    assert {reason for reasons in events.REASONS_OF.values() for reason in reasons} == {*options.DeskReason}
+    assert events.REASONS_OF.keys() == {*options.DeskResult}
 
 
 def test_help_loads_nothing_that_only_a_running_command_needs() -> None:

@@ -81,22 +81,29 @@ def test_an_unknown_customer_is_one_clear_line(demo: Demo) -> None:
 
 def test_the_desk_lists_and_shows_alerts_and_its_outcome_closes_one(demo: Demo, customer: str) -> None:
     alert = next(a for a in demo.json("alerts", "list", "--limit", "50") if a["customer_id"] == customer)
-    assert demo.json("alerts", "list")[0]["raised_at"] >= demo.json("alerts", "list")[-1]["raised_at"]
+    losses = [a["expected_loss"] for a in demo.json("alerts", "list")]
+    assert losses == sorted(losses, reverse=True)
     shown = demo.run("alerts", "show", alert["alert_id"][:12]).stdout
     assert "Next: Call today" in shown
-    send(
-        demo, "alert-outcomes", event_id=f"{customer}-o", customer_id=customer, occurred_at=moment(0.1),
-        alert_id=alert["alert_id"], action="called", result="retained",
-    )  # fmt: skip
+    assert "Worth: pays 51 EUR a year" in shown
+    done = ("alerts", "done", alert["alert_id"][:12], "--result", "retained", "--reason", "problem_solved")
+    first, again = demo.json(*done, "--desk", "north"), demo.json(*done, "--desk", "north")
+    assert first["event_id"] == again["event_id"]
     eventually(lambda: demo.json("alerts", "show", alert["alert_id"])["status"] == "closed", 20, "the alert is closed")
     told = [message["transition"] for message in demo.json("alerts", "show", alert["alert_id"])["told"]]
     assert (told[0], told[-1]) == ("raised", "closed")
+    shown = demo.run("alerts", "show", alert["alert_id"]).stdout
+    assert shown.count("called, retained (problem_solved)  by north") == 1
+    assert demo.json(*done, "--desk", "north")["repeated"]
+    refused = demo.run("alerts", "done", "no-such-alert", "--result", "lost")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
 
 
 def test_tail_shows_alerts_as_they_come(demo: Demo) -> None:
     name = f"tailed-{uuid.uuid4().hex[:8]}"
     tail = subprocess.Popen(
-        [str(demo.loyalty), "alerts", "tail", "--json", "--count", "1", "--data-dir", str(demo.directory)],
+        [str(demo.loyalty), "alerts", "tail", "--json", "--count", "1", "--customer", name,
+         "--transition", "raised", "--data-dir", str(demo.directory)],
         stdout=subprocess.PIPE, text=True, env=demo.environment(),
     )  # fmt: skip
     try:

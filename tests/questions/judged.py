@@ -1,13 +1,13 @@
 """What the questions about alerts must answer: from the raw events, what the desk was told, and the scoring of fits."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.core.contract.moments import milliseconds
-from pipeline.core.measures.effect import Arm, effect
+from pipeline.core.measures.effect import Arm, effect, smallest_effect
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.state.customer import DAY_MS
 from pipeline.fitting.scoring import precision_at_capacity, reliability
@@ -81,13 +81,16 @@ def alert_precision(known: Known, at: int, capacity: int) -> list[Row]:
         "baseline: longest since the last purchase first": [case.recency for case in found],
         "nobody first: all alike": [0.0] * len(found),
     }
-    rows = []
+    rows: list[Row] = []
     for name, risk in orders.items() if found else ():
         share = precision_at_capacity(np.array(risk), silent, days, capacity)
         part = wilson(share * calls, calls)
         rows.append({"called_first": name, "n": calls, "fell_silent": share * calls, "precision": share,
-                     "low": part.low, "high": part.high, "calls_a_day": capacity,
-                     "definition_version": "precision_at_capacity 1, silent_after_contact 1"})  # fmt: skip
+                     "low": part.low, "high": part.high, "smallest_lead": None, "calls_a_day": capacity,
+                     "definition_version": ", ".join(["precision_at_capacity 1", "silent_after_contact 1",
+                                                      "smallest_effect 1"])})  # fmt: skip
+    for row in rows[:2]:
+        row["smallest_lead"] = smallest_effect(1 - rows[2]["precision"], calls, calls)
     return rows
 
 
@@ -105,7 +108,11 @@ def calibration(known: Known, at: int) -> list[Row]:
 
 def holdout_uplift(known: Known, at: int, days: int) -> list[Row]:
     first: dict[str, tuple[int, str, bool]] = {}
+    raised = [alert for alert in known.alerts.values() if milliseconds(alert.raised_at) <= at]
+    measured = max(raised, key=lambda alert: (alert.raised_at, alert.alert_id)).experiment if raised else ""
     for alert in known.alerts.values():
+        if alert.experiment != measured:
+            continue
         mine = milliseconds(alert.raised_at), alert.alert_id, alert.held_out
         first[alert.customer_id] = min(mine, first.get(alert.customer_id, mine))
     bought = defaultdict(list)
@@ -125,11 +132,46 @@ def holdout_uplift(known: Known, at: int, days: int) -> list[Row]:
         "held_out": found.held_out.customers, "held_out_left": found.held_out.left,
         "effect_of_acting": found.difference.value, "low": found.difference.low, "high": found.difference.high,
         "relative_risk": ratio and ratio.value, "relative_risk_low": ratio and ratio.low,
-        "relative_risk_high": ratio and ratio.high, "verdict": found.verdict, "days": days,
-        "definition_version": "effect_of_acting 1, relative_risk 1",
+        "relative_risk_high": ratio and ratio.high, "verdict": found.verdict,
+        "smallest_effect": found.smallest_effect, "experiment": measured, "days": days,
+        "definition_version": "effect_of_acting 1, relative_risk 1, smallest_effect 1",
     }]  # fmt: skip
 
 
+def false_alarms(known: Known, at: int) -> list[Row]:
+    newest: dict[str, tuple[int, str, Row]] = {}
+    for event in known.outcomes:
+        moment = ms(event["occurred_at"])
+        if event["result"] in ("retained", "lost", "not_needed") and moment <= at:
+            mine = moment, event["event_id"], event
+            newest[event["alert_id"]] = max(mine, newest.get(event["alert_id"], mine), key=lambda one: one[:2])
+    stood = {alert.alert_id: alert for alert in known.told if milliseconds(alert.occurred_at) <= at}
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for name, (_, _, event) in newest.items():
+        alert = stood.get(name)
+        if (
+            alert is not None
+            and alert.status != "withdrawn"
+            and not alert.held_out
+            and alert.customer_id == event["customer_id"]
+        ):
+            groups["all"].append(event)
+            groups[alert.severity].append(event)
+    rows = []
+    for severity, events in groups.items():
+        why = Counter(str(event.get("reason", "")) for event in events)
+        unknown = sum(e["result"] == "not_needed" and e.get("reason", "") in ("", "other") for e in events)
+        part = wilson(why["false_alarm"], len(events))
+        rows.append({
+            "severity": severity, "n": len(events), "false_alarms": why["false_alarm"],
+            "false_alarm_rate": part.value, "low": part.low, "high": part.high, "solved_itself": why["solved_itself"],
+            "already_handled": why["already_handled"], "not_needed_for_unknown_reasons": unknown,
+            "false_alarm_rate_at_most": (why["false_alarm"] + unknown) / len(events),
+            "definition_version": "false_alarm_rate 1",
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (row["severity"] != "all", row["severity"]))
+
+
 JUDGED: dict[str, Callable[..., list[Row]]] = {
-    judged.__name__: judged for judged in (alert_precision, calibration, holdout_uplift)
+    judged.__name__: judged for judged in (alert_precision, calibration, holdout_uplift, false_alarms)
 }

@@ -7,8 +7,10 @@ import pytest
 
 from pipeline.analysis import holdout_effect, reports
 from pipeline.core.glossary.analytics import SEGMENTS
+from pipeline.core.measures.effect import smallest_effect
 from pipeline.core.measures.intervals import wilson
 from pipeline.core.measures.surveys import Scores, nps
+from pipeline.errors import NotFound
 from pipeline.warehouse.client import Warehouse, connect
 from tests.conftest import ROOT
 from tests.questions.world import World
@@ -98,6 +100,24 @@ def test_the_interval_of_the_nps_is_that_of_the_core(warehouse: Warehouse) -> No
         assert (row["low"], row["high"]) == (CLOSE(mine.adjusted[0], rel=1e-9), CLOSE(mine.adjusted[1], rel=1e-9))
 
 
+def test_the_smallest_effect_is_that_of_the_core(warehouse: Warehouse) -> None:
+    cases = [
+        (left / n, m, n) for n in (1, 2, 30, 999, 10_000) for left in {0, 1, n // 3, n - 1, n} for m in (1, 7, 50_000)
+    ]
+    found = rows(
+        warehouse,
+        "SELECT c.1 AS churn, c.2 AS treated, c.3 AS untreated, "
+        "loyalty_smallest_effect(churn, treated, untreated) AS smallest "
+        "FROM (SELECT arrayJoin({cases:Array(Tuple(Float64, UInt64, UInt64))}) AS c)",
+        cases=cases,
+    )
+    assert {row["smallest"] is None for row in found} == {True, False}
+    for row in found:
+        mine = smallest_effect(row["churn"], row["treated"], row["untreated"])
+        assert row["smallest"] == (None if mine is None else CLOSE(mine, rel=1e-9))
+    assert rows(warehouse, "SELECT loyalty_smallest_effect(NULL, 5, 0) AS smallest") == [{"smallest": None}]
+
+
 def test_of_nothing_there_is_no_interval(warehouse: Warehouse) -> None:
     assert rows(warehouse, "SELECT loyalty_share_low(0, 0) AS low, loyalty_nps_high(0, 0, 0) AS high") == [
         {"low": None, "high": None}
@@ -144,3 +164,16 @@ def test_the_effect_of_acting_is_that_of_the_report(firm: World, warehouse: Ware
     assert found["effect_of_acting"] == CLOSE(mine.difference.value, rel=1e-9)
     assert (found["low"], found["high"]) == (CLOSE(mine.difference.low), CLOSE(mine.difference.high))
     assert found["verdict"] == mine.verdict
+    assert found["smallest_effect"] == CLOSE(mine.smallest_effect)
+    assert found["experiment"] == "trial"
+
+
+def test_an_earlier_draw_can_still_be_measured(firm: World) -> None:
+    """Alerts of before the experiment are no part of it: a customer has one arm within each."""
+    drawn_by_alert = holdout_effect.measure(firm.settings, 90, "")
+    assert drawn_by_alert.experiment == ""
+    trial = holdout_effect.measure(firm.settings, 90)
+    assert trial == holdout_effect.measure(firm.settings, 90, "trial")
+    assert trial.found != drawn_by_alert.found
+    with pytest.raises(NotFound, match="of experiment winter"):
+        holdout_effect.measure(firm.settings, 90, "winter")

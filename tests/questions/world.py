@@ -18,7 +18,9 @@ from pipeline.config import Settings
 from pipeline.core.contract.decode import EVENTS
 from pipeline.core.contract.moments import milliseconds
 from pipeline.core.fold import Where, step
+from pipeline.core.risk.alerts import alert_id
 from pipeline.core.risk.assessment import PRIORS
+from pipeline.core.risk.holdout import Experiment
 from pipeline.core.risk.messages import ChurnAlert
 from pipeline.core.state.customer import Customer, encode_state
 from pipeline.records import Record
@@ -36,7 +38,9 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2025, 12, 31, 12, tzinfo=UTC)
 """The newest event of all."""
 FOOD = ("wine", "cheese", "bread")
-POLICY = replace(PRIORS, holdout=0.3)
+TRIAL = Experiment("trial", milliseconds(START) + 100 * 86_400_000, 0.4)
+POLICY = replace(PRIORS, holdout=0.3, experiments=(TRIAL,))
+"""Alerts of the first hundred days are held out one by one, later ones by customer."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def _troubled() -> Iterator[Sent]:
 
 
 def _twice_in_trouble() -> Iterator[Sent]:
-    """Two alerts each, half a year apart: their arms are drawn apart, and only the first one's counts."""
+    """Two alerts each, half a year apart: one customer, one arm. The desk is done with the first, for some reason."""
     for number in range(10):
         customer = f"twice-{number}"
         for turn in range(3):
@@ -229,6 +233,9 @@ def _twice_in_trouble() -> Iterator[Sent]:
             for turn in range(3):
                 yield call(customer, f"{issue}-k{turn}", issue, day(start + 3 * turn + number), kind="cancellation",
                            transfers=3, information_repeated=turn > 0, origin="contract")  # fmt: skip
+        reason = ("false_alarm", "solved_itself", "already_handled", "other", "")[number % 5]
+        yield event("alert-outcomes", customer, "o1", day(140 + number), alert_id=alert_id(customer, "i1"),
+                    action="none", result="not_needed", **({"reason": reason} if reason else {}))  # fmt: skip
 
 
 def _on_the_border() -> Iterator[Sent]:

@@ -204,5 +204,6 @@ def _ratio_words(loyalty: Ratio) -> str:
 def effect(measured: HoldoutEffect) -> None:
     """The effect of acting on alerts."""
     output.say(f"{as_of(measured.moment)}.")
-    output.say(f"Left: nothing bought voluntarily within {measured.days} days after the customer's first alert.")
+    drawn = f"Experiment {output.clean(measured.experiment)}" if measured.experiment else "Drawn from ids of alerts"
+    output.say(f"{drawn}; left: nothing bought voluntarily within {measured.days} days after the first alert.")
     output.say(in_words(measured.found))

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pipeline.core.contract.currencies import to_units
-from pipeline.core.contract.events import SCALES, AlertOutcome, Event, Purchase, ServiceContact, SurveyResponse
+from pipeline.core.contract.events import (
+    REASONS_OF,
+    SCALES,
+    AlertOutcome,
+    Event,
+    Purchase,
+    ServiceContact,
+    SurveyResponse,
+)
 from pipeline.core.contract.moments import milliseconds
 from pipeline.errors import BadEvent, Reason
 
@@ -47,7 +55,8 @@ def check(event: Event, latest: int) -> None:
         case SurveyResponse():
             _check_score(event)
         case AlertOutcome():
-            pass
+            if event.reason is not None and event.reason not in REASONS_OF[event.result]:
+                raise BadEvent(Reason.INCONSISTENT, "$.reason does not go with $.result")
 
 
 def _check_consent(event: Event) -> None:

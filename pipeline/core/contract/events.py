@@ -29,6 +29,21 @@ Stage = Literal["opened", "updated", "resolved"]
 Instrument = Literal["nps", "ces1", "ces2", "csat", "repurchase_intent"]
 Action = Literal["called", "emailed", "wrote", "visited", "none"]
 Result = Literal["retained", "lost", "unreachable", "not_needed", "in_progress"]
+OutcomeReason = Literal[
+    "false_alarm",
+    "solved_itself",
+    "already_handled",
+    "problem_solved",
+    "compensated",
+    "price",
+    "competitor",
+    "no_longer_needed",
+    "disappointed",
+    "no_answer",
+    "wrong_contact_details",
+    "wants_no_contact",
+    "other",
+]
 BindingKind = Literal["situational", "technical", "contractual", "economic", "emotional"]
 Consent = Literal["granted", "withdrawn", "existing_customer"]
 """May we ask: they said yes, they said no, or the exception for existing customers (§ 7(3) UWG) is claimed."""
@@ -128,6 +143,8 @@ class AlertOutcome(Common, frozen=True, kw_only=True):
     alert_id: Text
     action: Action
     result: Result
+    reason: OutcomeReason | None = None
+    """Why; one of those that go with the result (:data:`REASONS_OF`)."""
     desk: Text | None = None
     note: Annotated[str, Meta(max_length=2_000)] | None = None
 
@@ -136,3 +153,12 @@ Event = Purchase | ServiceContact | SurveyResponse | AlertOutcome
 
 SCALES: dict[Instrument, tuple[int, int]] = {"nps": (0, 10), "ces1": (1, 5), "ces2": (1, 7)}
 """Instruments whose scale is fixed by their definition."""
+
+REASONS_OF: dict[Result, tuple[OutcomeReason, ...]] = {
+    "not_needed": ("false_alarm", "solved_itself", "already_handled", "other"),
+    "retained": ("problem_solved", "compensated", "other"),
+    "lost": ("price", "competitor", "no_longer_needed", "disappointed", "other"),
+    "unreachable": ("no_answer", "wrong_contact_details", "wants_no_contact", "other"),
+    "in_progress": ("other",),
+}
+"""The reasons that go with each result. A false alarm is an alert about a customer who was never at risk."""

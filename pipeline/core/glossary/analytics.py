@@ -55,6 +55,13 @@ DEFINITIONS = (
         "names of our own, after a common practice that nobody in particular published",
     ),
     Definition(
+        "false_alarm_rate",
+        1,
+        "Share of the alerts a desk is done with that it called false alarms: the customer was never at risk. Settled "
+        "before anybody acted, or handled by somebody else, is no false alarm.",
+        "0 to 1",
+    ),
+    Definition(
         "calibration",
         1,
         "The mean churn risk of a class of risks beside the share that fell silent; a risk that is right on average "

@@ -24,7 +24,7 @@ from pipeline.core.risk.alert_evaluation import EvaluatedAlert, evaluate
 from pipeline.core.risk.alert_text import LEFT_ALONE, history, reasons, recommendation
 from pipeline.core.risk.assessment import PRIORS, RiskPolicy, assess, contributions
 from pipeline.core.risk.evidence import issue_evidence
-from pipeline.core.risk.holdout import held_out
+from pipeline.core.risk.holdout import arm_of
 from pipeline.core.risk.inputs import RiskAssessment
 from pipeline.core.risk.issue_facts import answers_about, issues_of, risk_inputs
 from pipeline.core.risk.messages import ChurnAlert, Contribution, Transition
@@ -161,7 +161,7 @@ def _message(
     policy: RiskPolicy,
 ) -> ChurnAlert:
     terms = contributions(now, policy)
-    untouched = held_out(state.alert_id, policy.holdout)
+    drawn = arm_of(state.alert_id, customer.customer_id, state.raised_at, policy.holdout, policy.experiments)
     return ChurnAlert(
         alert_id=state.alert_id,
         customer_id=customer.customer_id,
@@ -175,11 +175,12 @@ def _message(
         churn_risk_before_0_1=rounded(now.before),
         contributions=[Contribution(c.term, rounded(c.value), rounded(c.logit)) for c in terms],
         reasons=reasons(terms, transition),
-        recommended_action=LEFT_ALONE if untouched else recommendation(terms, state.status),
+        recommended_action=LEFT_ALONE if drawn.held_out else recommendation(terms, state.status),
         history=history(issue),
         contact_ids=[contact.contact_id for contact in issue],
         evidence=evidence,
-        held_out=untouched,
+        held_out=drawn.held_out,
+        experiment=drawn.experiment,
         backfill=state.backfill,
         caused_by_event=cause,
         raised_at=instant(state.raised_at),

@@ -19,6 +19,7 @@ from math import exp, isfinite
 from typing import Final
 
 from pipeline.core.definition import Definition
+from pipeline.core.risk.holdout import Experiment, check_order
 from pipeline.core.risk.inputs import RiskAssessment, RiskInputs
 from pipeline.core.risk.issue_facts import IssueSnapshot
 from pipeline.core.risk.messages import Contribution
@@ -57,12 +58,15 @@ class RiskPolicy:
     high_at: float = 0.5
     critical_at: float = 0.7
     least_rise: float = 0.05  # an alert needs that much risk more than there would be without the issue
-    holdout: float = 0.0  # share of alerts on which nobody acts, to measure what acting does
+    holdout: float = 0.0  # share of alerts on which nobody acts, where no experiment draws by customer
+    experiments: tuple[Experiment, ...] = ()
+    """Hold-outs by customer, the oldest first: each draws for the alerts raised from its start until the next one's."""
 
     def __post_init__(self) -> None:
         if len(self.coefficients) != len(TERMS):
             raise ValueError(f"there are {len(self.coefficients)} coefficients for {len(TERMS)} terms")
-        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("version", "coefficients")}
+        other = ("version", "coefficients", "experiments")
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in other}
         wrong = [name for name, number in (self.named() | settings).items() if not isfinite(number)]
         if wrong:
             raise ValueError(f"{wrong[0]} is not a finite number")
@@ -72,6 +76,7 @@ class RiskPolicy:
             raise ValueError("thresholds must rise: 0 < clear_at < raise_at < high_at < critical_at < 1")
         if not 0 <= self.holdout <= 1:
             raise ValueError("holdout must be a share, 0 to 1")
+        check_order(self.experiments)
 
     def named(self) -> dict[str, float]:
         """The intercept and every coefficient, by the name of its term."""

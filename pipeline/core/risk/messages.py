@@ -42,6 +42,8 @@ class ChurnAlert(Struct, frozen=True, kw_only=True):
     """The events it rests on: the newest stage of each contact, and the answers about the issue."""
     held_out: bool = False
     """Nobody acts on it, to measure what acting does."""
+    experiment: str = ""
+    """The experiment that drew so; empty where the draw was made from the alert's id."""
     backfill: bool = False
     """For the record, not for the desk: the issue is known from imported history only."""
     caused_by_event: str

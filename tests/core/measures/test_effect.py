@@ -3,8 +3,10 @@
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.core.measures.effect import Arm, effect, in_words
+from pipeline.core.measures.effect import Arm, customers_needed, effect, in_words, smallest_effect
 from pipeline.errors import Refused
 
 NEWCOMBE = {
@@ -102,3 +104,54 @@ def test_counts_that_cannot_be_are_refused(customers: int, left: int) -> None:
 def test_a_level_that_is_none_is_refused(level: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         effect(Arm(10, 1), Arm(10, 1), level)
+
+
+# --- what could have been shown
+
+
+@pytest.mark.parametrize(("share", "customers"), [(0.1, 15_321), (0.2, 8_515), (0.5, 5_252)])
+def test_so_many_customers_show_that_three_of_twenty_leavers_stay(share: float, customers: int) -> None:
+    """Churn 20 %, an uplift of 3 points, 95 % confidence, found four times in five."""
+    assert customers_needed(0.2, 0.03, share) == customers
+    assert customers_needed(0.2, 0.03, share, 0.99) > customers
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.05, 0.95), st.floats(0.1, 0.9))
+def test_the_smallest_effect_is_that_for_which_the_customers_are_just_enough(
+    churn: float, share: float, part: float
+) -> None:
+    needed = customers_needed(churn, churn * part, share)
+    held_out = round(needed * share)
+    if held_out > 500 and needed - held_out > 500:
+        assert smallest_effect(churn, needed - held_out, held_out) == pytest.approx(churn * part, rel=0.01)
+
+
+def test_an_effect_of_the_smallest_size_is_found_four_times_in_five() -> None:
+    random, found = Random(7), 0
+    smallest = smallest_effect(0.2, 900, 900)
+    assert smallest is not None
+    for _ in range(1_000):
+        treated = Arm(900, sum(random.random() < 0.2 - smallest for _ in range(900)))
+        found += effect(treated, Arm(900, sum(random.random() < 0.2 for _ in range(900)))).verdict == "acting helped"
+    assert 0.76 < found / 1_000 < 0.84
+
+
+def test_too_few_customers_could_have_shown_nothing_and_it_is_said() -> None:
+    found = effect(Arm(10, 1), Arm(8, 2))
+    assert found.smallest_effect is None
+    assert "could not have shown any effect" in in_words(found)
+
+
+def test_what_could_have_been_shown_is_said_beside_the_interval() -> None:
+    found = effect(Arm(900, 180), Arm(100, 20))
+    assert found.smallest_effect == smallest_effect(0.2, 900, 100)
+    assert "The smallest effect they could have shown (four times in five) is 11.5 points." in in_words(found)
+    assert "3 points would take 15,321 customers with an alert" in in_words(found)
+
+
+@pytest.mark.parametrize(
+    ("churn", "uplift", "share"), [(0.2, 0, 0.1), (0.2, 0.21, 0.1), (0.2, 0.1, 0), (0.2, 0.1, 1), (1.1, 0.1, 0.1)]
+)
+def test_effects_that_cannot_be_are_refused(churn: float, uplift: float, share: float) -> None:
+    with pytest.raises(ValueError, match="an effect lies between"):
+        customers_needed(churn, uplift, share)

@@ -1,4 +1,4 @@
-"""Who is held out: drawn from the alert's id alone, in the share that was asked for."""
+"""Who is held out: by customer within an experiment, by alert before the first, in the share that was asked for."""
 
 from math import inf, nan
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.risk.alerts import alert_id
-from pipeline.core.risk.holdout import fraction, held_out
+from pipeline.core.risk.holdout import Draw, Experiment, arm_of, check_order, fraction, held_out
 
 ALERTS = [alert_id(f"c-{number}", "i-1") for number in range(20_000)]
 
@@ -60,3 +60,69 @@ def test_the_arm_of_an_alert_never_changes() -> None:
 
 
 STORED = 0.9211753531424745
+
+
+# --- by customer
+
+SPRING, AUTUMN = Experiment("spring", 1_000, 0.3), Experiment("autumn", 2_000, 0.6)
+BOTH = (SPRING, AUTUMN)
+ids, moments, shares = st.text(min_size=1), st.integers(0, 3_000), st.floats(0, 1)
+
+
+@given(ids, st.lists(st.tuples(ids, st.integers(1_000, 1_999)), min_size=1), shares)
+def test_within_an_experiment_a_customer_is_in_one_arm(
+    customer: str, alerts: list[tuple[str, int]], share: float
+) -> None:
+    """Whatever alerts they have, whenever each was raised, and however many are kept outside of experiments."""
+    arms = {arm_of(alert, customer, raised, share, BOTH) for alert, raised in alerts}
+    assert arms == {Draw(held_out(customer, 0.3, "spring"), "spring")}
+
+
+@given(ids, ids, moments, shares)
+def test_what_was_raised_before_the_first_experiment_keeps_the_arm_of_its_id(
+    alert: str, customer: str, raised: int, share: float
+) -> None:
+    before = arm_of(alert, customer, raised, share)
+    assert before == Draw(held_out(alert, share), "")
+    assert (arm_of(alert, customer, raised, share, BOTH) == before) or raised >= SPRING.since
+
+
+@given(ids, ids, st.integers(0, 1_999), shares)
+def test_an_experiment_that_begins_later_changes_no_arm(alert: str, customer: str, raised: int, share: float) -> None:
+    assert arm_of(alert, customer, raised, share, BOTH) == arm_of(alert, customer, raised, share, (SPRING,))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_an_experiment_holds_out_its_share_of_the_customers(share: float) -> None:
+    drawn = [arm_of("", f"c-{number}", 1, 0, (Experiment("spring", 0, share),)).held_out for number in range(20_000)]
+    assert abs(sum(drawn) / len(drawn) - share) < 4 * (share * (1 - share) / len(drawn)) ** 0.5
+
+
+def test_experiments_and_the_draw_of_alerts_are_independent_of_each_other() -> None:
+    customers = [f"c-{number}" for number in range(20_000)]
+    half = [(Experiment("spring", 0, 0.5),), (Experiment("autumn", 0, 0.5),), ()]
+    draws = [[arm_of(alert_id(c, "i-1"), c, 1, 0.5, named).held_out for c in customers] for named in half]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        both = sum(mine and theirs for mine, theirs in zip(draws[one], draws[other], strict=True))
+        assert abs(both / len(customers) - 0.25) < 0.015
+
+
+def test_the_arm_of_a_customer_never_changes() -> None:
+    """Stored, like that of an alert."""
+    assert fraction("00042", "spring") == pytest.approx(STORED_OF_CUSTOMER, abs=1e-15)
+
+
+STORED_OF_CUSTOMER = 0.6164919380567325
+WRONG = {
+    "no name": [Experiment("", 1, 0.1)],
+    "a name twice": [SPRING, SPRING._replace(since=5_000)],
+    "no order": [AUTUMN, SPRING],
+    "one start for two": [SPRING, AUTUMN._replace(since=SPRING.since)],
+    "no share": [SPRING._replace(share=nan)],
+}
+
+
+@pytest.mark.parametrize("experiments", WRONG.values(), ids=WRONG)
+def test_experiments_that_cannot_draw_are_refused(experiments: list[Experiment]) -> None:
+    with pytest.raises(ValueError, match=r"experiment|share"):
+        check_order(experiments)
