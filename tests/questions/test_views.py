@@ -170,10 +170,10 @@ def test_the_effect_of_acting_is_that_of_the_report(firm: World, warehouse: Ware
 
 def test_an_earlier_draw_can_still_be_measured(firm: World) -> None:
     """Alerts of before the experiment are no part of it: a customer has one arm within each."""
-    drawn_by_alert = holdout_effect.measure(firm.settings, 90, "")
+    drawn_by_alert = holdout_effect.measure(firm.settings, 90, experiment="")
     assert drawn_by_alert.experiment == ""
     trial = holdout_effect.measure(firm.settings, 90)
-    assert trial == holdout_effect.measure(firm.settings, 90, "trial")
+    assert trial == holdout_effect.measure(firm.settings, 90, experiment="trial")
     assert trial.found != drawn_by_alert.found
     with pytest.raises(NotFound, match="of experiment winter"):
-        holdout_effect.measure(firm.settings, 90, "winter")
+        holdout_effect.measure(firm.settings, 90, experiment="winter")

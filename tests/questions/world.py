@@ -38,9 +38,9 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2025, 12, 31, 12, tzinfo=UTC)
 """The newest event of all."""
 FOOD = ("wine", "cheese", "bread")
-TRIAL = Experiment("trial", milliseconds(START) + 100 * 86_400_000, 0.4)
+TRIAL = Experiment("trial", milliseconds(START) + 150 * 86_400_000, 0.4)
 POLICY = replace(PRIORS, holdout=0.3, experiments=(TRIAL,))
-"""Alerts of the first hundred days are held out one by one, later ones by customer."""
+"""Alerts of the first 150 days are held out one by one, later ones by customer."""
 
 
 @dataclass(frozen=True)
