@@ -108,8 +108,8 @@ def calibration(known: Known, at: int) -> list[Row]:
 
 def holdout_uplift(known: Known, at: int, days: int) -> list[Row]:
     first: dict[str, tuple[int, str, bool]] = {}
-    raised = [alert for alert in known.alerts.values() if milliseconds(alert.raised_at) <= at]
-    measured = max(raised, key=lambda alert: (alert.raised_at, alert.alert_id)).experiment if raised else ""
+    by_then = [alert for alert in known.alerts.values() if milliseconds(alert.raised_at) <= at]
+    measured = max(by_then, key=lambda alert: (alert.raised_at, alert.alert_id)).experiment if by_then else ""
     for alert in known.alerts.values():
         if alert.experiment != measured:
             continue

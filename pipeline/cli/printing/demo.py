@@ -90,7 +90,10 @@ def show(settings: Settings, report: DemoReport) -> None:
 
 
 def _newest(settings: Settings) -> str | None:
-    newest = alerts.listed(settings, "open", "critical", 1).alerts or alerts.listed(settings, "open", None, 1).alerts
+    critical, any_ = (
+        alerts.listed(settings, "open", severity, 1, sort="raised").alerts for severity in ("critical", None)
+    )
+    newest = critical or any_
     return str(newest[0]["alert_id"]) if newest else None
 
 
