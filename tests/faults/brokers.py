@@ -37,7 +37,7 @@ class Node:
         self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         (directory / "log4j2.yaml").write_text(_LOG4J)
         self._java = [
-            str(java()), f"-Xmx{heap}", "-Xms128m", "-XX:+UseSerialGC",
+            str(java()), f"-Xmx{heap}", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             f"-Dlog4j2.configurationFile={directory / 'log4j2.yaml'}", "-cp", ":".join(map(str, classpath(jars))),
         ]  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,9 +46,8 @@ class Node:
         """Prepare its storage, and the users it knows; the process that does."""
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._config)]
         scram = [argument for user in users for argument in ("--add-scram", user)]
-        java = [self._java[0], "-XX:TieredStopAtLevel=1", *self._java[1:]]  # it runs for a second
         with (self._directory / "format.log").open("ab") as log:
-            return subprocess.Popen([*java, *tool, *scram], stdout=log, stderr=log)
+            return subprocess.Popen([*self._java, *tool, *scram], stdout=log, stderr=log)
 
     def start(self) -> None:
         """Start it; it takes seconds to be of use."""
