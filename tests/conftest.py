@@ -77,7 +77,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     subprocess.run(
-        [str(folder / "bin/pip"), "install", "-q", "--no-compile", "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]"],
+        [
+            str(folder / "bin/pip"), "install", "-q", "--no-compile",
+            "-c", str(ROOT / "deploy/constraints.txt"), f"{wheel}[local]",
+        ],
         check=True, timeout=1_200, cwd=folder,
     )  # fmt: skip
     return folder / "bin/loyalty"
