@@ -18,7 +18,7 @@ from pipeline.warehouse.client import connect
 from tests.faults.field import Field, traffic
 from tests.faults.load import endless
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-audit")
 
 
 def audited(field: Field) -> tuple[int, dict[str, Any]]:

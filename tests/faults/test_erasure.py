@@ -44,7 +44,7 @@ from tests.faults.oracle import (
 from tests.faults.rows import check_rows, is_of
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-erasure")
 
 OTHER = "sim-1-000001"
 CRASHES = [point for point in Point if point.startswith("erase-")]

@@ -16,7 +16,7 @@ from tests.faults.field import Field, Running, Sent, traffic
 from tests.faults.oracle import check_kafka, told_letters
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-topics")
 
 
 def others(seed: int) -> Iterator[Sent]:

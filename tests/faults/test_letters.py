@@ -15,7 +15,7 @@ from pipeline.topics import PURCHASES
 from tests.faults.field import Field
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-topics")
 SMALL = "20000"
 
 

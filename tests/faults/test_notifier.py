@@ -25,16 +25,17 @@ from pipeline.core.contract.partitioner import partition_of
 from pipeline.crashpoints import VARIABLE, Point
 from pipeline.errors import Refused
 from pipeline.exits import Exit
-from pipeline.topics import OUTCOMES
+from pipeline.topics import ALERTS, OUTCOMES
 from pipeline.webhooks import administration, log
 from pipeline.webhooks.endpoints import EndpointFile
 from pipeline.webhooks.replay import replayed
 from tests.faults.alerts_told import START, alert, tell, told
 from tests.faults.field import Field, Running
+from tests.faults.volume import TOLD
 from tests.faults.webhook_receiver import Receiver, check
 from tests.stacks import eventually, free_ports
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("faults-notifier")]
 POINTS = [point for point in Point if point.startswith("notifier-")]
 EACH = (Point.NOTIFIER_ATTEMPTED, Point.NOTIFIER_LOGGED, Point.NOTIFIER_SETTLED)
 """Passed by every attempt; the others by everything that is read together."""
@@ -106,8 +107,9 @@ def test_nobody_is_told_of_what_is_held_out_or_imported_or_no_alert(field: Field
 
 
 def grow(field: Field, receiver: Receiver, notifier: Running) -> dict[str, list[int]]:
-    """A log of some size, delivered: kills happen on what has a history."""
-    sequences = tell(field.settings, told(240, "grown"))
+    """A log of some size, delivered: kills happen on what has a history in every partition."""
+    sequences = tell(field.settings, told(300, "grown"))
+    assert min(end for _, end in kafka.end_offsets(field.settings, [ALERTS]).values()) >= TOLD
     until_told(receiver, sequences, 120, notifier)
     field.grown = True
     return sequences

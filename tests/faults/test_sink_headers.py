@@ -10,7 +10,7 @@ from pipeline.core.contract.partitioner import partition_of
 from tests.faults.field import Field
 from tests.faults.test_sink_refusals import purchase
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-takeover")
 SENDER = """
 import asyncio, sys
 from aiokafka import AIOKafkaProducer

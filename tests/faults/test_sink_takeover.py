@@ -17,7 +17,7 @@ from tests.faults.test_sink_kills import steady_traffic
 from tests.faults.volume import EVENTS
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-takeover")
 
 
 def finished(field: Field) -> int:

@@ -15,7 +15,7 @@ from tests.faults.volume import EVENTS
 from tests.faults.warehouses import Complaining, Embedded, Proxy
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-takeover")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.faults.oracle import check_kafka, keep
 from tests.faults.rows import check_rows
 from tests.stacks import eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("faults-topics")
 
 
 def loyalty(field: Field, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,9 @@ OTHERS = {"embedded", "node", "victim", "stack"}
 BEGIN_EMPTY = {"test_after_a_reset_nothing_is_left_and_states_that_come_back_are_not_taken_for_ours"}
 """Nothing is killed in them, and what they are about is a stack that holds nothing."""
 
+GROW_THEIR_OWN = {"test_killed_at_every_step_under_traffic_it_loses_nothing_and_changes_nothing"}
+"""A notifier's log is alerts: so many of them are delivered in every partition before the first is killed."""
+
 
 def test_nobody_is_killed_frozen_or_made_to_share_on_a_toys_log(field: Field) -> None:
     worker = field.worker()
@@ -63,4 +66,4 @@ def test_brokers_warehouses_and_stacks_end_on_such_a_log_too() -> None:
         if ends_others(test)
     }
     assert len(found) >= 8
-    assert {name for name, fixtures in found.items() if not fixtures & ON_A_VOLUME} == BEGIN_EMPTY
+    assert {name for name, fixtures in found.items() if not fixtures & ON_A_VOLUME} == BEGIN_EMPTY | GROW_THEIR_OWN
