@@ -24,6 +24,8 @@ PATIENCE = 4
 """How many times as long as on an ordinary machine a test waits: none fails because a machine is slow."""
 
 
+PORTS = "loyalty-test-ports"
+"""The folder of locks on ports."""
 _taken: list[IO[bytes]] = []
 """Locks on the ports that this process gave to its tests: another process of the run gets others."""
 
@@ -38,7 +40,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _is_free(port: int) -> bool:
-    folder = Path(tempfile.gettempdir()) / "loyalty-test-ports"
+    folder = Path(tempfile.gettempdir()) / PORTS
     folder.mkdir(exist_ok=True)
     lock = (folder / str(port)).open("wb")
     try:

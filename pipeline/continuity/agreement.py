@@ -16,7 +16,7 @@ from pipeline.errors import Transient, Unreachable
 from pipeline.kafka.incarnations import Incarnation, Incarnations, key_of
 from pipeline.kafka.stopped_inputs import GROUP as FUSE_GROUP
 from pipeline.kafka.topic_refusals import Gone, again, lost
-from pipeline.topics import BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS
+from pipeline.topics import ALERTS, BY_NAME, INPUTS, STATES, SUPPRESSED, TOPICS
 
 
 class TopicsFound(NamedTuple):
@@ -102,7 +102,7 @@ def go_on_with(settings: Settings, topics: TopicsFound, topic: str, crash: Crash
     """
     readers = READERS if topic in topics.others() else ["sink"]
     for reader in readers:
-        if BY_NAME[topic] in READERS[reader]:
+        if BY_NAME[topic] in READERS[reader] and (reader != "notifier" or _notified(settings)):
             go_to_beginning(settings, reader, topic)
     for group, own in ((LIST_GROUP, [SUPPRESSED]), (FUSE_GROUP, INPUTS)):
         if BY_NAME[topic] in own:
@@ -111,6 +111,11 @@ def go_on_with(settings: Settings, topics: TopicsFound, topic: str, crash: Crash
     known = topics.known.newest(topic)
     number = max(after, known.number if known is not None else -1) + 1
     remember(settings, {topic: Incarnation(number, topics.ids[topic])})
+
+
+def _notified(settings: Settings) -> bool:
+    """Whether there ever was a notifier: one that never committed begins at the end, and tells nobody what is old."""
+    return bool(kafka.committed(settings, settings.group("notifier"), [ALERTS]))
 
 
 def remember(settings: Settings, incarnations: Mapping[str, Incarnation]) -> None:
