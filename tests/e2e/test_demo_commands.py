@@ -80,7 +80,9 @@ def test_an_unknown_customer_is_one_clear_line(demo: Demo) -> None:
 
 
 def test_the_desk_lists_and_shows_alerts_and_its_outcome_closes_one(demo: Demo, customer: str) -> None:
-    alert = next(a for a in demo.json("alerts", "list", "--limit", "50") if a["customer_id"] == customer)
+    alert = next(
+        a for a in demo.json("alerts", "list", "--sort", "raised", "--limit", "50") if a["customer_id"] == customer
+    )
     losses = [a["expected_loss"] for a in demo.json("alerts", "list")]
     assert losses == sorted(losses, reverse=True)
     shown = demo.run("alerts", "show", alert["alert_id"][:12]).stdout
