@@ -24,7 +24,7 @@ TYPES = (["mypy"], "strict types, a minute, beside the tests")
 PYTEST = ["pytest", "-p", "tests.progress", "-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
 QUICK = (
     [*PYTEST, "--hypothesis-profile", "quick", "-m", "not soak and not extended"],
-    "every guarantee, on real brokers and engines: ten minutes",
+    "every guarantee, on real brokers and engines: ten to fifteen minutes",
 )
 REST = (
     [*PYTEST, "-m", "(extended or hypothesis) and not soak"],
