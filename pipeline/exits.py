@@ -7,6 +7,7 @@ process that a signal ends has no code of its own.
 
 import os
 import sys
+import threading
 from contextlib import suppress
 from enum import IntEnum
 from typing import NoReturn
@@ -51,3 +52,10 @@ def end_process(code: Exit) -> NoReturn:
     with suppress(OSError, ValueError):  # nobody may be reading our output any more
         sys.stderr.flush()
     os._exit(code)
+
+
+def end_within(seconds: float) -> None:
+    """End the process, which was told to stop, should it not have ended by then: the broker may be gone."""
+    deadline = threading.Timer(seconds, end_process, (Exit.OK,))
+    deadline.daemon = True
+    deadline.start()

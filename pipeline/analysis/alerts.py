@@ -122,7 +122,7 @@ def listed(
         f"ORDER BY {SORTS[sort]}raised_at DESC, alert_id LIMIT {{n:UInt32}}",
         {"s": status, "v": severity or "", "n": limit, "h": held_out, "at": answer_moments.in_sql(moment.at)},
     )
-    return ListedAlerts(moment, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows])
+    return ListedAlerts(moment, answer.named())
 
 
 _ASTRAY = """
@@ -143,7 +143,7 @@ def astray(settings: Settings) -> list[dict[str, Any]]:
     mistyped. Outcomes of the last minute are left out: their alert may be on its way.
     """
     answer = connect(settings, seconds=30).query(_ASTRAY, {"most": ASTRAY_MOST})
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return answer.named()
 
 
 def one(settings: Settings, identity: str, at: datetime | None = None) -> AlertHistory:
@@ -168,14 +168,14 @@ def one(settings: Settings, identity: str, at: datetime | None = None) -> AlertH
             f"{'no' if not answer.rows else 'more than one'} alert{'' if at is None else ' of that moment'} has an id "
             f"that begins with {identity!r}; `loyalty alerts list` shows them"
         )
-    alert = dict(zip(answer.columns, answer.rows[0], strict=True))
+    alert = answer.named()[0]
     known |= {"a": alert["alert_id"], "c": alert["customer_id"], "all": at is None}
     messages, outcomes = warehouse.query(_MESSAGES, known), warehouse.query(_OUTCOMES, known)
     return AlertHistory(
         moment,
         alert,
-        [dict(zip(messages.columns, row, strict=True)) for row in messages.rows],
-        [dict(zip(outcomes.columns, row, strict=True)) for row in outcomes.rows],
+        messages.named(),
+        outcomes.named(),
     )
 
 

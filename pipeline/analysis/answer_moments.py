@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.core.answer_moment import AnswerMoment, answer_moment
-from pipeline.core.contract.moments import instant
+from pipeline.core.contract.moments import instant, iso
 from pipeline.errors import NotFound
 from pipeline.warehouse.client import Warehouse
 
@@ -42,4 +42,4 @@ def in_sql(at: datetime) -> str:
 
 def as_data(moment: AnswerMoment) -> dict[str, Any]:
     """The moment for a program."""
-    return {"at": moment.at.isoformat().replace("+00:00", "Z"), "at_basis": moment.basis}
+    return {"at": iso(moment.at), "at_basis": moment.basis}

@@ -77,7 +77,7 @@ def as_data(asked: AskedQuestion, limit: int | None) -> dict[str, Any]:
         "question": asked.question.text,
         **({} if asked.moment is None else answer_moments.as_data(asked.moment)),
         "parameters": asked.values,
-        "rows": [dict(zip(answer.columns, row, strict=True)) for row in answer.rows],
+        "rows": answer.named(),
     }
 
 

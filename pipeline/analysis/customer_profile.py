@@ -10,7 +10,7 @@ from pipeline.analysis.outlook import Outlook
 from pipeline.config import Settings
 from pipeline.core.answer_moment import AnswerMoment
 from pipeline.core.contract.currencies import to_amount
-from pipeline.core.contract.moments import instant, milliseconds
+from pipeline.core.contract.moments import instant, iso, milliseconds
 from pipeline.core.loyalty.loyalty_policy import PRIORS, Norms
 from pipeline.core.loyalty.loyalty_state import Loyalty, loyalty
 from pipeline.core.state.customer import AlertState, Customer, recency_days, repeat_occasions
@@ -99,4 +99,4 @@ def _named(contact: Any) -> dict[str, Any]:
 
 
 def _iso(at: int | None) -> str | None:
-    return None if at is None else instant(at).isoformat().replace("+00:00", "Z")
+    return None if at is None else iso(instant(at))

@@ -87,7 +87,7 @@ def alerts(
 ) -> list[dict[str, Any]]:
     """Alerts as they were last told about what had happened by ``at``, open ones first."""
     answer = warehouse.query(_ALERTS, {"customer": customer_id, "at": in_sql(at), "known_at": _text(known_at)})
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    return answer.named()
 
 
 def referrals(warehouse: Warehouse, customer_id: str, at: datetime, known_at: datetime | None = None) -> int:

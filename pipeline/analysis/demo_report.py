@@ -96,9 +96,9 @@ def timed(report: DemoReport, stage: str) -> Iterator[None]:
 
 def examine(settings: Settings, warehouse: Warehouse, report: DemoReport) -> None:
     figures = warehouse.query(_FIGURES)
-    report.figures = dict(zip(figures.columns, figures.rows[0], strict=True))
+    report.figures = figures.named()[0]
     states = warehouse.query(_IN_STATES)
-    report.states = dict(zip(states.columns, states.rows[0], strict=True))
+    report.states = states.named()[0]
     report.folded = int(warehouse.value("SELECT sum(events) FROM customers"))
     report.rejected = int(warehouse.value("SELECT count() FROM dead_letters FINAL"))
     report.customers = int(warehouse.value("SELECT count() FROM customers WHERE NOT prospect"))

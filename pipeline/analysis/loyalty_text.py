@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from pipeline.core.contract.currencies import to_amount
-from pipeline.core.contract.moments import instant
+from pipeline.core.contract.moments import day, instant, iso
 from pipeline.core.loyalty.attachment import InForce
 from pipeline.core.loyalty.loyalty_policy import PRIORS
 from pipeline.core.loyalty.loyalty_state import Loyalty
@@ -38,7 +38,9 @@ def as_data(state: Loyalty) -> dict[str, Any]:
 
 
 def _dated(named: dict[str, Any]) -> dict[str, Any]:
-    return {name: _iso(value) if name in MOMENTS and value is not None else value for name, value in named.items()}
+    return {
+        name: iso(instant(value)) if name in MOMENTS and value is not None else value for name, value in named.items()
+    }
 
 
 def sentences(state: Loyalty) -> list[str]:
@@ -77,7 +79,7 @@ def _regular(state: Loyalty) -> str:
     )
     return (
         f"{name[0].upper()}{name[1:]}: first bought {_days(segment.tenure_days)} ago; "
-        f"{_plural(segment.occasions_in_year, 'purchase day')} within the last year, {basket}."
+        f"{plural(segment.occasions_in_year, 'purchase day')} within the last year, {basket}."
     )
 
 
@@ -87,21 +89,21 @@ def _incentives(state: Loyalty) -> list[str]:
         return []
     return [
         f"{state.incentives.incentivised_share:.0%} of purchases with an incentive; "
-        f"came back on {_plural(repeats, 'day')}, on {free} of them without one."
+        f"came back on {plural(repeats, 'day')}, on {free} of them without one."
     ]
 
 
 def _others(state: Loyalty) -> list[str]:
     lines = []
     if state.cross_sold:
-        lines.append(f"Took up {_plural(state.cross_sold, 'further category', 'further categories')} later on.")
+        lines.append(f"Took up {plural(state.cross_sold, 'further category', 'further categories')} later on.")
     if state.programme_member is not None:
         member = "In the programme" if state.programme_member else "Not in the programme (any more)"
         lines.append(f"{member}; {state.member_share or 0:.0%} of purchases as a member.")
     if state.referred_by is not None:
         lines.append(f"Came on the recommendation of customer {state.referred_by}.")
     if state.referrals:
-        lines.append(f"Brought {_plural(state.referrals, 'other customer')} by recommending us.")
+        lines.append(f"Brought {plural(state.referrals, 'other customer')} by recommending us.")
     return lines
 
 
@@ -127,14 +129,14 @@ def _bound(state: Loyalty) -> list[str]:
     lines = ["Bound " + "; ".join(map(_binding, state.bindings)) + "."]
     if state.captivity.captive:
         free = state.captivity.released_at
-        until = f"will be free to go on {_day(free)}" if free is not None else "no end is known"
+        until = f"will be free to go on {day(free)}" if free is not None else "no end is known"
         lines.append(f"Captive: bound, not attached; {until}. This is risk, not loyalty.")
     return lines
 
 
 def _binding(binding: InForce) -> str:
-    ends = f"until {_day(binding.ends_at)}" if binding.ends_at is not None else "with no end known"
-    notice = f" (notice by {_day(binding.notice_by)})" if binding.notice_by is not None else ""
+    ends = f"until {day(binding.ends_at)}" if binding.ends_at is not None else "with no end known"
+    notice = f" (notice by {day(binding.notice_by)})" if binding.notice_by is not None else ""
     return f"{_BOUND[binding.kind]} {ends}{notice}"
 
 
@@ -162,17 +164,10 @@ def surveys(consent: str | None, may: bool) -> str:
 
 def _days(days: int) -> str:
     if days < 2 * 365:
-        return _plural(days, "day")
+        return plural(days, "day")
     return f"{days / 365.25:.0f} years"
 
 
-def _plural(number: int, noun: str, nouns: str = "") -> str:
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """A number with its noun."""
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"
-
-
-def _iso(at: int) -> str:
-    return instant(at).isoformat().replace("+00:00", "Z")
-
-
-def _day(at: int) -> str:
-    return _iso(at)[:10]

@@ -62,7 +62,7 @@ def collect(warehouse: Warehouse) -> dict[str, Any]:
         "current_from FROM parameters ORDER BY kind, current_from DESC, version DESC"
     )
     return {
-        "parameters": [dict(zip(answer.columns, row, strict=True)) for row in answer.rows],
+        "parameters": answer.named(),
         "unrecorded": {
             str(version): int(alerts) for version, alerts in warehouse.query(model_registry.UNRECORDED).rows
         },

@@ -62,8 +62,7 @@ def _read(warehouse: Warehouse, chosen: str, parameters: Mapping[str, Any]) -> d
         moments = [
             n for n, t in zip(answer.columns, answer.types, strict=True) if re.match(r"(Nullable\()?DateTime", t)
         ]
-        for row in answer.rows:
-            columns = dict(zip(answer.columns, row, strict=True))
+        for columns in answer.named():
             for name in moments:
                 columns[name] = _moment(columns[name])
             events.setdefault(columns["customer_id"], []).append(_event(kind, columns))

@@ -82,7 +82,7 @@ def query(
     answer = connect(settings_of(data_dir, running=True)).query(sql, read_only=True, limit=shown and shown + 1)
     rows = answer.rows[:shown]
     if json_:
-        output.as_json([dict(zip(answer.columns, row, strict=True)) for row in rows])
+        output.as_json(answer._replace(rows=rows).named())
         return
     output.table(of_answer(answer.columns, answer.types, rows), rows)
     if len(answer.rows) > len(rows):

@@ -125,35 +125,35 @@ def _note(warehouse: Warehouse, receipt: tuple[str, datetime, str], rows: dict[s
 
 
 def _wait_for_workers(settings: Settings, offsets: dict[int, int]) -> str:
-    def ask() -> str:
-        if is_enforced(settings, offsets):
-            return "The workers have forgotten them."
-        if not kafka.members(settings, settings.group("worker")):
-            return "No worker runs; the next one reads the list when it starts."
-        return ""
-
-    if not (outcome := wait_until(ask, seconds=WAIT_SECONDS, pause=0.2)):
-        raise Transient(
-            f"the workers have not forgotten the customer within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
-            "whether they work. Run it again then: it goes on from here"
-        )
-    return outcome
+    return _wait_for(
+        settings, "worker", lambda: is_enforced(settings, offsets), "The workers have forgotten them.",
+        "No worker runs; the next one reads the list when it starts.", "the workers have not forgotten the customer",
+    )  # fmt: skip
 
 
 def _wait_for_sinks(settings: Settings, open_intents: Callable[[Settings], Set[object]]) -> str:
     begun = open_intents(settings)
+    return _wait_for(
+        settings, "sink", lambda: not begun & open_intents(settings), "The sinks heed the list.",
+        "No sink runs; the next one reads the list before it writes.",
+        "the sinks have not finished what they had begun",
+    )  # fmt: skip
+
+
+def _wait_for(
+    settings: Settings, process: str, is_done: Callable[[], bool], done: str, nobody: str, unfinished: str
+) -> str:
+    """Wait until processes of a kind have done something, or none of them runs; returns which, in a sentence."""
 
     def ask() -> str:
-        if not begun & open_intents(settings):
-            return "The sinks heed the list."
-        if not kafka.members(settings, settings.group("sink")):
-            return "No sink runs; the next one reads the list before it writes."
-        return ""
+        if is_done():
+            return done
+        return "" if kafka.members(settings, settings.group(process)) else nobody
 
     if not (outcome := wait_until(ask, seconds=WAIT_SECONDS, pause=0.2)):
         raise Transient(
-            f"the sinks have not finished what they had begun within {WAIT_SECONDS:.0f} s; `loyalty status` shows "
-            "whether they work. Run it again then: it goes on from here"
+            f"{unfinished} within {WAIT_SECONDS:.0f} s; `loyalty status` shows whether they work. Run it again then: "
+            "it goes on from here"
         )
     return outcome
 

@@ -64,7 +64,7 @@ def _tables(warehouse: Warehouse, customer_id: str) -> dict[str, list[dict[str, 
             {"t": place.table, "c": customer_id},
         )
         if answer.rows:
-            rows[place.table] = [_shown(dict(zip(answer.columns, row, strict=True))) for row in answer.rows]
+            rows[place.table] = list(map(_shown, answer.named()))
     return rows
 
 

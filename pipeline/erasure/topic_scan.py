@@ -37,14 +37,13 @@ def traces(settings: Settings, customer_id: str, progress: OnProgress) -> list[T
     Unreachable
         Kafka does not answer.
     """
-    bounds = kafka.end_offsets(settings, KEPT)
+    ranges = kafka.whole_ranges(settings, KEPT)
     held = kafka.topic_settings(settings, KEPT)
     name = customer_id.encode()
     records, newest, held_keys = Counter[str](), Counter[str](), set[bytes]()
     with kafka.reading(settings, "traces", settings.group("traces")) as reader:
-        whole = sum(end - first for first, end in bounds.values())
-        places = {(settings.topic(t), n): ends for (t, n), ends in bounds.items()}
-        for read, record in enumerate(kafka.read_ranges(reader, places), start=1):
+        whole = sum(end - first for first, end in ranges.values())
+        for read, record in enumerate(kafka.read_ranges(reader, ranges), start=1):
             progress(read, whole)
             topic = BY_NAME[settings.logical(record.topic())]
             if _names(topic, record, name):

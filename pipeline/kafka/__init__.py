@@ -4,7 +4,7 @@ What most callers need is named here; the modules say the rest.
 """
 
 from pipeline.kafka.client import MAX_BYTES, Headers, admin, client_config, consumer, metadata, producer
-from pipeline.kafka.offsets import commit_note, committed, end_offset, end_offsets
+from pipeline.kafka.offsets import commit_note, committed, end_offset, end_offsets, whole_ranges
 from pipeline.kafka.reader import SILENCE_SECONDS, header_of, headers_of, read_range, read_ranges, reading, record_of
 from pipeline.kafka.sending import Sending, flush, send_confirmed
 from pipeline.kafka.topic_admin import (
@@ -44,4 +44,5 @@ __all__ = [
     "staying",
     "topic_settings",
     "verify_topics",
+    "whole_ranges",
 ]

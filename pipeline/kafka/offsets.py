@@ -44,6 +44,11 @@ def end_offsets(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, 
         reader.close()
 
 
+def whole_ranges(settings: Settings, topics: Sequence[Topic]) -> dict[tuple[str, int], tuple[int, int]]:
+    """All that topics hold now, as :func:`~pipeline.kafka.reader.read_ranges` takes it: by the broker's names."""
+    return {(settings.topic(topic), number): ends for (topic, number), ends in end_offsets(settings, topics).items()}
+
+
 def commit_note(commit: TopicPartition) -> str:
     """The metadata of a commit that a client of this library made.
 

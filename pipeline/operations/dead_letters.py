@@ -67,10 +67,9 @@ def _text(data: bytes | None) -> str | None:
 
 def read(settings: Settings) -> Iterator[StoredLetter]:
     """Every dead letter in the topic, partition by partition, oldest first."""
-    bounds = kafka.end_offsets(settings, [DEAD_LETTERS])
+    ranges = kafka.whole_ranges(settings, [DEAD_LETTERS])
     with kafka.reading(settings, "letters", settings.group("letters")) as reader:
-        for (name, partition), range_ in bounds.items():
-            place = settings.topic(name), partition
+        for place, range_ in ranges.items():
             yield from map(
                 _letter, kafka.read_ranges(reader, {place: range_}, "dead letters were read", SILENCE_SECONDS)
             )

@@ -110,34 +110,36 @@ def _warehouse(settings: Settings) -> str:
 
 
 def _worker(settings: Settings) -> str:
-    metrics = gauges(settings.worker_metrics_port)
-    if metrics is None:
-        return "it does not answer on its metrics port"
-    if not metrics.get("loyalty_ready"):
-        return "it has no partitions yet, or recovers their states"
-    return _stale(metrics.get("loyalty_alive_timestamp_seconds", 0.0))
+    ready = ("loyalty_ready", True, "it has no partitions yet, or recovers their states")
+    return _by_metrics(settings.worker_metrics_port, "loyalty_alive_timestamp_seconds", ready)
 
 
 def _sink(settings: Settings) -> str:
-    metrics = gauges(settings.sink_metrics_port)
-    if metrics is None:
-        return "it does not answer on its metrics port"
-    if not metrics.get("loyalty_sink_ready"):
-        return "it has no partitions yet"
-    if metrics.get("loyalty_sink_paused"):
-        return "it waits for ClickHouse, which does not take a batch"
-    return _stale(metrics.get("loyalty_sink_alive_timestamp_seconds", 0.0))
+    return _by_metrics(
+        settings.sink_metrics_port, "loyalty_sink_alive_timestamp_seconds",
+        ("loyalty_sink_ready", True, "it has no partitions yet"),
+        ("loyalty_sink_paused", False, "it waits for ClickHouse, which does not take a batch"),
+    )  # fmt: skip
 
 
 def _notifier(settings: Settings) -> str:
-    metrics = gauges(settings.notifier_metrics_port)
+    refused = f"it cannot use {settings.webhooks}, and goes by what was there before; `loyalty webhooks list` says why"
+    return _by_metrics(
+        settings.notifier_metrics_port, "loyalty_notifier_alive_timestamp_seconds",
+        ("loyalty_webhook_file_refused", False, refused),
+        ("loyalty_notifier_ready", True, "it has no partitions yet, or reads what was pending"),
+    )  # fmt: skip
+
+
+def _by_metrics(port: int, alive: str, *wanted: tuple[str, bool, str]) -> str:
+    """What is wrong with a process by its own figures: each with whether it must be set, and what is so otherwise."""
+    metrics = gauges(port)
     if metrics is None:
         return "it does not answer on its metrics port"
-    if metrics.get("loyalty_webhook_file_refused"):
-        return f"it cannot use {settings.webhooks}, and goes by what was there before; `loyalty webhooks list` says why"
-    if not metrics.get("loyalty_notifier_ready"):
-        return "it has no partitions yet, or reads what was pending"
-    return _stale(metrics.get("loyalty_notifier_alive_timestamp_seconds", 0.0))
+    for name, is_set, otherwise in wanted:
+        if bool(metrics.get(name)) != is_set:
+            return otherwise
+    return _stale(metrics.get(alive, 0.0))
 
 
 def _stale(alive: float) -> str:

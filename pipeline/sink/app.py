@@ -21,7 +21,6 @@ import contextlib
 import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,7 +34,7 @@ from pipeline.continuity import Place, Topics
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import Reason, Refused, Transient
-from pipeline.exits import Exit, end_process
+from pipeline.exits import end_within
 from pipeline.kafka import dead_letters
 from pipeline.kafka.membership import PartitionsRevoked
 from pipeline.records import DeadLetter
@@ -232,9 +231,7 @@ def _on_signal(stop: Callable[[], None]) -> None:
 def _stop(sink: Sink) -> None:
     """Ask it to stop; a stop that takes too long (the broker may be gone) is cut short: intents are recorded."""
     sink.stop()
-    deadline = threading.Timer(STOP_SECONDS, end_process, (Exit.OK,))
-    deadline.daemon = True
-    deadline.start()
+    end_within(STOP_SECONDS)
 
 
 def run(settings: Settings, connecting: Connecting = connect) -> None:

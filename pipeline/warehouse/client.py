@@ -28,6 +28,10 @@ class Result(NamedTuple):
     types: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
+    def named(self) -> list[dict[str, Any]]:
+        """Each row by the names of its columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 class Warehouse:
     """One connection to ClickHouse."""

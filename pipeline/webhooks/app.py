@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import threading
 from contextlib import closing
 
 import structlog
@@ -15,7 +14,7 @@ from pipeline.config import Settings
 from pipeline.crashpoints import CrashPoints
 from pipeline.erasure.suppression_list import Suppressions
 from pipeline.errors import LoyaltyError, Transient
-from pipeline.exits import Exit, end_process
+from pipeline.exits import end_within
 from pipeline.retries import retry
 from pipeline.topics import ALERTS, EVERY_TOPIC
 from pipeline.webhooks.endpoints import EndpointFile
@@ -34,9 +33,7 @@ LEAVE_SECONDS = 15.0
 def _stop(notifier: Notifier) -> None:
     """Ask it to stop; a stop that takes too long (the broker may be gone) is cut short: what is pending is in Kafka."""
     notifier.stop()
-    deadline = threading.Timer(LEAVE_SECONDS, end_process, (Exit.OK,))
-    deadline.daemon = True
-    deadline.start()
+    end_within(LEAVE_SECONDS)
 
 
 def _too_old(settings: Settings) -> dict[tuple[str, int], int]:

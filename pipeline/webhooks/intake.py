@@ -71,11 +71,6 @@ class Intake:
         """Leave the group."""
         self._consumer.close()
 
-    @property
-    def loading(self) -> bool:
-        """Whether what is pending is still being read."""
-        return bool(self._unread)
-
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         alerts = [p for p in partitions if p.topic == self._alerts]
         held = {p.partition for p in alerts}

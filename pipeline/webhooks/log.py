@@ -22,13 +22,9 @@ def attempts(settings: Settings, limit: int, *, endpoint: str = "", alert_id: st
         Kafka does not answer, or the topics are not there.
     """
     kafka.verify_topics(settings, EVERY_TOPIC)
-    ranges = {
-        (settings.topic(topic), partition): bounds
-        for (topic, partition), bounds in kafka.end_offsets(settings, [WEBHOOK_ATTEMPTS]).items()
-    }
     newest: list[tuple[int, Attempt]] = []
     with kafka.reading(settings, "webhooks", settings.group("webhooks")) as reader:
-        for message in kafka.read_ranges(reader, ranges):
+        for message in kafka.read_ranges(reader, kafka.whole_ranges(settings, [WEBHOOK_ATTEMPTS])):
             try:
                 attempt = _decoder.decode(message.value() or b"")
             except UNREADABLE:

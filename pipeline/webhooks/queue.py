@@ -56,11 +56,6 @@ class EndpointQueue:
         """Whether the endpoint counts as away."""
         return self._failures >= FAILURES
 
-    @property
-    def busy(self) -> int:
-        """How many messages are under way."""
-        return len(self._under_way)
-
     def add(self, pending: Pending) -> None:
         """Queue a message; one that is there already changes nothing."""
         waiting = self._alerts.setdefault(pending.alert_id, [])

@@ -45,12 +45,8 @@ def _told(settings: Settings, endpoint: Endpoint, since: datetime, alert_id: str
     with closing(Suppressions(settings)) as suppressions:
         erased = suppressions.read().digests
         base = suppressions.incarnations.bases().get(ALERTS.name, 0)
-    ranges = {
-        (settings.topic(topic), partition): bounds
-        for (topic, partition), bounds in kafka.end_offsets(settings, [ALERTS]).items()
-    }
     with kafka.reading(settings, "webhooks", settings.group("webhooks")) as reader:
-        for message in kafka.read_ranges(reader, ranges):
+        for message in kafka.read_ranges(reader, kafka.whole_ranges(settings, [ALERTS])):
             alert, appended_at_ms = alert_in(message.value()), message.timestamp()[1]
             if alert is None or silence_about(alert) or not alert.alert_id.startswith(alert_id):
                 continue

@@ -3,11 +3,11 @@
 from typing import Any
 
 from pipeline.analysis import loyalty_text, outlook
-from pipeline.analysis.customer_profile import CustomerProfile, _iso
+from pipeline.analysis.customer_profile import CustomerProfile
 from pipeline.cli.printing import output
 from pipeline.cli.printing.moments import as_of
 from pipeline.core.contract.currencies import to_amount
-from pipeline.core.contract.moments import milliseconds
+from pipeline.core.contract.moments import day, milliseconds
 from pipeline.core.loyalty.consent import may_survey
 from pipeline.core.risk.issue_facts import ease
 from pipeline.core.state.customer import Customer, repeat_occasions
@@ -27,7 +27,7 @@ def show(profile: CustomerProfile) -> None:
         *loyalty_of(profile),
         *outlook.lines(profile.outlook),
         "",
-        f"Rests on {_plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
+        f"Rests on {loyalty_text.plural(customer.events, 'event')}, {customer.synthetic_events} of them synthetic.",
     ]
     for line in lines:
         output.say(line)
@@ -41,20 +41,20 @@ def loyalty_of(profile: CustomerProfile) -> list[str]:
         return [loyalty_text.surveys(consent.status if consent is not None else None, may_survey(customer, at))]
     return [
         "",
-        f"Loyalty on {_day(at)} (`loyalty glossary` says what the words mean):",
+        f"Loyalty on {day(at)} (`loyalty glossary` says what the words mean):",
         *loyalty_text.sentences(state),
     ]
 
 
 def _purchases(customer: Customer) -> list[str]:
-    if customer.first_purchase_at is None:
+    if customer.first_purchase_at is None or customer.last_purchase_at is None:  # both are known or neither
         return ["A prospect: no purchase yet, so no loyalty to speak of."]
     spent = ", ".join(f"{to_amount(units):.2f} {currency}" for currency, units in sorted(customer.spent.items()))
     days = repeat_occasions(customer)
     again = f"came back on {days} further day{'s' if days != 1 else ''}" if days else "has not come back since"
     lines = [
-        f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {_day(customer.first_purchase_at)}, "
-        f"last on {_day(customer.last_purchase_at)}; {again}."
+        f"Bought {_count(customer.purchases, 'time')} for {spent}, first on {day(customer.first_purchase_at)}, "
+        f"last on {day(customer.last_purchase_at)}; {again}."
     ]
     if customer.refunds:
         lines.append(f"Returned something {_count(customer.refunds, 'time')}.")
@@ -69,7 +69,7 @@ def _contacts(customer: Customer) -> list[str]:
     lines = [f"Contacted service {_count(len(customer.contacts), 'time')}:"]
     for contact in customer.contacts:
         lines.append(
-            f"  {_day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
+            f"  {day(contact.opened_at)}  {contact.channel} {contact.kind} ({contact.origin}), issue "
             f"{output.clean(contact.issue_id)}: {'solved' if contact.resolved else 'not solved'}"
         )
     return lines
@@ -86,7 +86,7 @@ def _answers(customer: Customer) -> list[str]:
     lines = []
     for name, answer in customer.latest.items():
         text = _SAID.get(name, f"ease {ease(answer):.0%} (score {answer.score})" if name.startswith("ces") else name)
-        lines.append(f"  {_day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
+        lines.append(f"  {day(answer.at)}  {text.format(score=answer.score, low=answer.low, high=answer.high)}")
     return ["Said last:", *lines] if lines else ["Answered no survey."]
 
 
@@ -107,11 +107,3 @@ def _risk(alerts: list[dict[str, Any]]) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} {noun}s")
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
-
-
-def _day(at: int | None) -> str:
-    return (_iso(at) or "")[:10]

@@ -23,6 +23,11 @@ def to_the_second(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def iso(moment: datetime) -> str:
+    """A moment in UTC as ``2026-01-31T09:30:00.250000Z``, without a fraction where it has none."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def day(at: int) -> str:
     """The day of a moment, as ``2026-01-31``."""
     return instant(at).date().isoformat()
