@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "local": RULES | BASE | LOG,
     "analysis": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "fitting", "simulate"},
     "operations": RULES | BASE | LOG | {"erasure", "warehouse", "sink", "local", "analysis"},
-    "webhooks": RULES | BASE | LOG | {"erasure", "warehouse", "worker"},
+    "webhooks": RULES | BASE | LOG | {"erasure", "warehouse"},
     "cli": RULES | BASE | LOG | {"erasure", "warehouse", "worker", "sink", "rebuild", "simulate", "fitting"}
     | {"importing", "local", "analysis", "operations", "webhooks"},
     "__main__": {"cli", "surroundings"},

@@ -19,9 +19,9 @@ from pipeline.config import Settings
 from pipeline.core.risk.messages import Transition
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
+from pipeline.kafka.self_fencing import Pulse
 from pipeline.topics import OUTCOMES, WEBHOOK_ATTEMPTS, WEBHOOK_PENDING
 from pipeline.webhooks.pending import Pending, encoded
-from pipeline.worker.guards.self_fencing import Pulse
 
 WRITER_HEADER = "__loyalty.writer"
 """The header of a record of ``webhook-pending`` that says which process wrote it."""

@@ -26,9 +26,9 @@ from pipeline.core.state.marks import is_piece
 from pipeline.crashpoints import CrashPoints, Point
 from pipeline.errors import Transient
 from pipeline.kafka import Headers, Sending, dead_letters, producer
+from pipeline.kafka.self_fencing import Pulse
 from pipeline.records import AlertUpdate, DeadLetter
 from pipeline.topics import ALERTS, APPLIED_HEADER, STATES, Topic
-from pipeline.worker.guards.self_fencing import Pulse
 from pipeline.worker.reading import is_message, patiently, records_between
 
 _alert_encoder = msgspec.json.Encoder()

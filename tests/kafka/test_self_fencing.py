@@ -10,7 +10,7 @@ import pytest
 from pipeline.exits import Exit
 
 SILENT = """
-from pipeline.worker.guards import self_fencing as pulse
+from pipeline.kafka import self_fencing as pulse
 class Silent(pulse.Pulse):
     def _beat(self): pass
 """
@@ -37,7 +37,7 @@ def test_the_first_to_ask_after_a_standstill_ends_the_process(seconds: float, co
 def test_a_process_that_was_frozen_ends_although_nobody_asks() -> None:
     script = (
         "import time\n"
-        "from pipeline.worker.guards import self_fencing as pulse\n"
+        "from pipeline.kafka import self_fencing as pulse\n"
         "pulse.STANDSTILL_SECONDS = 1.0\n"
         "pulse.Pulse()\n"
         "print('begun', flush=True)\n"
@@ -56,7 +56,7 @@ def test_a_process_that_was_frozen_ends_although_nobody_asks() -> None:
 def test_a_long_slice_is_no_standstill() -> None:
     script = (
         "import time\n"
-        "from pipeline.worker.guards import self_fencing as pulse\n"
+        "from pipeline.kafka import self_fencing as pulse\n"
         "pulse.STANDSTILL_SECONDS = 1.5\n"
         "p = pulse.Pulse()\n"
         "end = time.monotonic() + 2.5\n"
